@@ -1,0 +1,5 @@
+"""One module per verb."""
+
+
+def main() -> None:
+    """Start the command line."""

@@ -1,0 +1,45 @@
+"""The one place where the time of day is read; everything else is handed a `Clock`."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sentinel.core.ports import Clock
+
+__all__ = ["Clock", "ManualClock", "SystemClock", "iso"]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class ManualClock:
+    """A clock that stands still until somebody moves it; for tests and replays."""
+
+    moment: datetime
+
+    def now(self) -> datetime:
+        """Return the moment it was last set to."""
+        return self.moment
+
+    def advance(self, by: timedelta) -> None:
+        """Move on by `by`, which may be negative: real clocks do that too."""
+        self.moment += by
+
+
+def iso(moment: datetime) -> str:
+    """Return `moment` as RFC 3339 in UTC with microseconds: `2026-11-23T08:15:00.000000Z` (sorts as text)."""
+    if moment.tzinfo is None:
+        msg = f"a time without a zone: {moment!r}"
+        raise ValueError(msg)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year >= 1000 else _early(moment)
+
+
+def _early(moment: datetime) -> str:
+    # strftime does not pad years below 1000 on glibc
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,57 @@
+"""Which fields exist and of which type: ECS 9.4 and Sentinel's own name spaces.
+
+`ecs.tsv` beside this module lists name and type of the Elastic Common Schema's fields
+(https://www.elastic.co/docs/reference/ecs, Apache-2.0), `[]` behind the type for fields that hold several values.
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import Literal, cast
+
+Type = Literal["keyword", "long", "float", "boolean", "date", "ip"]
+"""How a field behaves: every text type of ECS is `keyword` here; dates are RFC 3339 text in UTC (`clock.iso`)."""
+
+VERSION = "9.4.0"
+OWN_PREFIXES = (
+    "fortinet.", "labels.", "netflow.", "pfsense.", "postfix.", "sensor.", "sentinel.", "sshd.", "winlog.",
+)  # fmt: skip
+"""Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
+
+OWN: dict[str, Type] = {
+    "sensor.packets_with_data": "long",
+    "sensor.syn": "long",
+    "sensor.rst": "long",
+    "winlog.record_id": "long",
+    "sentinel.spool.seq": "long",
+}
+_NARROW: dict[str, Type] = {
+    "constant_keyword": "keyword", "match_only_text": "keyword", "text": "keyword", "wildcard": "keyword",
+    "scaled_float": "float", "flattened": "keyword", "object": "keyword", "nested": "keyword", "geo_point": "keyword",
+}  # fmt: skip
+
+
+@cache
+def table() -> dict[str, tuple[Type, bool]]:
+    """Return every listed field with its type and whether ECS wants several values in it."""
+    known: dict[str, tuple[Type, bool]] = {}
+    for line in (files("sentinel.core") / "ecs.tsv").read_text("utf-8").splitlines():
+        name, kind = line.split("\t")
+        base = kind.removesuffix("[]")
+        known[name] = (_NARROW.get(base, cast("Type", base)), kind.endswith("[]"))
+    known.update({name: (kind, False) for name, kind in OWN.items()})
+    return known
+
+
+@cache
+def type_of(field: str) -> Type | None:
+    """Return the field's type, None if there is no such field."""
+    listed = table().get(field)
+    if listed is not None:
+        return listed[0]
+    return "keyword" if field.startswith(OWN_PREFIXES) else None
+
+
+def several(field: str) -> bool:
+    """Say whether ECS wants the field to hold a list."""
+    listed = table().get(field)
+    return listed is not None and listed[1]

@@ -1,0 +1,106 @@
+"""The values that travel through the stages: a raw record, where it came from, and the event it becomes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import blake2b
+from types import MappingProxyType
+
+Scalar = str | int | float | bool
+Value = Scalar | tuple[Scalar, ...]
+Fields = dict[str, Value]
+"""A flat ECS document: dotted names, values never None (an absent field is absent)."""
+
+PARTS_MAX = 1024
+"""One raw record becomes at most this many events; the arrival sequence leaves room for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record came from, so that the same record always gets the same id.
+
+    `via` is the entrance (`syslog-udp`, `file`, `evtx` …), `peer` the sender as that entrance knows it
+    (`192.0.2.7:514`, a path), and `position` the record's own identity at the sender if there is one
+    (fingerprint and offset of a file, channel and record number of an event log). An empty position means that
+    the record has no identity of its own: then its place in the spool is its identity.
+    """
+
+    via: str
+    peer: str = ""
+    position: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One record as it arrived: never altered, always kept.
+
+    `source` names the configured source; `received` is when we saw it (aware, UTC). `zone` is the IANA time zone
+    of times in the record that name none; it belongs to the source's configuration, not to the record, and is
+    filled in by the pipeline.
+    """
+
+    body: bytes
+    source: str
+    received: datetime
+    origin: Origin
+    zone: str = "UTC"
+
+    def in_zone(self, zone: str) -> "Raw":
+        """Return the same record with times read in `zone`."""
+        return self if zone == self.zone else replace(self, zone=zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A raw record in the spool: `seq` rises by one a record and is never used twice, `written` is when (UTC)."""
+
+    seq: int
+    written: datetime
+    raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One ECS event.
+
+    `id` is the same whenever the same record is read again; `seq` is its place in arrival order
+    (`arrival(entry.seq, part)`); `timestamp` is when it happened, `ingested` when it entered the spool (both aware,
+    UTC); `fields` is the whole flat ECS document, `@timestamp`, `event.id`, `event.ingested` and `event.sequence`
+    (= `seq`) included.
+    """
+
+    id: str
+    seq: int
+    timestamp: datetime
+    ingested: datetime
+    fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def arrival(seq: int, part: int) -> int:
+    """Return the arrival sequence of the `part`-th event (from 0) of the spool record `seq`."""
+    return seq * PARTS_MAX + part
+
+
+def record_of(sequence: int) -> int:
+    """Return the spool record that the arrival sequence `sequence` belongs to."""
+    return sequence // PARTS_MAX
+
+
+def event_id(entry: Entry, part: int = 0, kind: str = "event") -> str:
+    """Return the id (32 hex digits) of the `part`-th event of `entry`; `kind` keeps a dead letter apart.
+
+    With an identity of the sender's own the id depends on that alone, so that a file read twice is stored once.
+    Without one it depends on the place in the spool, so that 1000 equal lines stay 1000 events.
+    """
+    origin = entry.raw.origin
+    digest = blake2b(digest_size=16)
+    parts: tuple[str, ...]
+    if origin.position:
+        parts = (kind, str(part), entry.raw.source, origin.via, origin.peer, origin.position)
+    else:
+        parts = (kind, str(part), entry.raw.source, origin.via, origin.peer, str(entry.seq), entry.written.isoformat())
+        digest.update(entry.raw.body)
+    for text in parts:
+        digest.update(b"%d:" % len(text))
+        digest.update(text.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -1,0 +1,116 @@
+"""The protocols by which the stages meet; `app.py` decides who stands behind each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from sentinel.core.event import Entry, Event, Fields, Raw, Value
+from sentinel.core.where import Where
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open stretch of time `[start, end)`, along when things happened or when they arrived."""
+
+    start: datetime
+    end: datetime
+    axis: Literal["timestamp", "ingested"] = "timestamp"
+
+
+class Parser(Protocol):
+    """A pack's `parse`: one raw record in, flat ECS documents out; raises ParseError."""
+
+    def __call__(self, raw: Raw, /) -> Iterable[Fields]:
+        """Read one record."""
+
+
+class Sink(Protocol):
+    """Where collectors put what they received."""
+
+    async def write(self, raws: Sequence[Raw], /) -> int:
+        """Return the last record's sequence once all of `raws` survive a crash; waits while the spool is full."""
+
+
+class Collector(Protocol):
+    """An entrance."""
+
+    name: str
+
+    async def run(self, sink: Sink, /) -> None:
+        """Receive until cancelled; whatever was accepted before the cancellation has been written."""
+
+
+class Spool(Sink, Protocol):
+    """Durable, ordered, bounded: the border between the network's pace and ours."""
+
+    def put(self, raws: Sequence[Raw], /) -> int:
+        """Do as `write` does, from a thread: blocks until the records survive a crash."""
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Return up to `limit` durable records with a sequence above `after`, in order."""
+
+    def wait(self, after: int, timeout_seconds: float) -> bool:
+        """Wait until there is a durable record above `after`; False if time ran out first."""
+
+    def commit(self, seq: int) -> None:
+        """Remember that every record up to `seq` has been dealt with; they may be reclaimed."""
+
+    @property
+    def committed(self) -> int:
+        """The highest sequence handed to `commit`, by this or an earlier process; 0 if none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An event the store will never take as it is, and why."""
+
+    event: Event
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch: newly stored, there before, refused for good."""
+
+    stored: int
+    duplicates: int = 0
+    rejected: tuple[Rejected, ...] = ()
+
+
+class Store(Protocol):
+    """Where events are kept and found; usable by several processes at once, one of which writes."""
+
+    def append(self, events: Sequence[Event], /) -> Appended:
+        """Keep `events` durably; one that is already there (same id, same UTC day of `ingested`) changes nothing.
+
+        Raises StoreError if the store cannot take any now; nothing is then half done that a retry does not mend.
+        """
+
+    def search(self, where: Where, span: Span, limit: int) -> list[Event]:
+        """Return up to `limit` events for which `where` holds, latest first (by the span's axis, then `seq`)."""
+
+    def tally(
+        self, where: Where, span: Span, by: Sequence[str], limit: int
+    ) -> list[tuple[tuple[Value | None, ...], int]]:
+        """Count the events for which `where` holds by their values of the fields `by`, most frequent first.
+
+        A key holds each field's whole value as stored (a tuple for several values, None for absent). Ties are in
+        the order of the keys' JSON text. `by` may be empty: one row with the number of events.
+        """
+
+    def since(self, cursor: int, until: int, limit: int) -> list[Event]:
+        """Return the first `limit` events with `cursor < seq <= until` in order of `seq`: all stored, none twice."""
+
+    def newest(self) -> int:
+        """Return the highest `seq` stored, 0 if empty."""
+
+    def close(self) -> None:
+        """Let go of files and connections; a closed store is not used again."""

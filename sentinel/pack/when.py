@@ -1,0 +1,131 @@
+"""Times as devices write them, to aware times in UTC.
+
+Every function raises ParseError for what it cannot read. `zone` is the IANA name that a source's configuration
+gives for times without one.
+"""
+
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from sentinel.core.clock import iso
+from sentinel.core.errors import ParseError
+
+__all__ = ["bsd", "epoch", "iso", "local", "offset", "rfc3339"]
+
+MONTHS = {
+    name: at
+    for at, names in enumerate(
+        (
+            ("jan",), ("feb",), ("mar", "mär", "mrz"), ("apr",), ("may", "mai"), ("jun",),
+            ("jul",), ("aug",), ("sep",), ("oct", "okt"), ("nov",), ("dec", "dez"),
+        ),
+        start=1,
+    )
+    for name in names
+}  # fmt: skip
+_AHEAD_MAX = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError) as error:
+        raise ParseError(f"unknown time zone {name!r}") from error
+
+
+def rfc3339(text: str, zone: str = "UTC") -> datetime:
+    """Read ISO 8601 / RFC 3339 (`2026-11-23T08:15:00.123+01:00`, blank for `T` allowed); `zone` if it names none."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ParseError(f"not a time: {text[:40]!r}") from error
+    return _utc(moment if moment.tzinfo else moment.replace(tzinfo=_zone(zone)))
+
+
+def local(moment: datetime, zone: str) -> datetime:
+    """Return a naive local time in `zone` as UTC; in the hour that occurs twice the first is taken."""
+    return _utc(moment.replace(tzinfo=_zone(zone)))
+
+
+def offset(moment: datetime, text: str) -> datetime:
+    """Return a naive local time as UTC by the offset `+0100`, `-07:00`, `Z` beside it."""
+    digits = text.strip().replace(":", "")
+    if digits in {"Z", "z", ""}:
+        return moment.replace(tzinfo=UTC)
+    if len(digits) != 5 or digits[0] not in "+-" or not digits[1:].isdecimal():
+        raise ParseError(f"not an offset from UTC: {text[:20]!r}")
+    away = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
+    if away >= timedelta(days=1):
+        raise ParseError(f"not an offset from UTC: {text[:20]!r}")
+    return _utc(moment.replace(tzinfo=timezone(-away if digits[0] == "-" else away)))
+
+
+def epoch(value: str | float) -> datetime:
+    """Read seconds, ms, µs or ns since 1970, told apart by their size (seconds up to the year 5138)."""
+    try:
+        number = (
+            float(value)
+            if isinstance(value, str) and "." in value
+            else value
+            if isinstance(value, float)
+            else int(value)
+        )
+    except ValueError as error:
+        raise ParseError(f"not a time in seconds since 1970: {value!r:.40}") from error
+    size = abs(number)
+    for limit, micros in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
+        if size < limit:
+            exact = number * micros
+            break
+    else:
+        exact = number // 1000
+    try:
+        return _EPOCH + timedelta(microseconds=round(exact))
+    except OverflowError as error:
+        raise ParseError(f"not a time in seconds since 1970: {value!r:.40}") from error
+
+
+def bsd(text: str, received: datetime, zone: str = "UTC") -> datetime:
+    """Read RFC 3164's `Nov  3 08:15:00` (also `Nov 03 2026 08:15:00`, with fractions).
+
+    Without a year it is the latest such moment that is not more than a day after `received`: a line of 31 December
+    that arrives in January belongs to the old year, and 29 February to the last leap year.
+    """
+    words = text.split()
+    try:
+        month = MONTHS[words[0][:3].lower()]
+        day = int(words[1])
+        year = int(words[2]) if len(words) > 3 else None
+        hours, minutes, seconds = words[-1].split(":")
+        whole, _, fraction = seconds.partition(".")
+        micro = int((fraction + "000000")[:6])
+        clock = (int(hours), int(minutes), int(whole), micro)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ParseError(f"not a time: {text[:40]!r}") from error
+    if year is not None:
+        return _made(year, month, day, clock, zone, text)
+    latest = received + _AHEAD_MAX
+    for candidate in range(latest.year + 1, latest.year - 9, -1):
+        if month == 2 and day == 29 and candidate % 4:
+            continue
+        moment = _made(candidate, month, day, clock, zone, text)
+        if moment <= latest:
+            return moment
+    raise ParseError(f"no such day: {text[:40]!r}")
+
+
+def _made(year: int, month: int, day: int, clock: tuple[int, int, int, int], zone: str, text: str) -> datetime:
+    try:
+        return _utc(datetime(year, month, day, *clock, tzinfo=_zone(zone)))
+    except (ValueError, OverflowError) as error:
+        raise ParseError(f"no such time: {text[:40]!r}") from error
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ParseError("a time outside the years 1 to 9999") from error

@@ -1,0 +1,1 @@
+"""Shipped test harness: a city tests its own packs and rules with the tools we test ours with."""
