@@ -22,12 +22,15 @@ class Origin:
     `via` is the entrance (`syslog-udp`, `file`, `evtx` …), `peer` the sender as that entrance knows it
     (`192.0.2.7:514`, a path), and `position` the record's own identity at the sender if there is one
     (fingerprint and offset of a file, channel and record number of an event log). An empty position means that
-    the record has no identity of its own: then its place in the spool is its identity.
+    the record has no identity of its own: then its place in the spool is its identity. `note` says what the
+    entrance had to do to the record, words separated by blanks, and is no part of its identity:
+    `cut:<length in bytes>:sha256=<of the whole message, hex>`, `utf-16`, `unfinished`.
     """
 
     via: str
     peer: str = ""
     position: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
