@@ -1,0 +1,229 @@
+"""Finds and loads parser packs: a folder with `pack.toml`, `parser.py` and `samples/`.
+
+`pack.toml`:
+
+    title = "OpenSSH server"
+    dataset = "sshd.log"                     # event.dataset
+    reference = "https://man.openbsd.org/sshd.8"
+    event_module = "sshd"                    # optional, else the folder's name
+    aliases = ["linux_sshd"]                 # further names by which a source may ask for this pack
+
+    [match]                                  # how a record is recognised; several [[match]] are alternatives
+    app = ["sshd", "sshd-*"]                 # syslog program name, `*` at the end for a prefix
+    starts = ["devid="]                      # how the message or the whole line begins (any of them)
+    contains_all = ["type=", "subtype="]     # texts that must all be in the record
+    contains_any = ["logid="]                # texts of which one must be in the record
+    via = ["syslog-udp"]                     # entrances (Origin.via) by which it must have come (any of them)
+    priority = 100                           # lower is asked first
+
+Within one [match] everything that is given must hold. A pack without [match] is used only when a source names it.
+"""
+
+import importlib.util
+import os
+import re
+import stat
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, MappingProxyType
+from typing import Annotated, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from sentinel.core.errors import PackError
+from sentinel.core.ports import Parser
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+_Texts = tuple[Annotated[str, Field(min_length=1)], ...]
+
+
+class Match(BaseModel):
+    """One way of recognising a record; everything given must hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    app: _Texts = ()
+    starts: _Texts = ()
+    contains_all: _Texts = ()
+    contains_any: _Texts = ()
+    via: _Texts = ()
+    priority: int = 100
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Match":
+        if not (self.app or self.starts or self.contains_all or self.contains_any or self.via):
+            raise ValueError("a [match] that asks for nothing would take every record")
+        if "*" in self.app:
+            raise ValueError("app `*` would take every record with a program name")
+        return self
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field(min_length=1)
+    dataset: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")
+    reference: str = Field(pattern=r"^https?://\S+$")
+    event_module: str | None = Field(default=None, min_length=1)
+    aliases: _Texts = ()
+    match: Annotated[tuple[Match, ...], BeforeValidator(_listed)] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A parser and what is known about it; `name` is its folder's name."""
+
+    name: str
+    folder: Path
+    title: str
+    dataset: str
+    reference: str
+    module: str
+    aliases: tuple[str, ...]
+    match: tuple[Match, ...]
+    parse: Parser
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A folder that could not be loaded, and why."""
+
+    folder: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Packs:
+    """Every usable pack by name, and what was refused; a broken pack hurts only itself."""
+
+    by_name: Mapping[str, Pack]
+    refused: tuple[Refused, ...] = ()
+    _by_hint: dict[str, Pack] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index names and aliases; a name counts more than another pack's alias, a later pack more than an earlier."""
+        hints = {plain(alias): pack for pack in self.by_name.values() for alias in pack.aliases}
+        hints.update({plain(name): pack for name, pack in self.by_name.items()})
+        object.__setattr__(self, "_by_hint", hints)
+
+    def __iter__(self) -> Iterator[Pack]:
+        """Go through the packs."""
+        return iter(self.by_name.values())
+
+    def hinted(self, hint: str) -> Pack | None:
+        """Return the pack called `hint` or known under that alias, None if there is none."""
+        return self._by_hint.get(plain(hint))
+
+
+def plain(hint: str) -> str:
+    """Return a hint as it is compared: lower case, `_` for `-` and blanks."""
+    return hint.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def load(folders: Sequence[Path], shipped: Path | None = None) -> Packs:
+    """Load every pack below each of `folders`; of two with one name the later counts (a city may replace ours).
+
+    A folder that does not exist holds no packs. `shipped` (one of `folders`) is exempt from the check of owner and
+    mode: whoever can write there can change Sentinel itself.
+    """
+    found: dict[str, Pack] = {}
+    refused: list[Refused] = []
+    for parent in folders:
+        if not parent.is_dir():
+            continue
+        for folder in sorted(parent.iterdir()):
+            if not folder.is_dir() or folder.name.startswith((".", "_")):
+                continue
+            try:
+                pack = load_one(folder, trusted=parent == shipped)
+            except PackError as error:
+                refused.append(Refused(folder, str(error)))
+            else:
+                found.pop(pack.name, None)
+                found[pack.name] = pack
+    return Packs(MappingProxyType(found), tuple(refused))
+
+
+def load_one(folder: Path, *, trusted: bool = False) -> Pack:
+    """Load one pack; raises PackError. Unless `trusted`, nobody but root and ourselves may be able to write to it."""
+    if not _NAME.fullmatch(folder.name):
+        raise PackError(f"{folder}: a pack's folder is named in lower case letters, digits and _")
+    manifest_file, parser_file = folder / "pack.toml", folder / "parser.py"
+    for path in (manifest_file, parser_file):
+        if not path.is_file():
+            raise PackError(f"{folder}: there is no {path.name}")
+    if not trusted:
+        real = folder.resolve()
+        for path in (real.parent, real, manifest_file.resolve(), parser_file.resolve()):
+            _guard(folder, path)
+    manifest = _manifest(manifest_file)
+    return Pack(
+        name=folder.name,
+        folder=folder,
+        title=manifest.title,
+        dataset=manifest.dataset,
+        reference=manifest.reference,
+        module=manifest.event_module or folder.name,
+        aliases=manifest.aliases,
+        match=manifest.match,
+        parse=_parser(folder, parser_file),
+    )
+
+
+def _guard(folder: Path, path: Path) -> None:
+    state = path.stat()
+    # a sticky directory such as /tmp lets nobody rename what is another's
+    loose = stat.S_IWGRP | stat.S_IWOTH
+    if state.st_mode & loose and not (stat.S_ISDIR(state.st_mode) and state.st_mode & stat.S_ISVTX):
+        raise PackError(f"{folder}: {path} can be written by others; chmod go-w {path}")
+    if state.st_uid not in {0, os.geteuid()}:
+        raise PackError(
+            f"{folder}: {path} belongs to user {state.st_uid}; it must belong to root or to Sentinel's user"
+        )
+
+
+def _manifest(path: Path) -> _Manifest:
+    try:
+        return _Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PackError(f"{path.parent}: pack.toml cannot be read: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'pack.toml'}: {one['msg']}" for one in error.errors())
+        raise PackError(f"{path.parent}: pack.toml: {faults}") from error
+
+
+class _SourceOnly(SourceFileLoader):
+    """Compiles what stands in parser.py: no byte code is read from or written to a `__pycache__` beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the compiled module `fullname`."""
+        return self.source_to_code(self.get_data(self.path), self.get_filename(fullname))
+
+
+def _parser(folder: Path, path: Path) -> Parser:
+    mark = blake2b(str(folder.resolve()).encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+    name = f"_sentinel_pack_{folder.name}_{mark}"
+    spec = importlib.util.spec_from_loader(name, _SourceOnly(name, str(path)), origin=str(path))
+    if spec is None or spec.loader is None:
+        raise PackError(f"{folder}: parser.py cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # another's code: whatever it does while loading is its own fault alone
+        del sys.modules[name]
+        raise PackError(f"{folder}: parser.py fails while loading: {type(error).__name__}: {error}") from error
+    parse = getattr(module, "parse", None)
+    if not callable(parse):
+        del sys.modules[name]
+        raise PackError(f"{folder}: parser.py has no function parse(raw)")
+    return cast("Parser", parse)
