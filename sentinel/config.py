@@ -1,0 +1,345 @@
+"""One TOML file to one frozen value: every option explains itself here, and what is not known is refused.
+
+The text below each option is its documentation: `deploy/sentinel.toml` and `sentinel config explain` are written
+from it.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from sentinel.core.errors import ConfigError
+
+SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
+ENVIRONMENT = "SENTINEL_CONFIG"
+EXAMPLES = {
+    "paths": '["/var/log/auth.log"]',
+    "ca_cert": '"/etc/sentinel/ca.pem"',
+    "api_key_file": '"/etc/sentinel/api-key"',
+}
+"""What `example` shows where an option has no default."""
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        near = get_close_matches(name, available_timezones(), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        msg = f"unknown time zone {name!r}{hint}"
+        raise ValueError(msg)
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Source(_Section):
+    """What every source of log records has."""
+
+    name: Name
+    """The source's name: lower-case letters, digits, `-` and `_`. It stands in `sentinel.source` of every event."""
+
+    pack: str = ""
+    """The parser pack that reads this source. Empty: Sentinel recognises each record by itself."""
+
+    zone: Zone = "UTC"
+    """The IANA time zone of times that name none (RFC 3164 has no zone), for example "Europe/Berlin"."""
+
+
+class SyslogSource(Source):
+    """A syslog listener; give several `[[syslog]]` tables for several ports."""
+
+    name: Name = "syslog"
+    """The source's name: lower-case letters, digits, `-` and `_`. It stands in `sentinel.source` of every event."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. "0.0.0.0" hears the whole network: open the port in the firewall for senders only."""
+
+    port: Port = 5514
+    """The port, for UDP and TCP alike. Ports below 1024 need the right to bind them (CAP_NET_BIND_SERVICE)."""
+
+    transports: tuple[Literal["udp", "tcp"], ...] = ("udp", "tcp")
+    """Which transports to offer. UDP is best effort and counted; TCP takes both framings of RFC 6587."""
+
+
+class FileSource(Source):
+    """Followed files; give several `[[files]]` tables for several kinds."""
+
+    paths: tuple[str, ...] = Field(min_length=1)
+    """Paths or patterns such as "/var/log/auth.log*"; new files that fit are found while Sentinel runs."""
+
+    start: Literal["beginning", "end"] = "beginning"
+    """Where to begin in a file that is there when Sentinel sees this source for the first time."""
+
+
+class SpoolOptions(_Section):
+    """The spool: every record is on disk here before anything else happens to it."""
+
+    bytes_max: int = Field(default=8 << 30, ge=1 << 20)
+    """How large the spool may grow while the store cannot be reached; then senders wait and UDP drops are counted."""
+
+    ballast_bytes: int = Field(default=64 << 20, ge=0)
+    """Space kept in reserve, so that Sentinel can still write down where it is when the disk is full; 0 for none."""
+
+
+class StoreOptions(_Section):
+    """Where events are kept."""
+
+    kind: Literal["embedded", "elasticsearch"] = "embedded"
+    """"embedded" keeps events in files below the data folder; "elasticsearch" keeps them in a cluster."""
+
+    url: str = "http://127.0.0.1:9200"
+    """Elasticsearch only: the address of the cluster (8.x or 9.x)."""
+
+    prefix: Name = "sentinel"
+    """Elasticsearch only: what the names of all indices begin with."""
+
+    ca_cert: Path | None = None
+    """Elasticsearch only: the certificate file of the authority that signed the cluster's certificate."""
+
+    api_key_file: Path | None = None
+    """Elasticsearch only: a file (mode 0600) that holds the API key; keys never stand in this file itself."""
+
+
+class ContentOptions(_Section):
+    """A city's own packs and rules, beside the ones that Sentinel brings."""
+
+    packs: tuple[Path, ...] = (Path("/etc/sentinel/parsers"),)
+    """Folders of parser packs. A folder that is not there is passed over; one that others may write to is refused."""
+
+    rules: tuple[Path, ...] = (Path("/etc/sentinel/rules"),)
+    """Folders of Sigma rules, read together with the shipped ones."""
+
+
+class DetectOptions(_Section):
+    """How rules are run."""
+
+    every_seconds: float = Field(default=5.0, gt=0, le=3600)
+    """How often rules judge what has arrived since their last run."""
+
+    quiet_hours: float = Field(default=24.0, gt=0)
+    """After so many hours without a repeat, the same thing is a new alert instead of a higher count."""
+
+
+class Config(_Section):
+    """All options of Sentinel."""
+
+    data: Path = Field(default_factory=lambda: default_data())  # noqa: PLW0108  defined below
+    """The folder for everything Sentinel writes: spool, store and state.
+    Default: /var/lib/sentinel for root, else ~/.local/state/sentinel."""
+
+    syslog: tuple[SyslogSource, ...] = (SyslogSource(),)
+    """Syslog listeners."""
+
+    files: tuple[FileSource, ...] = ()
+    """Followed files."""
+
+    spool: SpoolOptions = SpoolOptions()
+    """The spool."""
+
+    store: StoreOptions = StoreOptions()
+    """The store."""
+
+    content: ContentOptions = ContentOptions()
+    """Packs and rules of your own."""
+
+    detect: DetectOptions = DetectOptions()
+    """Detection."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Config":
+        names = [source.name for source in (*self.syslog, *self.files)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"two sources are named {twice[0]!r}: give each its own name"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def spool_dir(self) -> Path:
+        """The folder of the spool."""
+        return self.data / "spool"
+
+    @property
+    def store_dir(self) -> Path:
+        """The folder of the embedded store."""
+        return self.data / "store"
+
+    @property
+    def state_file(self) -> Path:
+        """The file of alerts and detection cursors."""
+        return self.data / "state.db"
+
+    @property
+    def detect_every(self) -> timedelta:
+        """The time between two runs of the rules."""
+        return timedelta(seconds=self.detect.every_seconds)
+
+    def source(self, name: str) -> Source | None:
+        """Return the source of this name."""
+        return next((source for source in (*self.syslog, *self.files) if source.name == name), None)
+
+
+def default_data() -> Path:
+    """Return the folder for data where the configuration names none."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/sentinel")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "sentinel"
+
+
+def find(given: Path | None) -> Path | None:
+    """Return the file to read: the one given, $SENTINEL_CONFIG, /etc/sentinel/sentinel.toml, or none at all."""
+    if given is not None:
+        return given
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        return Path(named)
+    return SYSTEM_FILE if SYSTEM_FILE.exists() else None
+
+
+def load(given: Path | None = None) -> Config:
+    """Read the configuration; without any file every option has its default. Raises ConfigError."""
+    path = find(given)
+    if path is None:
+        return Config()
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    return parse(table, str(path))
+
+
+def parse(table: dict[str, Any], where: str = "configuration") -> Config:
+    """Turn a table into a configuration; raises ConfigError that names every wrong option and what to do."""
+    try:
+        return Config.model_validate(table)
+    except ValidationError as error:
+        lines = [_problem(dict(one)) for one in error.errors(include_url=False)]
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
+
+
+def _problem(error: dict[str, Any]) -> str:
+    path = error["loc"]
+    name = ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        known = list(_known(path[:-1]))
+        near = get_close_matches(str(path[-1]), known, 1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown option {name!r}; {hint}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
+
+
+def _known(path: tuple[str | int, ...]) -> Iterator[str]:
+    section: type[BaseModel] = Config
+    for part in path:
+        if isinstance(part, str):
+            inner = _section_of(section.model_fields[part]) if part in section.model_fields else None
+            if inner is None:
+                return
+            section = inner
+    yield from section.model_fields
+
+
+def _section_of(option: FieldInfo) -> type[BaseModel] | None:
+    kind: Any = option.annotation
+    for candidate in (kind, *getattr(kind, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def explain(key: str) -> str:
+    """Return the documentation of one option (`store.url`, `syslog.port`); raises ConfigError with a suggestion."""
+    everything = dict(options())
+    if key not in everything:
+        near = get_close_matches(key, everything, 1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(everything)}"
+        raise ConfigError(f"there is no option {key!r}; {hint}")
+    return everything[key]
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Yield the dotted name and the documentation of every option."""
+    for name, option in Config.model_fields.items():
+        section = _section_of(option)
+        if section is None:
+            yield name, _words(option)
+            continue
+        for inner, detail in section.model_fields.items():
+            yield f"{name}.{inner}", f"{_words(detail)}\nDefault: {_toml(detail)}"
+
+
+def _words(option: FieldInfo) -> str:
+    return " ".join((option.description or "").split())
+
+
+def _toml(option: FieldInfo) -> str:
+    if option.is_required():
+        return "none: has to be given"
+    if option.default is None:
+        return "none"
+    return toml_value(option.default)
+
+
+def toml_value(value: object) -> str:
+    """Return a plain value as TOML writes it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case tuple() | list():
+            return "[" + ", ".join(toml_value(item) for item in value) + "]"
+        case str() | Path():
+            return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case _:
+            return str(value)
+
+
+def example() -> str:
+    """Return a whole configuration file with every option at its default, explained and commented out."""
+    lines = [
+        "# Sentinel's configuration. Every option is listed with its default, commented out;",
+        "# `sentinel check` says whether the file is right, `sentinel config explain KEY` what an option means.",
+        "# This file is written from sentinel/config.py: `sentinel config example`.",
+        "",
+    ]
+    for name, option in Config.model_fields.items():
+        section = _section_of(option)
+        if section is None:
+            lines += [*_comment(_words(option)), f'# {name} = "/var/lib/sentinel"', ""]
+            continue
+        many = str(option.annotation).startswith("tuple")
+        head = f"[[{name}]]" if many else f"[{name}]"
+        lines += [*_comment(" ".join((section.__doc__ or "").split())), f"# {head}", ""]
+        for inner, detail in section.model_fields.items():
+            value = EXAMPLES.get(inner) or _toml(detail)
+            lines += [*_comment(_words(detail)), f"# {inner} = {value}", ""]
+    return "\n".join(lines)
+
+
+def _comment(text: str) -> list[str]:
+    lines: list[str] = []
+    line = "#"
+    for word in text.split():
+        if len(line) + len(word) > 110:
+            lines.append(line)
+            line = "#"
+        line += " " + word
+    return [*lines, line]

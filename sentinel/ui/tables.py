@@ -1,0 +1,156 @@
+"""Tables of alerts, events and rules for a terminal; every text of theirs passes the gate in `visible.py`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from sentinel.core.alert import Alert
+from sentinel.core.detection import Detection, Key, Level
+from sentinel.core.event import Event, Value
+from sentinel.core.where import plain, values
+from sentinel.ui.visible import safe, visible
+
+LEVEL_STYLES: dict[Level, str] = {
+    "critical": "bold white on red",
+    "high": "bold red",
+    "medium": "yellow",
+    "low": "cyan",
+    "informational": "dim",
+}
+LEVEL_WORDS: dict[Level, str] = {
+    "critical": "CRIT",
+    "high": "HIGH",
+    "medium": "MED",
+    "low": "LOW",
+    "informational": "INFO",
+}
+ID_SHOWN = 8
+_WHO = ("source.ip", "user.name", "host.name", "destination.ip", "email.from.address")
+
+
+def local(moment: datetime) -> str:
+    """Return a time as people here read it: local, to the second."""
+    return moment.astimezone().strftime("%d.%m. %H:%M:%S")
+
+
+def key_text(key: Key) -> str:
+    """Return what an alert is about in one line."""
+    return ", ".join(f"{name.rpartition('.')[0] or name}={plain(value)}" for name, value in key) or "–"
+
+
+def value_text(value: Value | None) -> str:
+    """Return a field's value in one line."""
+    return ", ".join(plain(item) for item in values(value))
+
+
+def level_text(level: Level) -> Text:
+    """Return a level as a word and a colour; the colour is never the only sign."""
+    return Text(LEVEL_WORDS[level], style=LEVEL_STYLES[level])
+
+
+def alerts_table(alerts: Sequence[Alert], title: str = "") -> Table:
+    """Return alerts as a table, one line each."""
+    table = Table(title=title or None, title_justify="left", expand=True)
+    table.add_column("Level", no_wrap=True)
+    table.add_column("Alert", no_wrap=True)
+    table.add_column("Last seen", no_wrap=True)
+    table.add_column("Count", justify="right", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    table.add_column("What", ratio=3)
+    table.add_column("About", ratio=2)
+    for alert in alerts:
+        state = alert.verdict or alert.state
+        table.add_row(
+            level_text(alert.level),
+            safe(alert.id[:ID_SHOWN]),
+            safe(local(alert.last_seen)),
+            safe(f"{alert.count:,}"),
+            safe(state.replace("_", " ")),
+            safe(alert.title),
+            safe(key_text(alert.key)),
+        )
+    return table
+
+
+def alert_card(alert: Alert, evidence: Sequence[Event]) -> Iterable[Table | Text]:
+    """Yield one alert in full: what, who, when, why, its history and the lines that raised it."""
+    head = Table.grid(padding=(0, 2))
+    head.add_column(style="bold", no_wrap=True)
+    head.add_column()
+    rows = [
+        ("Alert", alert.id),
+        ("State", (f"{alert.state} ({alert.verdict})" if alert.verdict else alert.state).replace("_", " ")),
+        ("About", key_text(alert.key)),
+        ("First seen", local(alert.first_seen)),
+        ("Last seen", local(alert.last_seen)),
+        ("Count", f"{alert.count:,}"),
+        ("Why", alert.summary),
+        ("Rule", f"{alert.rule_id} (version {alert.rule_version[:12]}, by {alert.author or 'unknown'})"),
+        ("ATT&CK", ", ".join(alert.attack) or "–"),
+    ]
+    yield Text.assemble(level_text(alert.level), "  ", safe(alert.title, "bold"))
+    for name, value in rows:
+        head.add_row(name, safe(value))
+    yield head
+    if alert.history:
+        history = Table(title="History", title_justify="left")
+        for column in ("When", "Who", "What", "Note"):
+            history.add_column(column)
+        for change in alert.history:
+            history.add_row(safe(local(change.at)), safe(change.who), safe(change.what), safe(change.note))
+        yield history
+    if evidence:
+        yield events_table(evidence, "Evidence")
+
+
+def who(event: Event) -> str:
+    """Return in one line whom an event is about."""
+    parts = (value_text(event.fields.get(name)) for name in _WHO)
+    return " ".join(part for part in parts if part)
+
+
+def events_table(events: Sequence[Event], title: str = "") -> Table:
+    """Return events as a table, one line each, latest first as they come."""
+    table = Table(title=title or None, title_justify="left", expand=True)
+    table.add_column("Time", no_wrap=True)
+    table.add_column("Dataset", no_wrap=True)
+    table.add_column("Who", ratio=2)
+    table.add_column("Message", ratio=4)
+    for event in events:
+        text = event.fields.get("message") or event.fields.get("event.original")
+        table.add_row(
+            safe(local(event.timestamp)),
+            safe(value_text(event.fields.get("event.dataset"))),
+            safe(who(event)),
+            safe(value_text(text)[:400]),
+        )
+    return table
+
+
+def rules_table(detections: Sequence[Detection]) -> Table:
+    """Return rules as a table."""
+    table = Table(expand=True)
+    table.add_column("Level", no_wrap=True)
+    table.add_column("Title", ratio=3)
+    table.add_column("ATT&CK", ratio=1)
+    table.add_column("File", ratio=2)
+    for detection in detections:
+        table.add_row(
+            level_text(detection.level),
+            safe(detection.title),
+            safe(", ".join(detection.attack)),
+            safe(detection.path),
+        )
+    return table
+
+
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
+    """Return any rows as a table; every cell passes the gate."""
+    table = Table(title=visible(title) or None, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(safe(str(cell)) for cell in row))
+    return table
