@@ -89,21 +89,53 @@ def record_of(sequence: int) -> int:
     return sequence // PARTS_MAX
 
 
+def identity(entry: Entry) -> str:
+    """Return what makes this record itself: the sender's own position, else its place in the spool.
+
+    The place counts with the body, so that 1000 equal lines stay 1000 events and a sequence that was lost with a
+    disk and used again does not make two records one. A record that is replayed carries this text as its position.
+    """
+    if entry.raw.origin.position:
+        return entry.raw.origin.position
+    body = blake2b(entry.raw.body, digest_size=8).hexdigest()
+    return f"spool:{entry.seq}:{entry.written.timestamp():.6f}:{body}"
+
+
 def event_id(entry: Entry, part: int = 0, kind: str = "event") -> str:
     """Return the id (32 hex digits) of the `part`-th event of `entry`; `kind` keeps a dead letter apart.
 
-    With an identity of the sender's own the id depends on that alone, so that a file read twice is stored once.
-    Without one it depends on the place in the spool, so that 1000 equal lines stay 1000 events.
+    The same record always gets the same id, however often it is read or replayed.
     """
     origin = entry.raw.origin
     digest = blake2b(digest_size=16)
-    parts: tuple[str, ...]
-    if origin.position:
-        parts = (kind, str(part), entry.raw.source, origin.via, origin.peer, origin.position)
-    else:
-        parts = (kind, str(part), entry.raw.source, origin.via, origin.peer, str(entry.seq), entry.written.isoformat())
-        digest.update(entry.raw.body)
-    for text in parts:
-        digest.update(b"%d:" % len(text))
-        digest.update(text.encode("utf-8", "surrogateescape"))
+    for text in (kind, str(part), entry.raw.source, origin.via, origin.peer, identity(entry)):
+        data = text.encode("utf-8", "surrogateescape")
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
     return digest.hexdigest()
+
+
+_ARRIVED = "arrived:"
+
+
+def replayed(entry: Entry) -> Raw:
+    """Return the record as it has to be written again so that its events are the ones already known."""
+    note = entry.raw.origin.note
+    arrived = note if note.startswith(_ARRIVED) else _ARRIVED + entry.written.isoformat()
+    return replace(entry.raw, origin=replace(entry.raw.origin, position=identity(entry), note=arrived))
+
+
+def arriving(raw: Raw, moment: datetime) -> Raw:
+    """Return the record with the time of its first arrival, for files that may be imported more than once."""
+    return replace(raw, origin=replace(raw.origin, note=_ARRIVED + moment.isoformat()))
+
+
+def arrived(entry: Entry) -> datetime:
+    """Return when the record first entered a spool: `event.ingested`, the same on every replay."""
+    note = entry.raw.origin.note
+    if note.startswith(_ARRIVED):
+        try:
+            return datetime.fromisoformat(note.removeprefix(_ARRIVED))
+        except ValueError:
+            return entry.written
+    return entry.written
