@@ -24,7 +24,7 @@ class Origin:
     (fingerprint and offset of a file, channel and record number of an event log). An empty position means that
     the record has no identity of its own: then its place in the spool is its identity. `note` says what the
     entrance had to do to the record, words separated by blanks, and is no part of its identity:
-    `cut:<length in bytes>:sha256=<of the whole message, hex>`, `utf-16`, `unfinished`.
+    `cut:<length in bytes>:sha256=<of the whole message, hex>`, `utf-16`, `unfinished`, `arrived:<time>` (see `arriving`).
     """
 
     via: str
@@ -118,24 +118,25 @@ def event_id(entry: Entry, part: int = 0, kind: str = "event") -> str:
 _ARRIVED = "arrived:"
 
 
-def replayed(entry: Entry) -> Raw:
-    """Return the record as it has to be written again so that its events are the ones already known."""
-    note = entry.raw.origin.note
-    arrived = note if note.startswith(_ARRIVED) else _ARRIVED + entry.written.isoformat()
-    return replace(entry.raw, origin=replace(entry.raw.origin, position=identity(entry), note=arrived))
+def arrived(entry: Entry) -> datetime:
+    """Return when the record first entered a spool: `event.ingested`, the same on every replay."""
+    for word in entry.raw.origin.note.split():
+        if word.startswith(_ARRIVED):
+            try:
+                return datetime.fromisoformat(word.removeprefix(_ARRIVED))
+            except ValueError:
+                break
+    return entry.written
 
 
 def arriving(raw: Raw, moment: datetime) -> Raw:
-    """Return the record with the time of its first arrival, for files that may be imported more than once."""
-    return replace(raw, origin=replace(raw.origin, note=_ARRIVED + moment.isoformat()))
+    """Return the record with the time of its first arrival, for what may enter more than once."""
+    words = [word for word in raw.origin.note.split() if not word.startswith(_ARRIVED)]
+    note = " ".join([*words, _ARRIVED + moment.isoformat()])
+    return replace(raw, origin=replace(raw.origin, note=note))
 
 
-def arrived(entry: Entry) -> datetime:
-    """Return when the record first entered a spool: `event.ingested`, the same on every replay."""
-    note = entry.raw.origin.note
-    if note.startswith(_ARRIVED):
-        try:
-            return datetime.fromisoformat(note.removeprefix(_ARRIVED))
-        except ValueError:
-            return entry.written
-    return entry.written
+def replayed(entry: Entry) -> Raw:
+    """Return the record as it has to be written again so that its events are the ones already known."""
+    raw = arriving(entry.raw, arrived(entry))
+    return replace(raw, origin=replace(raw.origin, position=identity(entry)))
