@@ -1,0 +1,42 @@
+"""Listening sockets and the names of those at the other end."""
+
+import socket
+from collections.abc import Sequence
+
+from sentinel.core.errors import ConfigError
+
+_MAPPED = "::ffff:"
+
+
+def bound(host: str, port: int, *, kind: socket.SocketKind, reuse_port: bool = False) -> socket.socket:
+    """Return a blocking socket bound to `host` and `port` (`::` takes IPv4 as well); raises ConfigError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, kind)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host} port {port}: {error}; check the address") from error
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        hint = "ports below 1024 need CAP_NET_BIND_SERVICE" if port < 1024 else "is it taken by another program?"
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}; {hint}") from error
+    return sock
+
+
+def host_of(address: Sequence[object]) -> str:
+    """Return the host of a socket address; an IPv4 address that came in through IPv6 is shown as IPv4."""
+    host = str(address[0])
+    return host[len(_MAPPED) :] if host.startswith(_MAPPED) and "." in host else host
+
+
+def peer_text(address: Sequence[object]) -> str:
+    """Return `192.0.2.7:514` or `[2001:db8::7]:514`."""
+    host = host_of(address)
+    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
