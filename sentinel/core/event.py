@@ -24,7 +24,8 @@ class Origin:
     (fingerprint and offset of a file, channel and record number of an event log). An empty position means that
     the record has no identity of its own: then its place in the spool is its identity. `note` says what the
     entrance had to do to the record, words separated by blanks, and is no part of its identity:
-    `cut:<length in bytes>:sha256=<of the whole message, hex>`, `utf-16`, `unfinished`, `arrived:<time>` (see `arriving`).
+    `cut:<length in bytes>:sha256=<of the whole message, hex>`, `utf-16`, `unfinished`,
+    `arrived:<time>` (see `arriving`).
     """
 
     via: str
