@@ -1,5 +1,102 @@
-"""One module per verb."""
+"""One module per verb; this one knows their names and turns errors into exit codes."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from sentinel.core.errors import Exit, SentinelError
+
+VERBS = {
+    "run": "Run Sentinel: receive, parse, store, judge.",
+    "query": "Find events.",
+    "alerts": "Work alerts: list, show, ack, close, watch.",
+    "rules": "Sigma rules: list, check, test.",
+    "packs": "Parser packs: list, test.",
+    "parse": "Read log lines from standard input and print ECS.",
+    "import": "Bring in log files, .evtx files or standard input.",
+    "sense": "Read packets: flows, DNS, TLS and findings.",
+    "tap": "Watch records or events go by.",
+    "replay": "Bring records in again; nothing is stored twice.",
+    "spool": "Look into the spool: stats, cat, fsck.",
+    "deadletter": "Records that no pack could read: list, show, replay.",
+    "check": "Check configuration, packs and rules without starting.",
+    "doctor": "Look for what keeps Sentinel from working on this machine.",
+    "config": "Explain options: explain, example.",
+    "bench": "Measure: ingest, parse, detect, query.",
+    "demo": "Show a small model city under attack.",
+}
+"""Every verb and its one line of help; the module of the same name (`import_` for `import`) is loaded when called."""
 
 
-def main() -> None:
-    """Start the command line."""
+class _Verbs(TyperGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"sentinel.cli.{'import_' if cmd_name == 'import' else cmd_name}")
+        verb: typer.Typer = module.verb
+        command = typer.main.get_command(verb)
+        command.name = cmd_name
+        command.help = f"{VERBS[cmd_name]}\n\n{_example(module.EXAMPLE)}"
+        command.short_help = VERBS[cmd_name]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # without loading a single verb
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _example(text: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Sentinel: a SIEM that a city's own small security team can run.",
+    epilog="Exit codes: 0 ok, 1 finding, 2 usage, 3 configuration, 4 store, 5 permission, 6 partial, 70 internal.",
+)
+
+
+@app.callback()
+def _root(
+    no_color: bool = typer.Option(False, "--no-color", help="No colours; as NO_COLOR=1."),
+    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+) -> None:
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
+    if version:
+        from sentinel import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> Any:  # noqa: ANN401  typer's own type
+    """Start the command line; every error Sentinel raises on purpose ends here with its exit code."""
+    from sentinel.cli.common import talk
+
+    try:
+        return app(prog_name="sentinel")
+    except SentinelError as error:
+        talk(f"sentinel: {error}", "red")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # the reader has seen enough (`sentinel query … | head`); keep Python from complaining at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)

@@ -1,0 +1,32 @@
+"""`sentinel config`: what the options mean."""
+
+from typing import Annotated
+
+import typer
+
+from sentinel import config
+from sentinel.cli.common import talk
+
+EXAMPLE = """
+sentinel config explain syslog.port
+sentinel config example > /etc/sentinel/sentinel.toml
+"""
+
+verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@verb.command()
+def explain(key: Annotated[str, typer.Argument(help="An option, such as store.url; nothing lists all.")] = "") -> None:
+    """Say what an option means and what its default is."""
+    if key:
+        typer.echo(config.explain(key))
+        return
+    for name, words in config.options():
+        typer.echo(f"{name}\n    {words.splitlines()[0]}")
+
+
+@verb.command()
+def example() -> None:
+    """Print a configuration file with every option at its default, explained."""
+    typer.echo(config.example())
+    talk("every option above is at its default; uncomment what you change")
