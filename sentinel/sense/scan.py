@@ -1,0 +1,215 @@
+"""Port scans, found in flow records: a pure function from flows to findings.
+
+Which attempts count as failed, and the numbers, follow Zeek's `scripts/policy/misc/scan.zeek` (15 ports a host, 25
+hosts a port in 5 minutes, failed connections only; https://github.com/zeek/zeek, before 6.1) and its successor
+ncsa/bro-simple-scan; that a NULL, FIN or XMAS packet is a probe by itself is nDPI's reading
+(https://github.com/ntop/nDPI, flow risk "TCP Connection Issues"). Failed is a connection that
+
+- got no answer or never completed its handshake (`unanswered`, `half_open`),
+- was refused (`refused`: a reset, nothing else), or
+- was reset by either side before any data (`aborted`: so ends nmap's SYN scan at an open port).
+
+What began before the capture did is never counted. Windows slide in capture time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Literal
+
+from sentinel.sense.flows import SECOND, Flow
+from sentinel.sense.rows import TCP
+
+Kind = Literal["scan.vertical", "scan.horizontal", "scan.stealth"]
+
+TECHNIQUE = "T1046"
+"""ATT&CK: Network Service Discovery."""
+
+EXAMPLES_MAX = 20
+_FAILED = frozenset({"unanswered", "half_open", "refused", "aborted"})
+_HOUR = 3_600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLimits:
+    """From how many distinct ports or hosts within `window_seconds` on it is a scan; and how much is remembered.
+
+    `keys_max` bounds the pairs watched at once, `targets_max` the distinct ports or hosts remembered of each,
+    `waiting_max` the attempts held back to be looked at in the order in which they began.
+    """
+
+    window_seconds: int = 300
+    ports: int = 15
+    hosts: int = 20
+    stealth_ports: int = 3
+    keys_max: int = 50_000
+    targets_max: int = 4_096
+    waiting_max: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One scan in one hour of capture time.
+
+    `target` is the host whose ports were tried, or for `scan.horizontal` the port that was tried on many. `distinct`
+    is the greatest number of ports (hosts) within one window, `attempts` how often in the whole hour, `examples` the
+    first of them. Times in ns since 1970.
+    """
+
+    kind: Kind
+    src: str
+    target: str
+    start: int
+    end: int
+    distinct: int
+    attempts: int
+    unanswered: int
+    refused: int
+    limit: int
+    window_seconds: int
+    examples: tuple[str, ...]
+    vlan: int = 0
+
+    def explain(self) -> str:
+        """Return the sentence that gives the numbers."""
+        first = ", ".join(self.examples[:5]) + (" …" if self.distinct > 5 else "")
+        within = f"within {self.window_seconds} s"
+        ends = f"{self.attempts} attempts, {self.unanswered} without answer, {self.refused} refused or reset"
+        what = {
+            "scan.vertical": f"tried {self.distinct} ports of {self.target} {within} and got no connection",
+            "scan.horizontal": f"tried port {self.target} of {self.distinct} hosts {within} and got no connection",
+            "scan.stealth": f"sent {self.distinct} ports of {self.target} packets no stack sends {within}",
+        }[self.kind]
+        return f"{self.src} {what} ({ends}; from {self.limit} on it is a scan): {first}"
+
+
+@dataclass(slots=True)
+class _Hour:
+    # what is known of one hour of capture time
+    number: int
+    start: int
+    end: int
+    limit: int
+    vlan: int
+    peak: int = 0
+    attempts: int = 0
+    unanswered: int = 0
+    refused: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def count(self, flow: Flow, target: str, distinct: int) -> None:
+        self.end = max(self.end, flow.end)
+        self.peak = max(self.peak, distinct)
+        self.attempts += 1
+        if flow.state in {"unanswered", "half_open"} or (flow.state == "probe" and not flow.packets_in):
+            self.unanswered += 1
+        else:
+            self.refused += 1
+        if len(self.examples) < EXAMPLES_MAX and target not in self.examples:
+            self.examples.append(target)
+
+
+@dataclass(slots=True)
+class _Watch:
+    # one source and one target: when each port (or host) was last tried, in the order of trying
+    hour: _Hour
+    recent: OrderedDict[str, int] = field(default_factory=OrderedDict)
+
+
+_Key = tuple[Kind, str, str]
+
+
+def find_scans(flows: Iterable[Flow], limits: ScanLimits | None = None) -> Iterator[Scan]:
+    """Return the scans among `flows`: one for each kind, source, target and hour of capture time.
+
+    Flows may come in the order in which they ended; they are judged in the order in which they began.
+    """
+    limits = limits or ScanLimits()
+    watch = ScanWatch(limits)
+    for flow in flows:
+        yield from watch.see(flow)
+    yield from watch.close()
+
+
+class ScanWatch:
+    """The same, flow by flow: `see` returns what is settled already, `close` the rest."""
+
+    def __init__(self, limits: ScanLimits) -> None:
+        self._limits = limits
+        self._waiting: list[tuple[int, int, Flow]] = []
+        self._count = 0
+        self._watched: OrderedDict[_Key, _Watch] = OrderedDict()
+
+    def see(self, flow: Flow) -> list[Scan]:
+        """Take one flow into account."""
+        if flow.proto != TCP or (flow.state != "probe" and flow.state not in _FAILED):
+            return []
+        self._count += 1
+        heappush(self._waiting, (flow.start, self._count, flow))
+        return self._judge() if len(self._waiting) > self._limits.waiting_max else []
+
+    def close(self) -> list[Scan]:
+        """Judge what still waits and return every scan not returned yet."""
+        found: list[Scan] = []
+        while self._waiting:
+            found += self._judge()
+        for key, watch in self._watched.items():
+            found += self._told(key, watch)
+        self._watched.clear()
+        return sorted(found, key=lambda scan: (scan.start, scan.kind, scan.src, scan.target))
+
+    def _judge(self) -> list[Scan]:
+        flow = heappop(self._waiting)[2]
+        port = str(flow.dport)
+        if flow.state == "probe":
+            return self._note(("scan.stealth", flow.src, flow.dst), port, flow, self._limits.stealth_ports)
+        return [
+            *self._note(("scan.vertical", flow.src, flow.dst), port, flow, self._limits.ports),
+            *self._note(("scan.horizontal", flow.src, port), flow.dst, flow, self._limits.hosts),
+        ]
+
+    def _note(self, key: _Key, target: str, flow: Flow, limit: int) -> list[Scan]:
+        gone: list[Scan] = []
+        number = flow.start // _HOUR
+        watch = self._watched.get(key)
+        if watch is None:
+            if len(self._watched) >= self._limits.keys_max:
+                gone = self._told(*self._watched.popitem(last=False))
+            watch = self._watched[key] = _Watch(_Hour(number, flow.start, flow.end, limit, flow.vlan))
+        else:
+            self._watched.move_to_end(key)
+            if number > watch.hour.number:
+                gone = self._told(key, watch)
+                watch.hour = _Hour(number, flow.start, flow.end, limit, flow.vlan)
+        recent = watch.recent
+        recent[target] = flow.start
+        recent.move_to_end(target)
+        before = flow.start - self._limits.window_seconds * SECOND
+        while len(recent) > self._limits.targets_max or next(iter(recent.values())) < before:
+            recent.popitem(last=False)
+        watch.hour.count(flow, target, len(recent))
+        return gone
+
+    def _told(self, key: _Key, watch: _Watch) -> list[Scan]:
+        hour = watch.hour
+        if hour.peak < hour.limit:
+            return []
+        kind, src, target = key
+        return [
+            Scan(
+                kind=kind,
+                src=src,
+                target=target,
+                start=hour.start,
+                end=hour.end,
+                distinct=hour.peak,
+                attempts=hour.attempts,
+                unanswered=hour.unanswered,
+                refused=hour.refused,
+                limit=hour.limit,
+                window_seconds=self._limits.window_seconds,
+                examples=tuple(hour.examples),
+                vlan=hour.vlan,
+            )
+        ]
