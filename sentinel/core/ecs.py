@@ -18,6 +18,7 @@ OWN_PREFIXES = (
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 
 OWN: dict[str, Type] = {
+    "log.source.address": "keyword",
     "sensor.packets_with_data": "long",
     "sensor.syn": "long",
     "sensor.rst": "long",

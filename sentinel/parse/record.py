@@ -1,0 +1,78 @@
+"""Turns one spool record into its events: route, read, complete; whatever goes wrong becomes a dead letter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
+
+from sentinel.core.errors import ParseError
+from sentinel.core.event import PARTS_MAX, Entry, Event, Raw
+from sentinel.pack import syslog
+from sentinel.parse import build, deadletter
+from sentinel.parse.packs import Pack
+from sentinel.parse.route import Router
+
+SYSLOG = "syslog.log"
+GENERIC = "generic.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source's records are read: the pack or alias it asks for, the IANA zone of times that name none."""
+
+    hint: str | None = None
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads records of every source; `sources` maps a source's name to how it is read."""
+
+    router: Router
+    sources: Mapping[str, Reading] = field(default_factory=lambda: MappingProxyType({}))
+    usual: Reading = Reading()
+
+    def read(self, entry: Entry) -> list[Event]:
+        """Return the events of `entry`: at least one, never an exception for anything a record or a pack may do."""
+        raw = entry.raw
+        how = self.sources.get(raw.source, self.usual)
+        if how.zone != raw.zone:
+            raw = Raw(raw.body, raw.source, raw.received, raw.origin, how.zone)
+        if not raw.body.strip():
+            return [deadletter.letter(entry, "EmptyRecord", "the record is empty")]
+        pack = None
+        try:
+            pack = self.router.route(raw, how.hint)
+            return _generic(entry, raw) if pack is None else _read(entry, raw, pack)
+        except ParseError as error:
+            return [deadletter.letter(entry, "ParseError", error.reason, pack)]
+        except Exception as error:  # noqa: BLE001  another's code: a pack's fault must cost its record alone
+            return [deadletter.letter(entry, type(error).__name__, f"the pack failed: {error}", pack)]
+
+
+def parse_one(entry: Entry, router: Router, hint: str | None = None, zone: str = "UTC") -> list[Event]:
+    """Return the events of one record; see `Reader` for many."""
+    return Reader(router, usual=Reading(hint, zone)).read(entry)
+
+
+def _read(entry: Entry, raw: Raw, pack: Pack) -> list[Event]:
+    documents = list(islice(pack.parse(raw), PARTS_MAX))
+    if not documents:
+        return [deadletter.letter(entry, "NoEvent", "the pack made nothing of the record", pack)]
+    over = None
+    if len(documents) == PARTS_MAX:
+        # the last place in the record's share of the sequence says that there may have been more
+        documents.pop()
+        reason = f"one record holds {PARTS_MAX} events or more; the first {len(documents)} are kept"
+        over = deadletter.letter(entry, "TooManyEvents", reason, pack, part=PARTS_MAX - 1)
+    base = build.common(entry)
+    dataset, module = pack.dataset, pack.module
+    events = [build.complete(entry, part, said, base, dataset, module) for part, said in enumerate(documents)]
+    return events if over is None else [*events, over]
+
+
+def _generic(entry: Entry, raw: Raw) -> list[Event]:
+    line = syslog.read(raw)
+    known = line.timestamp is not None or line.priority is not None or line.app is not None
+    dataset, module = (SYSLOG, "syslog") if known else (GENERIC, "generic")
+    return [build.complete(entry, 0, syslog.fields(line), build.common(entry), dataset, module)]
