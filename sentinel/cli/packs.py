@@ -25,7 +25,13 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
     if json:
         emit(
             *(
-                {"schema": SCHEMA, "name": pack.name, "title": pack.title, "dataset": pack.dataset, "folder": pack.folder}
+                {
+                    "schema": SCHEMA,
+                    "name": pack.name,
+                    "title": pack.title,
+                    "dataset": pack.dataset,
+                    "folder": pack.folder,
+                }
                 for pack in packs
             )
         )
@@ -38,8 +44,8 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
         raise typer.Exit(Exit.CONFIG)
 
 
-@verb.command()
-def test(
+@verb.command("test")
+def prove(
     folders: Annotated[list[Path] | None, typer.Argument(help="Pack folders; nothing tests all that load.")] = None,
     bless: Annotated[bool, typer.Option("--bless", help="Write what the pack says today as expected.")] = False,
     config: ConfigOption = None,

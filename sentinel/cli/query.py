@@ -1,11 +1,11 @@
 """`sentinel query`: a responder's question."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from sentinel.cli.common import ConfigOption, JsonOption, LimitOption, application, emit, emit_events, show, talk
+from sentinel.core.clock import local_zone
 from sentinel.respond import language, search
 from sentinel.ui import tables
 
@@ -28,7 +28,7 @@ def query(
     """Find events, latest first, or count them by their values of some fields."""
     app = application(config)
     now = app.clock.now()
-    question = language.read(" ".join(text or ()), now, datetime.now().astimezone().tzinfo or now.tzinfo)  # type: ignore[arg-type]
+    question = language.read(" ".join(text or ()), now, local_zone(now))
     with app.reading() as store:
         if by:
             rows = search.counts(store, question, by, limit)

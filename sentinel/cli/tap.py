@@ -8,7 +8,7 @@ import typer
 from sentinel.cli.common import ConfigOption, JsonOption, application, emit, show, talk
 from sentinel.cli.spool import as_json
 from sentinel.core.event import Entry
-from sentinel.parse.build import events
+from sentinel.parse.record import Reader
 from sentinel.ui import tables
 from sentinel.ui.visible import safe
 
@@ -43,7 +43,7 @@ def tap(
                     _shown(entry, app.reader if parsed else None, json=json)
 
 
-def _shown(entry: Entry, reader: object, *, json: bool) -> None:
+def _shown(entry: Entry, reader: Reader | None, *, json: bool) -> None:
     if reader is None:
         if json:
             emit(as_json(entry))
@@ -51,7 +51,7 @@ def _shown(entry: Entry, reader: object, *, json: bool) -> None:
             text = entry.raw.body.decode("utf-8", "replace")
             show(safe(f"{tables.local(entry.written)} {entry.raw.source} {entry.raw.origin.peer} {text}"))
         return
-    for event in events(entry, reader):  # type: ignore[arg-type]
+    for event in reader.read(entry):
         if json:
             emit(dict(event.fields))
         else:

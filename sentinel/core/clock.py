@@ -1,11 +1,11 @@
 """The one place where the time of day is read; everything else is handed a `Clock`."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from sentinel.core.ports import Clock
 
-__all__ = ["Clock", "ManualClock", "SystemClock", "iso"]
+__all__ = ["Clock", "ManualClock", "SystemClock", "iso", "local_zone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,8 @@ def iso(moment: datetime) -> str:
 def _early(moment: datetime) -> str:
     # strftime does not pad years below 1000 on glibc
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def local_zone(moment: datetime) -> tzinfo:
+    """Return this machine's own time zone as it was at `moment`."""
+    return moment.astimezone().tzinfo or UTC

@@ -44,9 +44,8 @@ from sentinel.core.where import (
     Operator,
     Where,
     Within,
-    escaped,
-    tokens,
 )
+from sentinel.core.wildcard import escaped, tokens
 
 QUERY_MAX = 10_000
 DEPTH_MAX = 50

@@ -35,6 +35,11 @@ class City:
     start: datetime
     events_per_second: float = 2000.0
 
+    @classmethod
+    def seeded(cls, seed: int, start: datetime, events_per_second: float = 2000.0) -> "City":
+        """Return the city that this seed makes."""
+        return cls(Random(seed), start, events_per_second)  # noqa: S311  repeatable on purpose; guards nothing
+
     def lines(self) -> Iterator[bytes]:
         """Yield syslog lines without end: RFC 3164, RFC 5424, with the device's own format inside."""
         kinds: tuple[Callable[[datetime], str], ...] = (

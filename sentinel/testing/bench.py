@@ -1,0 +1,246 @@
+"""Measures Sentinel on this machine: each figure beside a named reference taken in the same run.
+
+Nothing here asserts a speed: figures depend on the machine, ratios carry over.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from statistics import quantiles
+
+import orjson
+
+from sentinel.core.clock import SystemClock
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import Entry, Event, Origin, Raw
+from sentinel.testing.city import City
+
+BATCH = 1000
+START = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measurement: `count` things in `seconds`; `laps` are what single steps took, in seconds."""
+
+    name: str
+    count: int
+    seconds: float
+    laps: tuple[float, ...] = ()
+    cpu_seconds: float | None = None
+    rss_bytes: int | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """How many a second."""
+        return self.count / self.seconds if self.seconds else 0.0
+
+    def percentile(self, percent: int) -> float | None:
+        """Return the lap that `percent` of all laps do not exceed, None without laps."""
+        if len(self.laps) < 2:
+            return None
+        return quantiles(self.laps, n=100, method="inclusive")[percent - 1]
+
+
+def city_lines(count: int, seed: int) -> list[bytes]:
+    """Return `count` lines of the model city."""
+    return list(islice(City.seeded(seed, START).lines(), count))
+
+
+def city_entries(count: int, seed: int) -> list[Entry]:
+    """Return `count` lines of the model city as spool entries."""
+    return [
+        Entry(seq, START, Raw(line, "bench", START, Origin("syslog-tcp", "192.0.2.1:514")))
+        for seq, line in enumerate(city_lines(count, seed), start=1)
+    ]
+
+
+def timed(name: str, batches: Sequence[Sequence[object]], work: Callable[[Sequence[object]], object]) -> Figure:
+    """Run `work` over every batch; a lap is one batch."""
+    laps = []
+    cpu = time.process_time()
+    for batch in batches:
+        begin = time.perf_counter()
+        work(batch)
+        laps.append(time.perf_counter() - begin)
+    used = time.process_time() - cpu
+    return Figure(name, sum(map(len, batches)), sum(laps), tuple(laps), used, peak_rss())
+
+
+def batched(things: Sequence[object], size: int = BATCH) -> list[Sequence[object]]:
+    """Return `things` in runs of `size`."""
+    return [things[at : at + size] for at in range(0, len(things), size)]
+
+
+def peak_rss() -> int:
+    """Return this process's largest resident set so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def parse(count: int, seed: int, read: Callable[[Entry], list[Event]]) -> tuple[Figure, Figure]:
+    """Measure raw line to event, beside decoding the same events from JSON with orjson."""
+    entries = city_entries(count, seed)
+    documents = [orjson.dumps(dict(event.fields)) for entry in entries[: count // 10] for event in read(entry)]
+
+    def work(batch: Sequence[object]) -> None:
+        for entry in batch:
+            read(entry)  # type: ignore[arg-type]
+
+    def reference(batch: Sequence[object]) -> None:
+        for document in batch:
+            orjson.loads(document)  # type: ignore[arg-type]
+
+    return timed("parse", batched(entries), work), timed("orjson.loads of the events", batched(documents), reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Where a benched Sentinel keeps its events: the embedded store, or an Elasticsearch node at `url`."""
+
+    url: str | None = None
+
+    def table(self) -> str:
+        """Return the store's part of the configuration."""
+        if self.url is None:
+            return '[store]\nkind = "embedded"\n'
+        prefix = f"bench-{os.getpid()}"
+        return f'[store]\nkind = "elasticsearch"\nurl = "{self.url}"\nprefix = "{prefix}"\n'
+
+
+def ingest(count: int, seed: int, node: Node, progress: Callable[[Path], tuple[int, int]]) -> tuple[Figure, Figure]:
+    """Measure a whole `sentinel run` in a process of its own: TCP socket to stored event.
+
+    `progress(data folder)` returns (records spooled, records stored) so far. The reference receives the same lines
+    from a socket and writes them to a file, with an fdatasync for every 1000.
+    """
+    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
+        lines = Path(folder) / "lines"
+        lines.write_bytes(b"".join(line + b"\n" for line in city_lines(count, seed)))
+        reference = _reference(lines, count, Path(folder) / "reference")
+        with _running(Path(folder), node) as (process, port):
+            sender = multiprocessing.get_context("spawn").Process(target=_send, args=(str(lines), port))
+            begin = time.perf_counter()
+            sender.start()
+            seen = _watched(Path(folder) / "data", count, process, progress)
+            seconds = seen[-1][0] - begin
+            sender.join()
+            cpu, rss = _usage(process.pid)
+        laps = tuple(_lags(seen))
+        return Figure("ingest", count, seconds, laps, cpu, rss, {"a lap": "spooled until stored"}), reference
+
+
+@contextlib.contextmanager
+def _running(folder: Path, node: Node) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    config = folder / "sentinel.toml"
+    config.write_text(
+        f'data = "{folder}/data"\n[[syslog]]\nport = 0\ntransports = ["tcp"]\n'
+        f"[spool]\nballast_bytes = 0\n{node.table()}"
+    )
+    command = [sys.executable, "-m", "sentinel", "run", "--config", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603  our own command
+    try:
+        yield process, _port(process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+def _port(process: "subprocess.Popen[str]") -> int:
+    # the line is part of `sentinel run`'s talk: "listening: syslog tcp 127.0.0.1:40123"
+    heard = []
+    for line in process.stderr or ():
+        heard.append(line)
+        if line.startswith("listening: ") and " tcp " in line:
+            drain = threading.Thread(target=lambda: [None for _ in process.stderr or ()], daemon=True)
+            drain.start()
+            return int(line.rsplit(":", 1)[1])
+    raise SentinelError("sentinel run ended before it listened:\n" + "".join(heard))
+
+
+def _send(path: str, port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as sender, Path(path).open("rb") as lines:
+        sender.sendfile(lines)
+
+
+def _watched(
+    data: Path, count: int, process: "subprocess.Popen[str]", progress: Callable[[Path], tuple[int, int]]
+) -> list[tuple[float, int, int]]:
+    seen: list[tuple[float, int, int]] = []
+    quiet = time.monotonic()
+    while not seen or seen[-1][2] < count:
+        time.sleep(0.02)
+        spooled, stored = progress(data)
+        if not seen or (spooled, stored) != seen[-1][1:]:
+            quiet = time.monotonic()
+        seen.append((time.perf_counter(), spooled, stored))
+        if process.poll() is not None or time.monotonic() - quiet > 60:
+            raise SentinelError(f"sentinel run stopped at {stored:,} of {count:,} records")
+    return seen
+
+
+def _lags(seen: Sequence[tuple[float, int, int]]) -> Iterator[float]:
+    later = iter(seen)
+    current = next(later)
+    for moment, spooled, _ in seen:
+        while current[2] < spooled:
+            following = next(later, None)
+            if following is None:
+                return
+            current = following
+        yield max(current[0] - moment, 0.0)
+
+
+def _usage(pid: int) -> tuple[float, int]:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return ticks / os.sysconf("SC_CLK_TCK"), peak * 1024
+
+
+def _reference(lines: Path, count: int, target: Path) -> Figure:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        sender = threading.Thread(target=_send, args=(str(lines), port))
+        begin = time.perf_counter()
+        sender.start()
+        connection, _ = server.accept()
+        pending: list[bytes] = []
+        with connection, connection.makefile("rb") as received, target.open("wb", buffering=0) as out:
+            for line in received:
+                pending.append(line)
+                if len(pending) >= BATCH:
+                    out.write(b"".join(pending))
+                    os.fdatasync(out.fileno())
+                    pending.clear()
+            out.write(b"".join(pending))
+            os.fdatasync(out.fileno())
+        sender.join()
+    return Figure("socket to file, fdatasync every 1000", count, time.perf_counter() - begin)
+
+
+def events(count: int, seed: int, read: Callable[[Entry], list[Event]]) -> list[Event]:
+    """Return the model city's events, arriving now, spread over the last hour of event time."""
+    now = SystemClock().now()
+    start = now - timedelta(hours=1)
+    city = City.seeded(seed, start, events_per_second=count / 3600)
+    found: list[Event] = []
+    for seq, line in enumerate(islice(city.lines(), count), start=1):
+        found.extend(read(Entry(seq, now, Raw(line, "bench", now, Origin("syslog-tcp", "192.0.2.1:514")))))
+    return found
