@@ -10,7 +10,7 @@ from sentinel.core.alert import Alert
 from sentinel.core.detection import Detection, Key, Level
 from sentinel.core.event import Event, Value
 from sentinel.core.where import plain, values
-from sentinel.ui.visible import safe, visible
+from sentinel.ui.visible import safe
 
 LEVEL_STYLES: dict[Level, str] = {
     "critical": "bold white on red",
@@ -52,7 +52,7 @@ def level_text(level: Level) -> Text:
 
 def alerts_table(alerts: Sequence[Alert], title: str = "") -> Table:
     """Return alerts as a table, one line each."""
-    table = Table(title=title or None, title_justify="left", expand=True)
+    table = Table(title=safe(title) if title else None, title_justify="left", expand=True)
     table.add_column("Level", no_wrap=True)
     table.add_column("Alert", no_wrap=True)
     table.add_column("Last seen", no_wrap=True)
@@ -92,12 +92,12 @@ def alert_card(alert: Alert, evidence: Sequence[Event]) -> Iterable[Table | Text
     ]
     yield Text.assemble(level_text(alert.level), "  ", safe(alert.title, "bold"))
     for name, value in rows:
-        head.add_row(name, safe(value))
+        head.add_row(safe(name), safe(value))
     yield head
     if alert.history:
-        history = Table(title="History", title_justify="left")
+        history = Table(title=Text("History"), title_justify="left")
         for column in ("When", "Who", "What", "Note"):
-            history.add_column(column)
+            history.add_column(safe(column))
         for change in alert.history:
             history.add_row(safe(local(change.at)), safe(change.who), safe(change.what), safe(change.note))
         yield history
@@ -113,7 +113,7 @@ def who(event: Event) -> str:
 
 def events_table(events: Sequence[Event], title: str = "") -> Table:
     """Return events as a table, one line each, latest first as they come."""
-    table = Table(title=title or None, title_justify="left", expand=True)
+    table = Table(title=safe(title) if title else None, title_justify="left", expand=True)
     table.add_column("Time", no_wrap=True)
     table.add_column("Dataset", no_wrap=True)
     table.add_column("Who", ratio=2)
@@ -148,9 +148,9 @@ def rules_table(detections: Sequence[Detection]) -> Table:
 
 def plain_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
     """Return any rows as a table; every cell passes the gate."""
-    table = Table(title=visible(title) or None, title_justify="left")
+    table = Table(title=safe(title) if title else None, title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(safe(column))
     for row in rows:
         table.add_row(*(safe(str(cell)) for cell in row))
     return table
