@@ -37,7 +37,8 @@ _IDLE_SECONDS = (5, 60, 60, 300)
 class Flow:
     """One conversation; `src` is who began it. Times in ns since 1970, bytes as on the wire.
 
-    `data_out` and `data_in` count packets with payload; `frame` is the number of the first packet in its capture. For ICMP `sport` is the type, `dport` the code.
+    `data_out` and `data_in` count packets with payload; `frame` is the number of the first packet in its capture.
+    For ICMP `sport` is the type, `dport` the code.
     """
 
     start: int
@@ -80,7 +81,7 @@ class Live:
     touched: int
     lane: int
     frame: int
-    community_id: str
+    community_id: str = ""
     packets: list[int] = field(default_factory=lambda: [0, 0])
     bytes: list[int] = field(default_factory=lambda: [0, 0])
     data: list[int] = field(default_factory=lambda: [0, 0])
@@ -296,23 +297,10 @@ def _begun(packet: Packet) -> Live:
             sport = counterpart(proto, sport) or 0
         else:
             sport, dport = dport, sport
-    name = _community(src, dst, proto, sport, dport)
-    return Live(
-        src,
-        dst,
-        proto,
-        sport,
-        dport,
-        vlan,
-        time,
-        time,
-        time,
-        lane,
-        frame,
-        community_id=name,
-        opened=opened,
-        probe=probe,
-    )
+    flow = Live(src, dst, proto, sport, dport, vlan, time, time, time, lane, frame)
+    flow.community_id = _community(src, dst, proto, sport, dport)
+    flow.opened, flow.probe = opened, probe
+    return flow
 
 
 _REPLIES = {ICMP: frozenset({0, 9, 14, 16, 18}), ICMPV6: frozenset({129, 131, 134, 136, 140, 145})}
