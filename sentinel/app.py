@@ -1,1 +1,281 @@
 """Wires the stages; the only module that knows them all."""
+
+import asyncio
+import logging
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sentinel.config import Config, FileSource, SyslogSource
+from sentinel.core.clock import SystemClock
+from sentinel.core.content import content
+from sentinel.core.errors import ConfigError, SentinelError
+from sentinel.core.event import arrival
+from sentinel.core.ports import Clock, Collector, Store
+
+if TYPE_CHECKING:
+    from sentinel.alert.book import Book
+    from sentinel.detect.runner import RunReport
+    from sentinel.detect.sigma import Rules
+    from sentinel.parse.packs import Packs
+    from sentinel.parse.record import Reader
+    from sentinel.spool.disk import DiskSpool
+
+_log = logging.getLogger(__name__)
+
+Talk = Callable[[str], None]
+
+
+@dataclass
+class App:
+    """Sentinel as one configuration describes it; every part is made when it is first asked for."""
+
+    config: Config
+    clock: Clock = SystemClock()
+    margin: timedelta = timedelta(days=1)
+    """How far around an alert its evidence is looked for."""
+
+    @cached_property
+    def packs(self) -> "Packs":
+        """Every parser pack: the shipped ones and the city's own."""
+        from sentinel.parse.packs import load
+
+        return load([content("parsers"), *self.config.content.packs], shipped=content("parsers"))
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """What turns a record into events, each source as it is configured; a pack that is not there is refused."""
+        from sentinel.parse.record import Reader, Reading
+        from sentinel.parse.route import Router
+
+        sources = {}
+        for source in (*self.config.syslog, *self.config.files):
+            if source.pack and self.packs.hinted(source.pack) is None:
+                known = ", ".join(sorted(self.packs.by_name))
+                raise ConfigError(f"source {source.name!r} asks for a pack {source.pack!r}; there are: {known}")
+            sources[source.name] = Reading(source.pack or None, source.zone)
+        return Reader(Router(self.packs), sources)
+
+    @cached_property
+    def rules(self) -> "Rules":
+        """Every rule that can be used, and every one that is refused, with its reason."""
+        from sentinel.detect.sigma import load
+        from sentinel.testing.packs import supplied
+
+        folders = [content("rules"), *(path for path in self.config.content.rules if path.is_dir())]
+        return load(folders, supplied(self.packs))
+
+    @contextmanager
+    def spool(self) -> Iterator["DiskSpool"]:
+        """Open the spool; several processes may at once."""
+        from sentinel.spool.disk import DiskSpool
+
+        options = self.config.spool
+        spool = DiskSpool(
+            _made(self.config.spool_dir), self.clock, bytes_max=options.bytes_max, ballast_bytes=options.ballast_bytes
+        )
+        try:
+            yield spool
+        finally:
+            spool.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Store]:
+        """Open the store to read; any number of processes may."""
+        store = self._store(readonly=True)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[Store]:
+        """Open the store to write; one process may, the next is told who does."""
+        store = self._store(readonly=False)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def _store(self, *, readonly: bool) -> Store:
+        options = self.config.store
+        if options.kind == "embedded":
+            from sentinel.store.embedded import EmbeddedStore
+
+            return EmbeddedStore(_made(self.config.store_dir), readonly=readonly)
+        from sentinel.store.elastic import ElasticStore
+
+        key = _secret(options.api_key_file) if options.api_key_file else None
+        return ElasticStore(
+            options.url,
+            prefix=options.prefix,
+            ca_cert=str(options.ca_cert) if options.ca_cert else None,
+            api_key=key,
+            readonly=readonly,
+        )
+
+    @contextmanager
+    def desk(self) -> Iterator["Book"]:
+        """Open the book of alerts."""
+        from sentinel.alert.book import Book
+
+        _made(self.config.data)
+        book = Book(self.config.state_file, self.clock, quiet=timedelta(hours=self.config.detect.quiet_hours))
+        try:
+            yield book
+        finally:
+            book.close()
+
+    def collectors(self) -> list[Collector]:
+        """Return every entrance that the configuration names."""
+        found: list[Collector] = []
+        for source in self.config.syslog:
+            found += self._syslog(source)
+        found += [self._files(source) for source in self.config.files]
+        return found
+
+    def _syslog(self, source: SyslogSource) -> Iterator[Collector]:
+        from sentinel.collect.syslog_tcp import SyslogTcp
+        from sentinel.collect.syslog_udp import SyslogUdp
+
+        kinds = {"udp": SyslogUdp, "tcp": SyslogTcp}
+        for transport in source.transports:
+            yield kinds[transport](source.name, self.clock, host=source.host, port=source.port)
+
+    def _files(self, source: FileSource) -> Collector:
+        from sentinel.collect.files import FollowedFiles
+
+        checkpoint = _made(self.config.data / "collect") / f"{source.name}.json"
+        return FollowedFiles(source.name, self.clock, paths=source.paths, checkpoint=checkpoint, start=source.start)
+
+    def run(self, talk: Talk, stop: threading.Event | None = None) -> None:
+        """Run everything until `stop` is set or the process is asked to end; what was accepted is on disk then."""
+        stop = stop or threading.Event()
+        with ExitStack() as stack:
+            running = _Running(self, stack, talk, stop)
+            running.start()
+            asyncio.run(running.collect())
+            running.end()
+
+
+class _Running:
+    """The stages at work, from their start to an orderly end."""
+
+    def __init__(self, app: App, stack: ExitStack, talk: Talk, stop: threading.Event) -> None:
+        from sentinel.detect.runner import Runner
+        from sentinel.detect.schedule import Schedule
+        from sentinel.parse.pipeline import Pipeline
+
+        self.talk = talk
+        self.stop = stop
+        self.spool = stack.enter_context(app.spool())
+        self.pipeline = Pipeline(self.spool, stack.enter_context(app.writing()), app.reader, app.clock)
+        self.parsing = threading.Thread(target=self._parse, name="parse")
+        self.failed: BaseException | None = None
+        self.runner = Runner(
+            stack.enter_context(app.reading()),
+            stack.enter_context(app.desk()),
+            app.rules.detections,
+            app.clock,
+            until=lambda: arrival(self.spool.committed + 1, 0) - 1,
+        )
+        self.schedule = Schedule(self.runner, every=app.config.detect_every, report=self._judged)
+        self.collectors = app.collectors()
+        refused = len(app.rules.refused) + len(app.packs.refused)
+        talk(f"data: {app.config.data}")
+        talk(f"packs: {len(app.packs.by_name)}, rules: {len(app.rules.detections)}, refused: {refused}")
+
+    def start(self) -> None:
+        """Start storing and judging."""
+        self.parsing.start()
+        self.schedule.start()
+
+    async def collect(self) -> None:
+        """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if threading.current_thread() is threading.main_thread():
+                loop.add_signal_handler(number, ended.set)
+        entrances = [asyncio.create_task(one.run(self.spool), name=one.name) for one in self.collectors]
+        waiting = asyncio.create_task(self._stopped(ended))
+        await self._announce(entrances)
+        done, _ = await asyncio.wait([waiting, *entrances], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        for task in entrances:
+            task.cancel()
+        await asyncio.gather(waiting, *entrances, return_exceptions=True)
+        for task in done - {waiting}:
+            error = task.exception() if not task.cancelled() else None
+            self.failed = self.failed or error or SentinelError(f"the entrance {task.get_name()!r} ended by itself")
+
+    async def _stopped(self, ended: asyncio.Event) -> None:
+        while not ended.is_set() and not self.stop.is_set():
+            try:
+                await asyncio.wait_for(ended.wait(), 0.2)
+            except TimeoutError:
+                continue
+
+    async def _announce(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
+        for one, task in zip(self.collectors, tasks, strict=True):
+            ready = getattr(one, "ready", None)
+            if isinstance(ready, asyncio.Event):
+                waiting = asyncio.create_task(ready.wait())
+                await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+            if not task.done():
+                self.talk(f"listening: {one.name} {getattr(one, 'where', '')}".rstrip())
+        if not any(task.done() for task in tasks):
+            self.talk("ready")
+
+    def end(self) -> None:
+        """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
+        self.stop.set()
+        self.parsing.join()
+        self.schedule.stop()
+        self.talk("ended: everything that was accepted is on disk")
+        if self.failed is not None:
+            raise self.failed
+
+    def _parse(self) -> None:
+        try:
+            self.pipeline.run(self.stop)
+        except BaseException as error:
+            self.failed = error
+            self.stop.set()
+            raise
+
+    def _judged(self, report: "RunReport") -> None:
+        for problem in report.problems:
+            self.talk(f"rule: {problem}")
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: cannot be made: {error.strerror}; choose another folder with `data = …` in the configuration"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"{folder}: may not be written by this user; choose another with `data = …`, or run as root")
+    return folder
+
+
+def _secret(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(f"{path}: others may read this key; run chmod 600 {path}")
+    return text

@@ -1,0 +1,21 @@
+"""`sentinel run`: everything at work, in one process."""
+
+import logging
+
+import typer
+
+from sentinel.cli.common import ConfigOption, application, talk
+
+EXAMPLE = """
+sentinel run
+sentinel run --config /etc/sentinel/sentinel.toml
+"""
+
+verb = typer.Typer()
+
+
+@verb.command()
+def run(config: ConfigOption = None) -> None:
+    """Receive, parse, store and judge until Ctrl+C or SIGTERM."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)r")
+    application(config).run(talk)
