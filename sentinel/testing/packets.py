@@ -6,7 +6,7 @@ Formats: pcap (draft-ietf-opsawg-pcap), Ethernet II and 802.1Q, RFC 791, 8200, 9
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from struct import pack
@@ -27,7 +27,7 @@ Frame = tuple[int, bytes]
 
 
 def write_pcap(path: Path, frames: Iterable[Frame], link: int = 1) -> int:
-    """Write `frames` in order of time as a pcap file with ns; returns how many. `link` is the link type (1: Ethernet)."""
+    """Write `frames` in order of time as a pcap file with ns; returns how many. `link` 1 is Ethernet."""
     count = 0
     with path.open("wb") as file:
         file.write(pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, link))
@@ -172,7 +172,8 @@ def certificate(subject: str, issuer: str, start: datetime, end: datetime, rng: 
         return _der(23, when.astimezone(UTC).strftime("%y%m%d%H%M%SZ").encode("ascii"))
 
     rsa = _der(0x30, _der(6, bytes.fromhex("2a864886f70d01010b")), b"\x05\x00")
-    key = _der(0x30, _der(0x30, _der(6, bytes.fromhex("2a864886f70d010101")), b"\x05\x00"), _der(3, rng.randbytes(140)))
+    numbers = _der(0x30, _der(2, b"\0\xc0" + rng.randbytes(127)), _der(2, b"\x01\0\x01"))
+    key = _der(0x30, _der(0x30, _der(6, bytes.fromhex("2a864886f70d010101")), b"\x05\x00"), _der(3, b"\0", numbers))
     inner = _der(
         0x30,
         *(_der(0xA0, _der(2, b"\x02")), _der(2, b"\x01" + rng.randbytes(8)), rsa, name(issuer)),
@@ -236,7 +237,7 @@ class Story:
             self.frames.append((then + _MILLI, icmp_echo(server, client, number, reply=True)))
 
     def knock(self, at: int, client: str, server: str, dport: int, *, answer: int | None = RST | ACK) -> None:
-        """Tell one SYN to a port and what came back: a reset, SYN|ACK (then reset, as scanners do) or, None, nothing."""
+        """Tell one SYN to a port and what came back: a reset, SYN|ACK (then reset, as scanners do) or None."""
         sport, seq = self.port(), self.rng.randrange(1 << 32)
         self.frames.append((at, tcp(client, server, sport, dport, SYN, seq=seq)))
         if answer is None:
@@ -246,12 +247,10 @@ class Story:
         if answer & SYN:
             self.frames.append((at + 600_000, tcp(client, server, sport, dport, RST, seq=seq + 1)))
 
-    def browse(
-        self, at: int, client: str, server: str, name: str, resolver: str, *, chain: Sequence[bytes] = ()
-    ) -> int:
+    def browse(self, at: int, client: str, server: str, name: str, chain: Sequence[bytes] = ()) -> int:
         """Tell how `name` is looked up and then visited over TLS; returns when it was over."""
         kind = "AAAA" if ":" in server else "A"
-        at = self.look_up(at, client, resolver if kind == "A" else "2001:db8:1::53", name, [server], kind)
+        at = self.look_up(at, client, RESOLVER if kind == "A" else "2001:db8:1::53", name, [server], kind)
         sealed = b"\x17\x03\x03" + _sized(2, self.rng.randbytes(self.rng.randint(200, 6000)))
         hello = client_hello(name, self.rng), server_hello(chain, self.rng)
         return self.talk(at + _MILLI, client, server, 443, [hello, (b"\x17\x03\x03\x00\x20" + bytes(32), sealed)])
@@ -280,16 +279,17 @@ def demo_capture(path: Path, start: datetime, seed: int = 17) -> int:
     rng = Random(seed)  # noqa: S311  repeatable, not secret
     story = Story(rng)
     began = int(start.timestamp()) * SECOND
-    shown = [
-        certificate("www.musterstadt.example", "Musterstadt CA", datetime(2026, 1, 1, tzinfo=UTC), end, rng)
-        for end in (datetime(2027, 1, 1, tzinfo=UTC), datetime(2026, 6, 30, tzinfo=UTC))
-    ]
+    # one of the sites has let its certificate run out
+    ends = {name: start + timedelta(days=-20 if name.startswith("lern") else 90) for name, _ in _SITES}
+    shown = {
+        name: certificate(name, "Musterstadt CA", end - timedelta(days=365), end, rng) for name, end in ends.items()
+    }
     clients = [f"10.10.{rng.randint(1, 5)}.{rng.randint(50, 200)}" for _ in range(8)] + ["10.20.17.31", "10.20.40.12"]
     for turn in range(40):
         at = began + turn * 14 * SECOND + rng.randrange(SECOND)
         name, server = _SITES[turn % len(_SITES)]
         client = "2001:db8:1::31" if ":" in server else rng.choice(clients)
-        story.browse(at, client, server, name, RESOLVER, chain=[rng.choice(shown)])
+        story.browse(at, client, server, name, [shown[name]])
         if turn % 5 == 0:
             story.look_up(at + 2 * SECOND, client if "." in client else clients[0], RESOLVER, "drucker-3.example", [])
             story.ping(at + 3 * SECOND, TOWN_HALL, clients[0])
