@@ -8,7 +8,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +39,7 @@ class App:
     """Sentinel as one configuration describes it; every part is made when it is first asked for."""
 
     config: Config
-    clock: Clock = SystemClock()
+    clock: Clock = field(default_factory=SystemClock)
     margin: timedelta = timedelta(days=1)
     """How far around an alert its evidence is looked for."""
 

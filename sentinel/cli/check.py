@@ -1,0 +1,54 @@
+"""`sentinel check`: would it start, and with what?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel import config as configuration
+from sentinel.app import App
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, talk
+from sentinel.core.errors import Exit
+
+EXAMPLE = """
+sentinel check
+sentinel check --config new.toml && systemctl restart sentinel
+"""
+
+verb = typer.Typer()
+
+
+@verb.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(help="A configuration file; nothing checks the one in use.")] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Check the configuration, every pack and every rule, without starting anything."""
+    path = configuration.find(file or config)
+    app = App(configuration.load(path))
+    sources = [source.name for source in (*app.config.syslog, *app.config.files)]
+    if not sources:
+        talk("no source is configured: nothing would ever arrive", "yellow")
+    app.reader  # noqa: B018  refuses a source whose pack does not exist
+    refused = [f"pack {one.folder}: {one.reason}" for one in app.packs.refused]
+    refused += [f"rule {one.path}: {one.reason}" for one in app.rules.refused]
+    if json:
+        emit(
+            {
+                "schema": SCHEMA,
+                "config": str(path) if path else None,
+                "sources": sources,
+                "packs": len(app.packs.by_name),
+                "rules": len(app.rules.detections),
+                "refused": refused,
+            }
+        )
+    for line in refused:
+        talk(line, "red")
+    talk(
+        f"{path or 'no configuration file, all defaults'}: {len(sources)} sources, {len(app.packs.by_name)} packs, "
+        f"{len(app.rules.detections)} rules; {len(refused)} refused"
+    )
+    if refused:
+        raise typer.Exit(Exit.CONFIG)

@@ -1,0 +1,111 @@
+"""`sentinel deadletter`: what no pack could read; list, show, and bring in again after a pack was mended."""
+
+from typing import Annotated
+
+import typer
+
+from sentinel.app import App
+from sentinel.cli.common import ConfigOption, JsonOption, LimitOption, application, emit, emit_events, show, talk
+from sentinel.core.errors import UsageError
+from sentinel.core.event import Event
+from sentinel.core.ports import Span, Store
+from sentinel.core.where import AllOf, AnyOf, Is, Like, Where
+from sentinel.parse.deadletter import raw_of
+from sentinel.respond.language import EARLIEST
+from sentinel.ui import tables
+
+EXAMPLE = """
+sentinel deadletter list
+sentinel deadletter show 3f2a
+sentinel deadletter replay --all
+"""
+CHUNK = 500
+
+verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@verb.command("list")
+def list_(limit: LimitOption = 100, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the records that are still unread, latest first."""
+    app = application(config)
+    with app.reading() as store:
+        letters = _unread(app, store, limit)
+    if json:
+        emit_events(letters)
+    elif letters:
+        rows = (
+            (
+                one.id[: tables.ID_SHOWN],
+                tables.local(one.ingested),
+                tables.value_text(one.fields.get("sentinel.source")),
+                tables.value_text(one.fields.get("error.message")),
+                tables.value_text(one.fields.get("event.original"))[:120],
+            )
+            for one in letters
+        )
+        show(tables.plain_table(("id", "arrived", "source", "reason", "record"), rows))
+    else:
+        talk("no dead letters: every record could be read")
+
+
+@verb.command("show")
+def show_(
+    letter_id: Annotated[str, typer.Argument(help="The dead letter's id, or the beginning of it.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show one dead letter in full, the original included."""
+    app = application(config)
+    with app.reading() as store:
+        letter = _one(app, store, letter_id)
+    if json:
+        emit(dict(letter.fields))
+    else:
+        rows = ((name, tables.value_text(value)) for name, value in sorted(letter.fields.items()))
+        show(tables.plain_table(("field", "value"), rows))
+
+
+@verb.command()
+def replay(
+    letter_id: Annotated[str, typer.Argument(help="The dead letter's id, or the beginning of it.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All that are still unread.")] = False,
+    limit: LimitOption = 100_000,
+    config: ConfigOption = None,
+) -> None:
+    """Bring records in again; those that can be read now become the events they should have been, once."""
+    if bool(letter_id) == every:
+        raise UsageError("name one dead letter, or say --all")
+    app = application(config)
+    with app.reading() as store, app.spool() as spool:
+        letters = [_one(app, store, letter_id)] if letter_id else _unread(app, store, limit)
+        for at in range(0, len(letters), CHUNK):
+            spool.put([raw_of(letter) for letter in letters[at : at + CHUNK]])
+    talk(f"{len(letters)} records are in the spool again; `sentinel run` reads them, then: sentinel deadletter list")
+
+
+def _everywhere(app: App) -> Span:
+    return Span(EARLIEST, app.clock.now() + app.margin, "ingested")
+
+
+def _letters(more: Where) -> Where:
+    return AllOf((Is("event.kind", "pipeline_error"), more))
+
+
+def _unread(app: App, store: Store, limit: int) -> list[Event]:
+    letters = store.search(_letters(AllOf(())), _everywhere(app), limit)
+    read: set[str] = set()
+    for at in range(0, len(letters), CHUNK):
+        wanted = {str(one.fields.get("sentinel.event_id")) for one in letters[at : at + CHUNK]}
+        ids = AnyOf(tuple(Is("event.id", one, cased=True) for one in wanted))
+        read |= {event.id for event in store.search(ids, _everywhere(app), CHUNK * 2)}
+    return [one for one in letters if one.fields.get("sentinel.event_id") not in read]
+
+
+def _one(app: App, store: Store, letter_id: str) -> Event:
+    if not letter_id.isalnum():
+        raise UsageError(f"{letter_id!r} is no id; see: sentinel deadletter list")
+    found = store.search(_letters(Like("event.id", f"{letter_id}*")), _everywhere(app), 2)
+    if len(found) != 1:
+        what = "several dead letters begin" if found else "no dead letter begins"
+        raise UsageError(f"{what} with {letter_id!r}; see: sentinel deadletter list")
+    return found[0]
