@@ -1,0 +1,156 @@
+"""`sentinel bench`: this machine's figures, each beside a reference taken in the same run."""
+
+import tempfile
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel.app import App
+from sentinel.cli.common import SCHEMA, JsonOption, emit, show, talk
+from sentinel.config import Config
+from sentinel.core.event import Event
+from sentinel.core.ports import Span
+from sentinel.core.where import holds
+from sentinel.respond.language import read
+from sentinel.testing import bench as measure
+from sentinel.testing.bench import Figure
+from sentinel.ui import tables
+
+EXAMPLE = """
+sentinel bench ingest
+sentinel bench ingest --elasticsearch http://127.0.0.1:9200
+sentinel bench detect --events 50000 --json
+"""
+
+QUESTIONS = (
+    "event.outcome:failure",
+    "source.ip:10.20.0.0/16 and event.type:denied",
+    'user.name:*müller and not host.name:"srv-01"',
+    "message:*connection* or process.command_line:/svc.*-k/i",
+    "destination.port:[1 to 1023] and network.bytes>100000",
+)
+
+verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+EventsOption = Annotated[int, typer.Option("--events", "-n", min=1000, help="How many events.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="The same seed makes the same events.")]
+
+
+@verb.command()
+def ingest(
+    events: EventsOption = 200_000,
+    seed: SeedOption = 1,
+    elasticsearch: Annotated[
+        str, typer.Option(help="Into this Elasticsearch node instead of the embedded store.")
+    ] = "",
+    json: JsonOption = False,
+) -> None:
+    """TCP socket, spool with fsync, parse, store: a whole `sentinel run` in a process of its own."""
+    node = measure.Node(elasticsearch or None)
+    _told(*measure.ingest(events, seed, node, _progress), json=json)
+
+
+@verb.command()
+def parse(events: EventsOption = 100_000, seed: SeedOption = 1, json: JsonOption = False) -> None:
+    """Raw lines of a mixed city to ECS events."""
+    reader = App(Config()).reader
+    _told(*measure.parse(events, seed, reader.read), json=json)
+
+
+@verb.command()
+def detect(events: EventsOption = 50_000, seed: SeedOption = 1, json: JsonOption = False) -> None:
+    """Every rule over newly arrived events, alerts included; the reference asks every rule of every event."""
+    from sentinel.alert.book import Book
+    from sentinel.detect.runner import Runner
+
+    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
+        app = App(Config(data=Path(folder)))
+        found = measure.events(events, seed, app.reader.read)
+        detections = app.rules.detections
+        with app.writing() as store, app.reading() as reading, app.desk() as desk:
+            assert isinstance(desk, Book)  # noqa: S101  for the type checker: the desk is the book
+            runner = Runner(reading, desk, detections, app.clock, until=store.newest)
+
+            def work(batch: Sequence[object]) -> None:
+                store.append(batch)  # type: ignore[arg-type]
+                runner.run()
+
+            def naive(batch: Sequence[object]) -> None:
+                for event in batch:
+                    for detection in detections:
+                        holds(detection.where, event)  # type: ignore[arg-type]
+
+            figure = measure.timed(f"detect with {len(detections)} rules", measure.batched(found), work)
+            sample = found[: max(1000, events // 10)]
+            reference = measure.timed("every rule asked of every event", measure.batched(sample), naive)
+    _told(figure, reference, json=json)
+
+
+@verb.command()
+def query(events: EventsOption = 200_000, seed: SeedOption = 1, json: JsonOption = False) -> None:
+    """Five questions of responders over the stored events; the reference reads every event and judges it."""
+    with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
+        app = App(Config(data=Path(folder)))
+        found = measure.events(events, seed, app.reader.read)
+        now = app.clock.now()
+        questions = [read(text, now) for text in QUESTIONS]
+        span = Span(now - timedelta(hours=2), now + timedelta(hours=1))
+        with app.writing() as store:
+            for batch in measure.batched(found):
+                store.append(batch)  # type: ignore[arg-type]
+            asked = [[question] for question in questions] * 5
+
+            def work(batch: Sequence[object]) -> None:
+                for question in batch:
+                    store.search(question.where, span, 100)  # type: ignore[attr-defined]
+
+            figure = measure.timed(f"query {events:,} events", asked, work)
+        reference = measure.timed(
+            "every event read and judged", [[question] for question in questions], partial(_scan, found)
+        )
+    _told(figure, reference, json=json)
+
+
+def _scan(events: Sequence[Event], batch: Sequence[object]) -> None:
+    for question in batch:
+        for event in events:
+            holds(question.where, event)  # type: ignore[attr-defined]
+
+
+def _progress(data: Path) -> tuple[int, int]:
+    with App(Config(data=data)).spool() as spool:
+        stats = spool.stats()
+        return stats.last_seq, stats.committed
+
+
+def _told(figure: Figure, reference: Figure, *, json: bool) -> None:
+    if json:
+        emit(*({"schema": SCHEMA, **_shape(one, reference)} for one in (figure, reference)))
+        return
+    rows = []
+    for one in (figure, reference):
+        shape = _shape(one, reference)
+        rows.append([str(shape[name]) for name in COLUMNS])
+    show(tables.plain_table(COLUMNS, rows))
+    if figure.notes:
+        talk("; ".join(f"{name}: {note}" for name, note in figure.notes.items()))
+
+
+COLUMNS = ("name", "count", "per_second", "p50_ms", "p95_ms", "cpu_us_each", "rss_mb", "ratio_to_reference")
+
+
+def _shape(one: Figure, reference: Figure) -> dict[str, object]:
+    p50, p95 = one.percentile(50), one.percentile(95)
+    return {
+        "name": one.name,
+        "count": one.count,
+        "per_second": round(one.rate, 1),
+        "p50_ms": None if p50 is None else round(p50 * 1000, 2),
+        "p95_ms": None if p95 is None else round(p95 * 1000, 2),
+        "cpu_us_each": None if one.cpu_seconds is None else round(one.cpu_seconds / one.count * 1e6, 1),
+        "rss_mb": None if one.rss_bytes is None else round(one.rss_bytes / 1e6, 1),
+        "ratio_to_reference": round(one.rate / reference.rate, 3),
+    }

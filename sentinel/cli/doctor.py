@@ -1,0 +1,167 @@
+"""`sentinel doctor`: what keeps Sentinel from working on this machine, and what to do about it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from sentinel import config as configuration
+from sentinel.app import App
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show
+from sentinel.core.errors import Exit, SentinelError
+from sentinel.ui.visible import safe
+
+EXAMPLE = """
+sentinel doctor
+sentinel doctor --json
+"""
+
+RMEM_WANTED = 8 << 20
+FREE_WANTED = 2 << 30
+
+verb = typer.Typer()
+State = Literal["ok", "warn", "fail"]
+STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; `advice` says what to do where it is not ok."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+@verb.command()
+def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Look at configuration, disk, ports, tools, packs, rules, spool and store. Ends with 1 if anything fails."""
+    checks = list(_checks(config))
+    if json:
+        emit(
+            *(
+                {"schema": SCHEMA, "check": one.name, "state": one.state, "found": one.found, "advice": one.advice}
+                for one in checks
+            )
+        )
+    else:
+        table = Table()
+        for column in ("", "check", "found", "what to do"):
+            table.add_column(safe(column))
+        for one in checks:
+            table.add_row(Text(one.state, style=STYLES[one.state]), safe(one.name), safe(one.found), safe(one.advice))
+        show(table)
+    if any(one.state == "fail" for one in checks):
+        raise typer.Exit(Exit.FINDING)
+
+
+def _checks(given: Path | None) -> Iterator[Check]:
+    try:
+        app = App(configuration.load(given))
+    except SentinelError as error:
+        yield Check(
+            "configuration", "fail", str(error), "mend it; sentinel config explain KEY says what an option means"
+        )
+        return
+    yield Check("configuration", "ok", str(configuration.find(given) or "no file: every option at its default"))
+    looks: tuple[Callable[[App], Iterator[Check]], ...] = (_disk, _network, _tools, _content, _spool, _store)
+    for look in looks:
+        try:
+            yield from look(app)
+        except SentinelError as error:
+            yield Check(look.__name__.strip("_"), "fail", str(error))
+
+
+def _disk(app: App) -> Iterator[Check]:
+    folder = app.config.data
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    enough = free >= FREE_WANTED
+    yield Check("free disk", "ok" if enough else "warn", f"{free / (1 << 30):.1f} GiB at {app.config.data}",
+                "" if enough else "make room or choose another folder with `data = …`")  # fmt: skip
+    if not os.access(folder, os.W_OK):
+        yield Check("data folder", "fail", f"{folder} may not be written", "run as root or choose with `data = …`")
+        return
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        begin = time.monotonic()
+        for _ in range(10):
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fdatasync(file.fileno())
+        took = (time.monotonic() - begin) / 10 * 1000
+    slow = took > 50
+    yield Check("disk flush", "warn" if slow else "ok", f"{took:.1f} ms",
+                "a slow disk bounds how many records a second are acknowledged" if slow else "")  # fmt: skip
+
+
+def _network(app: App) -> Iterator[Check]:
+    limit = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    small = limit < RMEM_WANTED and any("udp" in source.transports for source in app.config.syslog)
+    yield Check("UDP buffer", "warn" if small else "ok", f"net.core.rmem_max = {limit:,}",
+                "sysctl -w net.core.rmem_max=16777216, or bursts over UDP are dropped" if small else "")  # fmt: skip
+    for source in app.config.syslog:
+        for transport in source.transports:
+            yield _port(source.host, source.port, transport)
+
+
+def _port(host: str, port: int, transport: str) -> Check:
+    name = f"port {port}/{transport}"
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            return Check(name, "fail", "may not be opened", "use a port above 1023, or grant CAP_NET_BIND_SERVICE")
+        except OSError as error:
+            found = f"in use ({error.strerror})"
+            return Check(name, "warn", found, "fine if that is Sentinel itself; see: ss -lnp")
+    return Check(name, "ok", f"free on {host}")
+
+
+def _tools(app: App) -> Iterator[Check]:
+    del app
+    tshark = shutil.which("tshark")
+    if tshark is None:
+        yield Check("tshark", "warn", "not installed", "apt install tshark; only the packet sensor needs it")
+    else:
+        said = subprocess.run([tshark, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  found on PATH
+        yield Check("tshark", "ok", said.stdout.splitlines()[0] if said.stdout else tshark)
+    synced = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyc") is not None
+    yield Check("clock", "ok" if synced else "warn", "synchronised" if synced else "no sign of synchronisation",
+                "" if synced else "run chrony or systemd-timesyncd: events of many machines are put in order by time")  # fmt: skip
+
+
+def _content(app: App) -> Iterator[Check]:
+    packs, rules = app.packs, app.rules
+    yield Check("packs", "fail" if packs.refused else "ok", f"{len(packs.by_name)} load, {len(packs.refused)} refused",
+                "sentinel packs list" if packs.refused else "")  # fmt: skip
+    yield Check("rules", "fail" if rules.refused else "ok", f"{len(rules.detections)} load, {len(rules.refused)} refused",
+                "sentinel rules check" if rules.refused else "")  # fmt: skip
+
+
+def _spool(app: App) -> Iterator[Check]:
+    with app.spool() as spool:
+        stats = spool.stats()
+    waiting = stats.last_seq - stats.committed
+    yield Check("spool", "ok", f"{stats.bytes:,} bytes, {waiting:,} records wait for the store")
+    if stats.quarantined_bytes:
+        yield Check("spool damage", "warn", f"{stats.quarantined_bytes:,} bytes in quarantine", "sentinel spool fsck")
+
+
+def _store(app: App) -> Iterator[Check]:
+    with app.reading() as store:
+        yield Check("store", "ok", f"{app.config.store.kind}, newest event {store.newest():,}")
