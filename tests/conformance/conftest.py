@@ -23,7 +23,6 @@ START = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 STORES = [
     pytest.param("embedded", id="embedded"),  # everything still in the hot segment
     pytest.param("embedded-sealed", id="embedded-sealed"),  # segments of three events: nearly everything sealed
-    # pytest.param("elastic", id="elastic", marks=pytest.mark.elastic),
 ]
 
 

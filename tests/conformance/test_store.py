@@ -221,7 +221,7 @@ def test_newest_is_the_highest_sequence(store_factory: Factory, make: Make) -> N
     assert store.newest() == 7
     store.append([make(5)])
     assert store.newest() == 7
-    store.append([make(1 << 50, ingested=START + timedelta(days=2))])
+    store.append([make(1 << 50, timestamp=START, ingested=START + timedelta(days=2))])
     assert store.newest() == 1 << 50
 
 

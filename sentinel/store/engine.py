@@ -1,0 +1,32 @@
+"""What the store asks of its SQL engine; `embedded.py` holds the one there is."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+
+
+class EngineError(Exception):
+    """A statement failed on a file: it has vanished, or it is damaged."""
+
+
+class Engine(Protocol):
+    """Runs SQL over files; every failure that a file may be to blame for is an EngineError, others a StoreError."""
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
+        """Return all rows."""
+
+    def stream(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
+        """Yield the rows without holding all of them."""
+
+    def regex_ok(self, regex: str) -> bool:
+        """Say whether the engine's regular expressions understand this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a person should know of: which file, and what is the matter."""
+
+    path: str
+    reason: str
