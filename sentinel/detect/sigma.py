@@ -1,0 +1,414 @@
+"""The one door to pySigma: one Sigma document in, what it means as `Where` out, or a RuleError.
+
+pySigma reads values, modifiers and conditions; the translation is ours, type by type, so that what we do not know is
+refused instead of passed over. pySigma's ATT&CK data (fetched, and cached by pickling) is never touched: no validator
+runs, tags are only looked at.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable
+from datetime import timedelta
+from functools import reduce
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from sigma import modifiers as sm
+from sigma import types as st
+from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionNOT, ConditionOR, ConditionSelector
+from sigma.conditions import unwrap_parse_result_operand as unwrapped
+from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule, SigmaCorrelationType
+from sigma.exceptions import SigmaError
+from sigma.policy import SigmaPolicy
+from sigma.policy.regex_engine import RegexEngine, RegexPattern
+from sigma.rule import SigmaRule
+from sigma.rule.detection import SigmaDetection, SigmaDetectionItem
+
+from sentinel.core.content import content
+from sentinel.core.detection import LEVELS, Detection, Relation
+from sentinel.core.ecs import type_of
+from sentinel.core.errors import RuleError
+from sentinel.core.regex import compile_regex
+from sentinel.core.where import (
+    KEYWORD_FIELDS,
+    AllOf,
+    AnyOf,
+    Compare,
+    Exists,
+    Is,
+    Keyword,
+    Like,
+    Matches,
+    Not,
+    Operator,
+    Same,
+    Where,
+    Within,
+    leaves,
+)
+from sentinel.core.wildcard import escaped, like
+from sentinel.detect.documents import Document
+from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines
+from sentinel.detect.rules import PIPELINES, Chain, Plain, Rules, assemble, fold_by
+from sentinel.detect.supply import Supply
+
+CONDITION_MAX = 8192
+PARENTHESES_MAX = 32
+LEAVES_MAX = 50_000
+SPAN_MAX = timedelta(days=31)
+_MODIFIERS = frozenset({
+    "all", "base64", "base64offset", "cased", "cidr", "contains", "dotall", "endswith", "exists", "expand", "fieldref",
+    "gt", "gte", "i", "ignorecase", "lt", "lte", "m", "multiline", "neq", "re", "s", "startswith", "utf16", "utf16be",
+    "wide", "windash",
+})  # fmt: skip
+_TIME_PARTS = frozenset({"minute", "hour", "day", "week", "month", "year"})
+_COMPARE: dict[st.CompareOperators, Operator] = {
+    st.CompareOperators.LT: "lt",
+    st.CompareOperators.LTE: "lte",
+    st.CompareOperators.GT: "gt",
+    st.CompareOperators.GTE: "gte",
+}
+_TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
+_CORRELATION_KEYS = {"type", "rules", "group-by", "timespan", "condition", "generate", "aliases"}
+
+
+class _Re2(RegexEngine):
+    """Lets pySigma check regular expressions by the engine that will run them."""
+
+    def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
+        """Compile `pattern`; the flags are applied where the expression becomes a `Where`."""
+        del flags
+        return cast("RegexPattern", compile_regex(pattern))
+
+    @property
+    def error(self) -> type[Exception]:
+        """What `compile` raises."""
+        return ValueError
+
+
+_POLICY = SigmaPolicy(regex_engine=_Re2())
+_Made = TypeVar("_Made")
+
+
+def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped: Path | None = None) -> Rules:
+    """Read the rules among and below `paths` into detections; what cannot be used is among the refused.
+
+    `supplied` names the fields that the active packs can fill (None: not known, then no rule is refused for that).
+    Field names are read by the shipped pipelines and by those in a folder `pipelines` of each of `paths`.
+    """
+    paths = list(paths)
+    folders = [(shipped or content("rules")) / PIPELINES, *(path / PIPELINES for path in paths if path.is_dir())]
+    pipelines, refused = load_pipelines(folders)
+    supply = Supply() if supplied is None else Supply.of(supplied)
+    rules = assemble(paths, supply, lambda path, document: read_document(path, document, pipelines))
+    return Rules(rules.detections, (*refused, *rules.refused), rules.notes)
+
+
+def read_document(path: Path, document: Document, pipelines: Pipelines) -> Plain | Chain:
+    """Translate one YAML document; raises RuleError unless every part of it is understood."""
+    if "action" in document:
+        raise RuleError(path, "'action' documents are an old form of Sigma; write every rule out")
+    if "filter" in document:
+        raise RuleError(path, "Sigma filters are not supported: put the exception into the rule's own condition")
+    return _chain(path, document) if "correlation" in document else _plain(path, document, pipelines)
+
+
+def _ask(path: Path, work: Callable[[], _Made]) -> _Made:
+    # pySigma answers odd input with SigmaError, but also with TypeError, AttributeError and others of Python's own
+    try:
+        return work()
+    except (RuleError, MemoryError):
+        raise
+    except SigmaError as error:
+        raise RuleError(path, f"not valid Sigma: {' '.join(str(error).split())[:300]}") from error
+    except Exception as error:  # see above
+        raise RuleError(path, f"not valid Sigma: {type(error).__name__}: {str(error)[:200]}") from error
+
+
+def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
+    detection = document.get("detection")
+    if isinstance(detection, dict) and "timeframe" in detection:
+        raise RuleError(path, "'timeframe' is an old form of Sigma; write a correlation rule")
+    if document.get("taxonomy", "sigma") not in {"sigma", "ecs"}:
+        raise RuleError(path, f"unknown taxonomy {document['taxonomy']!r}: field names must be Sigma's or of ECS")
+    rule = _ask(path, lambda: SigmaRule.from_dict(cast("dict[str, Any]", document), policy=_POLICY))
+    log = rule.logsource
+    source = pipelines.find(log.product, log.category, log.service)
+    if source is None:
+        words = describe(log.product, log.category, log.service)
+        raise RuleError(path, f"no pipeline knows the log source {words}: no pack writes such events")
+    try:
+        body = _Translation(path, rule, source).where()
+        where = AllOf((source.where, body))
+    except ValueError as error:
+        raise RuleError(path, str(error)) from error
+    return Plain(
+        _detection(path, document, rule, where, fold_by(path, rule.custom_attributes.get("sentinel", {}))),
+        rule.name or "",
+        source,
+    )
+
+
+def _detection(
+    path: Path, document: Document, rule: SigmaRule | SigmaCorrelationRule, where: Where, fold_by: tuple[str, ...]
+) -> Detection:
+    if rule.id is None:
+        raise RuleError(path, "a rule needs an id (a UUID): alerts are told apart by it")
+    if rule.status is not None and rule.status.name.lower() in {"deprecated", "unsupported"}:
+        raise RuleError(path, f"its status is {rule.status.name.lower()}")
+    level = "medium" if rule.level is None else rule.level.name.lower()
+    if level not in LEVELS:
+        raise RuleError(path, f"unknown level {level!r}")
+    digest = blake2b(json.dumps(document, sort_keys=True, default=str).encode(), digest_size=8)
+    digest.update(repr(where).encode("utf-8", "surrogatepass"))
+    techniques = (_TECHNIQUE.fullmatch(str(tag)) for tag in rule.tags)
+    return Detection(
+        id=str(rule.id),
+        title=str(rule.title),
+        level=level,
+        where=where,
+        version=digest.hexdigest(),
+        path=str(path),
+        fold_by=fold_by,
+        attack=tuple(found[1].upper() for found in techniques if found),
+        author=rule.author or "",
+        description=(rule.description or "").strip(),
+        falsepositives=tuple(str(one) for one in rule.falsepositives),
+        references=tuple(str(one) for one in rule.references),
+    )
+
+
+def _chain(path: Path, document: Document) -> Chain:
+    given = document["correlation"]
+    if isinstance(given, dict) and set(given) - _CORRELATION_KEYS:
+        unknown = ", ".join(sorted(str(key) for key in set(given) - _CORRELATION_KEYS))
+        raise RuleError(path, f"a correlation has no {unknown}")
+    rule = _ask(path, lambda: SigmaCorrelationRule.from_dict(cast("dict[str, Any]", document), policy=_POLICY))
+    if rule.type is not SigmaCorrelationType.EVENT_COUNT:
+        raise RuleError(path, f"correlations of type {rule.type.name.lower()} are not supported yet; event_count is")
+    condition = rule.condition
+    if not isinstance(condition, SigmaCorrelationCondition) or condition.fieldref or condition.percentile is not None:
+        raise RuleError(path, "the condition of an event_count takes one of gt, gte, lt, lte, eq, neq and nothing else")
+    if isinstance(condition.count, float) or condition.count < 0:
+        raise RuleError(path, f"an event_count needs a whole number, not {condition.count}")
+    relation = cast("Relation", condition.op.name.lower())
+    least = {"gt": condition.count + 1, "lt": 0, "lte": 0, "neq": 0}.get(relation, condition.count)
+    if least == 0 and relation in {"gte", "eq"}:
+        raise RuleError(path, f"{relation} 0 is never about an event that arrived")
+    if len(rule.aliases):
+        raise RuleError(path, "field aliases are not supported yet")
+    span = timedelta(seconds=rule.timespan.seconds)
+    if span > SPAN_MAX:
+        raise RuleError(path, f"a timespan of more than {SPAN_MAX.days} days")
+    references = tuple(one.reference for one in rule.rules or ())
+    if not references or not all(isinstance(one, str) for one in references):
+        raise RuleError(path, "a correlation needs the names or ids of the rules it counts")
+    return Chain(
+        draft=_detection(path, document, rule, AnyOf(()), ()),
+        references=references,
+        group_by=tuple(rule.group_by or ()),
+        span=span,
+        relation=relation,
+        count=condition.count,
+        generate=rule.generate,
+    )
+
+
+class _Translation:
+    """One rule's detections and condition, as `Where`."""
+
+    def __init__(self, path: Path, rule: SigmaRule, source: Source) -> None:
+        self._path = path
+        self._detections = rule.detection.detections
+        self._conditions = rule.detection.parsed_condition
+        self._source = source
+        self._done: dict[str, tuple[Where, int]] = {}
+        self._leaves = 0
+
+    def where(self) -> Where:
+        for condition in self._conditions:
+            text = str(condition.condition)
+            if len(text) > CONDITION_MAX:
+                raise self._wrong(f"a condition must be text of at most {CONDITION_MAX} characters")
+            if _depth(text) > PARENTHESES_MAX:
+                raise self._wrong(f"parentheses nested deeper than {PARENTHESES_MAX} levels in the condition")
+        parsed = [_ask(self._path, lambda one=one: one.parse(postprocess=False)) for one in self._conditions]  # type: ignore[misc]  # a default binds the loop's variable
+        return _any([self._condition(one) for one in parsed])
+
+    def _wrong(self, reason: str) -> RuleError:
+        return RuleError(self._path, reason)
+
+    def _condition(self, node: object) -> Where:
+        match unwrapped(node):
+            case ConditionIdentifier() as one:
+                return self._named(one.identifier)
+            case ConditionSelector() as one:
+                pattern = "*" if one.pattern == "them" else one.pattern
+                names = [
+                    name
+                    for name in self._detections
+                    if like(name, pattern, cased=True) and (pattern.startswith("_") or not name.startswith("_"))
+                ]
+                if not names:
+                    raise self._wrong(f"no detection is called {one.pattern!r}, which the condition asks for")
+                found = [self._named(name) for name in names]
+                return _all(found) if one.cond_class is ConditionAND else _any(found)
+            case ConditionAND() as one:
+                return _all([self._condition(arg) for arg in one.args])
+            case ConditionOR() as one:
+                return _any([self._condition(arg) for arg in one.args])
+            case ConditionNOT() as one:
+                return Not(self._condition(one.args[0]))
+            case other:
+                raise self._wrong(f"the condition holds {type(other).__name__}, which we do not know")
+
+    def _named(self, name: str) -> Where:
+        if name not in self._done:
+            detection = self._detections.get(name)
+            if detection is None:
+                raise self._wrong(f"no detection is called {name!r}, which the condition asks for")
+            where = self._detection(detection)
+            self._done[name] = where, sum(1 for _ in leaves(where))
+        where, size = self._done[name]
+        self._leaves += size
+        if self._leaves > LEAVES_MAX:
+            raise self._wrong(f"more than {LEAVES_MAX} comparisons")
+        return where
+
+    def _detection(self, detection: SigmaDetection) -> Where:
+        found = [
+            self._item(one) if isinstance(one, SigmaDetectionItem) else self._detection(one)
+            for one in detection.detection_items
+        ]
+        return _all(found) if detection.item_linking is ConditionAND else _any(found)
+
+    def _item(self, item: SigmaDetectionItem) -> Where:
+        used = [sm.reverse_modifier_mapping.get(one.__name__, one.__name__) for one in item.modifiers]
+        for modifier in used:
+            if modifier in _TIME_PARTS:
+                raise self._wrong(f"the modifier {modifier!r} (a part of a time) cannot be expressed here")
+            if modifier not in _MODIFIERS:
+                raise self._wrong(f"the modifier {modifier!r} is not known")
+        if not item.value:
+            raise self._wrong(f"{item.field or 'keywords'} has an empty list of values")
+        field = None if item.field is None else self._field(item.field)
+        found = [self._value(field, item, value) for value in item.value]
+        where = _all(found) if item.value_linking is ConditionAND else _any(found)
+        return Not(where) if item.negated else where
+
+    def _field(self, name: str) -> str:
+        field = self._source.field(name)
+        if field is None or type_of(field) is None:
+            raise self._wrong(f"can never fire: field {name!r} is not known for its log source and no field of ECS")
+        return field
+
+    def _value(self, field: str | None, item: SigmaDetectionItem, value: st.SigmaType) -> Where:
+        if isinstance(value, st.SigmaExpansion):
+            return _any([self._value(field, item, one) for one in value.values])
+        if isinstance(value, st.SigmaTimestampPart):
+            raise self._wrong("a part of a time cannot be expressed here")
+        cased = sm.SigmaCaseSensitiveModifier in item.modifiers
+        ends = {sm.SigmaStartswithModifier, sm.SigmaEndswithModifier} & set(item.modifiers)
+        if isinstance(value, st.SigmaRegularExpression) and ends:
+            raise self._wrong("a regular expression with startswith or endswith: write ^ or $ into the expression")
+        if field is None:
+            if ends:
+                raise self._wrong("keywords with startswith or endswith: a keyword stands anywhere in the line")
+            return self._keyword(value, cased=cased)
+        match value:
+            case st.SigmaString():
+                pattern, wild = self._pattern(value)
+                return Like(field, pattern, cased) if wild else Is(field, _literal(value), cased)
+            case st.SigmaNumber():
+                return Is(field, value.number)
+            case st.SigmaBool():
+                return Is(field, value.boolean)
+            case st.SigmaNull():
+                return Is(field, None)
+            case st.SigmaExists():
+                return Exists(field) if value else Not(Exists(field))
+            case st.SigmaRegularExpression():
+                return Matches(field, self._regex(value), _flags(value))
+            case st.SigmaCIDRExpression():
+                return Within(field, str(value.network))
+            case st.SigmaCompareExpression():
+                return self._compare(field, value)
+            case st.SigmaFieldReference():
+                if value.starts_with or value.ends_with:
+                    raise self._wrong("a field reference with contains, startswith or endswith cannot be expressed")
+                return Same(field, self._field(value.field), cased)
+            case _:
+                raise self._wrong(f"a value of kind {type(value).__name__} is not known")
+
+    def _keyword(self, value: st.SigmaType, *, cased: bool) -> Where:
+        match value:
+            case st.SigmaString():
+                return Keyword(self._pattern(value)[0], cased)
+            case st.SigmaNumber():
+                return Keyword(escaped(str(value.number)), cased)
+            case st.SigmaRegularExpression():
+                return _any([Matches(field, self._regex(value), _flags(value)) for field in KEYWORD_FIELDS])
+            case _:
+                raise self._wrong(f"a keyword of kind {type(value).__name__} cannot be looked for in a line")
+
+    def _pattern(self, value: st.SigmaString) -> tuple[str, bool]:
+        pieces: list[str] = []
+        wild = False
+        for part in value.s:
+            match part:
+                case str():
+                    pieces.append(escaped(part))
+                case st.SpecialChars.WILDCARD_MULTI:
+                    pieces.append("*")
+                    wild = True
+                case st.SpecialChars.WILDCARD_SINGLE:
+                    pieces.append("?")
+                    wild = True
+                case _:
+                    raise self._wrong(f"the placeholder %{getattr(part, 'name', '?')}% has no list of values here")
+        return "".join(pieces), wild
+
+    def _regex(self, value: st.SigmaRegularExpression) -> str:
+        if value.contains_placeholder():
+            raise self._wrong("a placeholder in a regular expression has no list of values here")
+        return "".join(part if isinstance(part, str) else _WILD[part] for part in value.regexp.s)  # type: ignore[index]  # placeholders are excluded above
+
+    def _compare(self, field: str, value: st.SigmaCompareExpression) -> Where:
+        if type(value.number) is not st.SigmaNumber:
+            raise self._wrong("a part of a time cannot be compared here")
+        if type_of(field) not in {"long", "float"}:
+            raise self._wrong(f"can never fire: {field} holds {type_of(field)}, which does not compare as a number")
+        operator = _COMPARE.get(value.op)
+        if operator is None:
+            return Not(Is(field, value.number.number))
+        return Compare(field, operator, value.number.number)
+
+
+_WILD = {st.SpecialChars.WILDCARD_MULTI: "*", st.SpecialChars.WILDCARD_SINGLE: "?"}
+
+
+def _literal(value: st.SigmaString) -> str:
+    return "".join(part for part in value.s if isinstance(part, str))
+
+
+def _flags(value: st.SigmaRegularExpression) -> str:
+    return "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
+
+
+def _all(items: Iterable[Where]) -> Where:
+    found = tuple(items)
+    return found[0] if len(found) == 1 else AllOf(found)
+
+
+def _any(items: Iterable[Where]) -> Where:
+    found = tuple(items)
+    return found[0] if len(found) == 1 else AnyOf(found)
+
+
+def _depth(text: str) -> int:
+    def step(state: tuple[int, int], char: str) -> tuple[int, int]:
+        level = state[0] + (char == "(") - (char == ")")
+        return level, max(state[1], level)
+
+    return reduce(step, text, (0, 0))[1]
