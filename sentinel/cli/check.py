@@ -1,4 +1,4 @@
-"""`sentinel check`: would it start, and with what?"""
+"""`sentinel check`: say whether it would start, and with what."""
 
 from pathlib import Path
 from typing import Annotated

@@ -138,7 +138,8 @@ def _tools(app: App) -> Iterator[Check]:
     if tshark is None:
         yield Check("tshark", "warn", "not installed", "apt install tshark; only the packet sensor needs it")
     else:
-        said = subprocess.run([tshark, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  found on PATH
+        command = [tshark, "--version"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  found on PATH
         yield Check("tshark", "ok", said.stdout.splitlines()[0] if said.stdout else tshark)
     synced = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyc") is not None
     yield Check("clock", "ok" if synced else "warn", "synchronised" if synced else "no sign of synchronisation",
@@ -146,11 +147,12 @@ def _tools(app: App) -> Iterator[Check]:
 
 
 def _content(app: App) -> Iterator[Check]:
-    packs, rules = app.packs, app.rules
-    yield Check("packs", "fail" if packs.refused else "ok", f"{len(packs.by_name)} load, {len(packs.refused)} refused",
-                "sentinel packs list" if packs.refused else "")  # fmt: skip
-    yield Check("rules", "fail" if rules.refused else "ok", f"{len(rules.detections)} load, {len(rules.refused)} refused",
-                "sentinel rules check" if rules.refused else "")  # fmt: skip
+    for name, good, bad, command in (
+        ("packs", len(app.packs.by_name), len(app.packs.refused), "sentinel packs list"),
+        ("rules", len(app.rules.detections), len(app.rules.refused), "sentinel rules check"),
+    ):
+        found = f"{good} load, {bad} are refused"
+        yield Check(name, "fail" if bad else "ok", found, f"{command} says why" if bad else "")
 
 
 def _spool(app: App) -> Iterator[Check]:
