@@ -138,9 +138,8 @@ def _tools(app: App) -> Iterator[Check]:
     if tshark is None:
         yield Check("tshark", "warn", "not installed", "apt install tshark; only the packet sensor needs it")
     else:
-        command = [tshark, "--version"]
-        said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  found on PATH
-        yield Check("tshark", "ok", said.stdout.splitlines()[0] if said.stdout else tshark)
+        said = subprocess.check_output([tshark, "--version"], text=True)  # noqa: S603  found on PATH
+        yield Check("tshark", "ok", said.splitlines()[0])
     synced = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyc") is not None
     yield Check("clock", "ok" if synced else "warn", "synchronised" if synced else "no sign of synchronisation",
                 "" if synced else "run chrony or systemd-timesyncd: events of many machines are put in order by time")  # fmt: skip
