@@ -141,8 +141,11 @@ def _tools(app: App) -> Iterator[Check]:
         said = subprocess.check_output([tshark, "--version"], text=True)  # noqa: S603  found on PATH
         yield Check("tshark", "ok", said.splitlines()[0])
     synced = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyc") is not None
-    yield Check("clock", "ok" if synced else "warn", "synchronised" if synced else "no sign of synchronisation",
-                "" if synced else "run chrony or systemd-timesyncd: events of many machines are put in order by time")  # fmt: skip
+    if synced:
+        yield Check("clock", "ok", "synchronised")
+    else:
+        advice = "run chrony or systemd-timesyncd: events of many machines are put in order by time"
+        yield Check("clock", "warn", "no sign of synchronisation", advice)
 
 
 def _content(app: App) -> Iterator[Check]:
