@@ -9,8 +9,8 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
-from functools import reduce
 from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -63,12 +63,6 @@ _MODIFIERS = frozenset({
     "wide", "windash",
 })  # fmt: skip
 _TIME_PARTS = frozenset({"minute", "hour", "day", "week", "month", "year"})
-_COMPARE: dict[st.CompareOperators, Operator] = {
-    st.CompareOperators.LT: "lt",
-    st.CompareOperators.LTE: "lte",
-    st.CompareOperators.GT: "gt",
-    st.CompareOperators.GTE: "gte",
-}
 _TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 _CORRELATION_KEYS = {"type", "rules", "group-by", "timespan", "condition", "generate", "aliases"}
 
@@ -379,10 +373,9 @@ class _Translation:
             raise self._wrong("a part of a time cannot be compared here")
         if type_of(field) not in {"long", "float"}:
             raise self._wrong(f"can never fire: {field} holds {type_of(field)}, which does not compare as a number")
-        operator = _COMPARE.get(value.op)
-        if operator is None:
+        if value.op is st.CompareOperators.NEQ:
             return Not(Is(field, value.number.number))
-        return Compare(field, operator, value.number.number)
+        return Compare(field, cast("Operator", value.op.name.lower()), value.number.number)
 
 
 _WILD = {st.SpecialChars.WILDCARD_MULTI: "*", st.SpecialChars.WILDCARD_SINGLE: "?"}
@@ -407,8 +400,4 @@ def _any(items: Iterable[Where]) -> Where:
 
 
 def _depth(text: str) -> int:
-    def step(state: tuple[int, int], char: str) -> tuple[int, int]:
-        level = state[0] + (char == "(") - (char == ")")
-        return level, max(state[1], level)
-
-    return reduce(step, text, (0, 0))[1]
+    return max(accumulate((char == "(") - (char == ")") for char in text), default=0)
