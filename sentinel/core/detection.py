@@ -57,7 +57,8 @@ class Finding:
     """A rule fired. Stateless: judging the same events again gives the same finding.
 
     `evidence` holds ids of the events that made it fire (at most EVIDENCE_MAX, earliest first), `count` how many
-    there were; times are event times (UTC).
+    there were; times are event times (UTC). `moments` says when each of `evidence` happened; empty: it is not known
+    better than from `first_seen` to `last_seen`.
     """
 
     detection: Detection
@@ -67,6 +68,7 @@ class Finding:
     evidence: tuple[str, ...]
     count: int = 1
     summary: str = field(default="", compare=False)
+    moments: tuple[datetime, ...] = ()
 
 
 EVIDENCE_MAX = 100
