@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+Found = TypeVar("Found")
 LISTENING = re.compile(r"listening: (\S+) (udp|tcp) \S+:(\d+)")
 PATIENCE_SECONDS = 60.0
 
@@ -91,7 +92,7 @@ class Running:
             sender.sendall("".join(f"{line}\n" for line in lines).encode())
 
 
-def eventually(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
+def eventually(look: Callable[[], Found], seconds: float = PATIENCE_SECONDS) -> Found:
     """Return what `look` finds as soon as it finds something; fails after a while."""
     end = time.monotonic() + seconds
     while True:

@@ -75,7 +75,7 @@ def test_what_cannot_be_read_waits_as_a_dead_letter_until_its_pack_is_mended(
     pack = city.folder / "packs" / "kasse"
     pack.mkdir(parents=True)
     (pack / "pack.toml").write_text(
-        'title = "Kasse"\ndataset = "kasse.log"\nreference = "https://kasse.example/handbuch"\n[match]\napp = ["kasse"]\n'
+        'title = "Kasse"\ndataset = "kasse.log"\nreference = "https://kasse.example/"\n[match]\napp = ["kasse"]\n'
     )
     parser = pack / "parser.py"
     head = '"""Reads the till."""\nfrom sentinel.pack import ParseError, Raw, syslog\n\n\n'

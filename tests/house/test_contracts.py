@@ -1,0 +1,59 @@
+"""Every import contract bites: broken on purpose in a copy, it fails by its name."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+BREAKS = {
+    "stages are layers and siblings never meet": ("sentinel/parse/route.py", "import sentinel.store"),
+    "core and pack know no third party but RE2": ("sentinel/core/clock.py", "import orjson"),
+    "RE2 has one door": ("sentinel/respond/language.py", "import re2"),
+    "Elasticsearch has one door": ("sentinel/respond/search.py", "import elasticsearch"),
+    "Sigma has one door": ("sentinel/detect/runner.py", "import sigma"),
+    "pyshark has one door": ("sentinel/sense/sensor.py", "import pyshark"),
+    "APScheduler has one door": ("sentinel/detect/runner.py", "import apscheduler"),
+    "DuckDB has one door": ("sentinel/respond/search.py", "import duckdb"),
+    "packs are loaded, never imported": ("sentinel/app.py", "import parsers"),
+    "the screens reach stored things only through respond": ("sentinel/ui/live.py", "import sentinel.store"),
+}
+
+
+def lint(folder: Path) -> "subprocess.CompletedProcess[str]":
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={"PYTHONPATH": "."})
+
+
+def copied(folder: Path) -> Path:
+    shutil.copytree(ROOT / "sentinel", folder / "sentinel", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "parsers").mkdir()
+    (folder / "parsers/__init__.py").write_text('"""A stand-in."""\n')
+    return folder
+
+
+def test_every_contract_is_broken_once_below() -> None:
+    assert {contract["name"] for contract in CONTRACTS} == set(BREAKS)
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_contract_bites(name: str, tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    module, line = BREAKS[name]
+    path = folder / module
+    path.write_text(f"{path.read_text('utf-8')}\n{line}\n", "utf-8")
+    done = lint(folder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{name} BROKEN" in " ".join(done.stdout.split())
+
+
+def test_a_folder_without_a_place_fails(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    (folder / "sentinel/misc").mkdir()
+    (folder / "sentinel/misc/__init__.py").write_text('"""Nowhere."""\n')
+    assert lint(folder).returncode == 1
