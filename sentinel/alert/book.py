@@ -1,0 +1,217 @@
+"""The book of alerts: findings go in once, people work on what comes out, and every change has a name and a time."""
+
+import json
+import re
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Self, cast, get_args
+
+from sentinel.alert.file import micros, moment, open_file, told, writing
+from sentinel.alert.folding import Folding
+from sentinel.alert.folding import note as _note
+from sentinel.core import kill
+from sentinel.core.alert import Alert, Change, State, Verdict
+from sentinel.core.clock import Clock
+from sentinel.core.detection import EVIDENCE_MAX, Finding, Key
+from sentinel.core.errors import StoreBusyError, UsageError
+
+QUIET = timedelta(hours=24)
+NOTE_MAX = 10_000
+WHO_MAX = 200
+_PREFIX = re.compile(r"[0-9a-f]{1,32}")
+_COLUMNS = (
+    "number, id, rule_version, title, level, key, first_seen, last_seen, raised_at, count, state, verdict, summary, "
+    "author, attack, (SELECT rule_id FROM subjects WHERE subjects.number = alerts.subject)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A rule could not judge what arrived in `after < seq <= until`."""
+
+    rule_id: str
+    after: int
+    until: int
+    reason: str
+
+
+@contextmanager
+def _reading(db: sqlite3.Connection) -> Iterator[None]:
+    # one state of the file for several questions
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
+
+
+class Book:
+    """Alerts in the state file `path`; any number of processes and threads may use it at once.
+
+    `quiet` is how long (in event time) nothing may happen until a repeat is a new alert. Every method raises
+    StoreError if the file cannot be used.
+    """
+
+    def __init__(self, path: Path, clock: Clock, quiet: timedelta = QUIET) -> None:
+        self._path = path
+        self._clock = clock
+        self._quiet = quiet
+        self._lock = threading.RLock()
+        self._db = open_file(path)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Let go of the file."""
+        self.shut()
+
+    def shut(self) -> None:
+        """Let go of the file; the book is not used again."""
+        with self._lock:
+            self._db.close()
+
+    def cursor(self) -> int:
+        """Return the sequence up to which everything has been judged, 0 at the beginning."""
+        with self._lock, told(self._path):
+            return self._cursor()
+
+    def _cursor(self) -> int:
+        row = self._db.execute("SELECT seq FROM progress WHERE name = 'judged'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def record(
+        self, findings: Iterable[Finding], cursor: int, *, after: int | None = None, gaps: Sequence[Gap] = ()
+    ) -> tuple[str, ...]:
+        """Fold findings into alerts and move the cursor, both or neither; returns the ids of alerts newly raised.
+
+        `after` is where the judging began: if the cursor stands elsewhere by now, another process has judged
+        meanwhile, nothing is written and StoreBusyError raised. The cursor never moves back.
+        """
+        with self._lock, told(self._path), writing(self._db):
+            there = self._cursor()
+            if after is not None and there != after:
+                raise StoreBusyError(f"{self._path}: another process has judged up to {there}; only one should")
+            folding = Folding(self._db, self._quiet, self._clock.now())
+            for finding in findings:
+                folding.take(finding)
+            folding.finish()
+            kill.point("alert.before_cursor")
+            now = micros(self._clock.now())
+            self._db.executemany(
+                "INSERT INTO gaps (at, rule_id, after, until, reason) VALUES (?, ?, ?, ?, ?)",
+                [(now, gap.rule_id, gap.after, gap.until, gap.reason) for gap in gaps],
+            )
+            self._db.execute("INSERT OR REPLACE INTO progress VALUES ('judged', ?)", (max(cursor, there),))
+            kill.point("alert.before_commit")
+        kill.point("alert.after_commit")
+        return tuple(folding.raised)
+
+    def gaps(self, limit: int = 1000) -> list[Gap]:
+        """Return what could not be judged, latest first."""
+        with self._lock, told(self._path):
+            rows = self._db.execute(
+                "SELECT rule_id, after, until, reason FROM gaps ORDER BY number DESC LIMIT ?", (limit,)
+            )
+            return [Gap(*row) for row in rows]
+
+    def alerts(self, *, states: tuple[State, ...] = (), limit: int = 1000) -> list[Alert]:
+        """Return alerts, those last seen latest first; `states` empty means all."""
+        wanted = states or get_args(State)
+        marks = ", ".join("?" * len(wanted))
+        with self._lock, told(self._path), _reading(self._db):
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM alerts WHERE state IN ({marks}) ORDER BY last_seen DESC, id LIMIT ?",  # noqa: S608  columns and marks of our own
+                (*wanted, limit),
+            ).fetchall()
+            return [self._alert(row) for row in rows]
+
+    def alert(self, alert_id: str) -> Alert:
+        """Return one alert by its id or an unambiguous beginning of it; raises UsageError."""
+        with self._lock, told(self._path), _reading(self._db):
+            return self._one(self._number(alert_id))
+
+    def acknowledge(self, alert_id: str, who: str, note: str = "") -> Alert:
+        """Take an alert on, or over from somebody else; raises UsageError if it is closed."""
+        return self._change(alert_id, who, "acknowledged", None, note)
+
+    def close(self, alert_id: str, who: str, verdict: Verdict, note: str = "") -> Alert:
+        """Close an alert with a verdict; raises UsageError if it is closed already."""
+        if verdict not in get_args(Verdict):
+            raise UsageError(f"no such verdict: {verdict!r}; there are {', '.join(get_args(Verdict))}")
+        return self._change(alert_id, who, "closed", verdict, note)
+
+    def _change(self, alert_id: str, who: str, state: State, verdict: Verdict | None, text: str) -> Alert:
+        if not who or len(who) > WHO_MAX or len(text) > NOTE_MAX:
+            raise UsageError(
+                f"say who you are (at most {WHO_MAX} characters) and at most {NOTE_MAX} characters of note"
+            )
+        with self._lock, told(self._path), writing(self._db):
+            number = self._number(alert_id)
+            there = self._one(number)
+            if there.state == "closed":
+                last = there.history[-1] if there.history else None
+                by = f" by {last.who}" if last else ""
+                raise UsageError(f"alert {there.id} is closed already{by} ({there.verdict}); a repeat is a new alert")
+            self._db.execute("UPDATE alerts SET state = ?, verdict = ? WHERE number = ?", (state, verdict, number))
+            what = state if verdict is None else f"closed as {verdict}"
+            _note(self._db, number, micros(self._clock.now()), who, what, text)
+            return self._one(number)
+
+    def _number(self, alert_id: str) -> int:
+        prefix = alert_id.strip().lower()
+        if not _PREFIX.fullmatch(prefix):
+            raise UsageError(f"not an alert's id: {alert_id[:64]!r}; it is up to 32 hexadecimal digits")
+        # g is the digit after f: all ids that begin so, by the index
+        span = (prefix, prefix + "g") * 2
+        rows = self._db.execute(
+            "SELECT id, number FROM alerts WHERE id >= ? AND id < ? "
+            "UNION ALL SELECT id, alert FROM aliases WHERE id >= ? AND id < ? LIMIT 6",
+            span,
+        ).fetchall()
+        exact = [number for found, number in rows if found == prefix]
+        numbers = set(exact) or {number for _, number in rows}
+        if not numbers:
+            raise UsageError(f"no alert begins with {prefix}; `sentinel alerts list` shows them")
+        if len(numbers) > 1:
+            raise UsageError(f"several alerts begin with {prefix}: {', '.join(found for found, _ in rows)}")
+        return int(numbers.pop())
+
+    def _one(self, number: int) -> Alert:
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM alerts WHERE number = ?", (number,)).fetchone()  # noqa: S608  columns of our own
+        return self._alert(row)
+
+    def _alert(self, row: tuple[object, ...]) -> Alert:
+        (number, alert_id, version, title, level, key, first, last, raised, count, state, verdict, *rest) = row
+        summary, author, attack, rule_id = rest
+        evidence = self._db.execute(
+            "SELECT event FROM evidence WHERE alert = ? ORDER BY at, event LIMIT ?", (number, EVIDENCE_MAX)
+        )
+        history = self._db.execute(
+            "SELECT at, who, what, note FROM history WHERE alert = ? ORDER BY at, number", (number,)
+        )
+        return Alert(
+            id=str(alert_id),
+            rule_id=str(rule_id),
+            rule_version=str(version),
+            title=str(title),
+            level=level,  # type: ignore[arg-type]  written from a Detection's level
+            key=cast("Key", tuple((name, value) for name, value in json.loads(str(key)))),
+            first_seen=moment(cast("int", first)),
+            last_seen=moment(cast("int", last)),
+            raised_at=moment(cast("int", raised)),
+            count=cast("int", count),
+            evidence=tuple(str(event) for (event,) in evidence),
+            state=state,  # type: ignore[arg-type]  checked by the table
+            verdict=verdict,  # type: ignore[arg-type]  checked by the table
+            summary=str(summary),
+            author=str(author),
+            attack=tuple(json.loads(str(attack))),
+            history=tuple(Change(moment(at), who, what, text) for at, who, what, text in history),
+        )
