@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -65,6 +66,7 @@ app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Sentinel: a SIEM that a city's own small security team can run.",
     epilog="Exit codes: 0 ok, 1 finding, 2 usage, 3 configuration, 4 store, 5 permission, 6 partial, 70 internal.",
@@ -100,3 +102,6 @@ def main() -> Any:  # noqa: ANN401  typer's own type
         # the reader has seen enough (`sentinel query … | head`); keep Python from complaining at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
+    except Exception:  # noqa: BLE001  the last place: whatever it is, it is a defect of ours and gets its exit code
+        talk(f"{traceback.format_exc()}\nsentinel: this is a defect in Sentinel; please report the lines above", "red")
+        sys.exit(Exit.INTERNAL)

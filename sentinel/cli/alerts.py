@@ -31,7 +31,7 @@ sentinel alerts show 3f2a
 sentinel alerts close 3f2a --verdict false_positive --note 'pen test, ticket 4711'
 """
 
-verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 AlertId = Annotated[str, typer.Argument(help="The alert's id, or the beginning of it.")]
 EVIDENCE_SHOWN = 10
 

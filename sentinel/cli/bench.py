@@ -34,7 +34,7 @@ QUESTIONS = (
     "destination.port:[1 to 1023] and network.bytes>100000",
 )
 
-verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 EventsOption = Annotated[int, typer.Option("--events", "-n", min=1000, help="How many events.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed makes the same events.")]
 

@@ -15,7 +15,7 @@ sentinel check
 sentinel check --config new.toml && systemctl restart sentinel
 """
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()

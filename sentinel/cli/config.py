@@ -12,7 +12,7 @@ sentinel config explain syslog.port
 sentinel config example > /etc/sentinel/sentinel.toml
 """
 
-verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 @verb.command()

@@ -21,7 +21,7 @@ sentinel deadletter replay --all
 """
 CHUNK = 500
 
-verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 @verb.command("list")

@@ -44,7 +44,7 @@ every_seconds = 1.0
 """
 _LISTENING = re.compile(r"listening: city (udp|tcp) \S+:(\d+)")
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()

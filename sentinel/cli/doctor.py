@@ -29,7 +29,7 @@ sentinel doctor --json
 RMEM_WANTED = 8 << 20
 FREE_WANTED = 2 << 30
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 State = Literal["ok", "warn", "fail"]
 STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -18,7 +18,7 @@ sentinel import --source fw-rathaus fortigate.log.1.gz
 journalctl -o short-iso | sentinel import -
 """
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command("import")

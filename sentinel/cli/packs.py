@@ -15,7 +15,7 @@ sentinel packs list
 sentinel packs test /etc/sentinel/parsers/fachverfahren
 """
 
-verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 @verb.command("list")

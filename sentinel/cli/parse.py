@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from sentinel.cli.common import ConfigOption, JsonOption, application, show
+from sentinel.cli.common import ConfigOption, JsonOption, application, emit, show
 from sentinel.parse import lines
+from sentinel.ui import tables
 from sentinel.ui.visible import safe
 
 EXAMPLE = """
@@ -14,7 +15,7 @@ sentinel parse --json < /var/log/auth.log
 sentinel parse --source fortigate --json < fortigate.log
 """
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()
@@ -26,9 +27,8 @@ def parse(
 ) -> None:
     """Read log lines from standard input and print exactly one ECS object for each, in order."""
     app = application(config)
-    out = sys.stdout.buffer
-    for line in lines.objects(sys.stdin.buffer, source, app.packs, app.clock, zone):
+    for document in lines.objects(sys.stdin.buffer, source or None, app.packs, app.clock, zone):
         if json:
-            out.write(line)
-            continue
-        show(safe(line.decode().rstrip()))
+            emit(document)
+        else:
+            show(*(safe(f"{name} = {tables.value_text(value)}") for name, value in sorted(document.items())), "")

@@ -14,7 +14,7 @@ sentinel query 'source.ip:192.0.2.7 and event.outcome:failure last 24h'
 sentinel query 'event.dataset:sshd.log last 7d' --by source.ip --by user.name
 """
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()

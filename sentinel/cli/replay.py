@@ -20,7 +20,7 @@ sentinel replay records.jsonl
 """
 BATCH = 1000
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()

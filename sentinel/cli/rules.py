@@ -18,7 +18,7 @@ sentinel rules check /etc/sentinel/rules
 sentinel rules test /etc/sentinel/rules
 """
 
-verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 @verb.command("list")

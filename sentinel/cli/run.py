@@ -11,7 +11,7 @@ sentinel run
 sentinel run --config /etc/sentinel/sentinel.toml
 """
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()

@@ -14,7 +14,7 @@ sentinel sense --pcap capture.pcapng
 sentinel sense --pcap capture.pcapng --findings --json
 """
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()

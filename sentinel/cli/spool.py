@@ -17,7 +17,7 @@ sentinel spool stats
 sentinel spool cat --json > records.jsonl
 """
 
-verb = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 @verb.command()

@@ -18,7 +18,7 @@ sentinel tap --parsed --source fw-rathaus --json
 """
 BATCH = 500
 
-verb = typer.Typer()
+verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @verb.command()
