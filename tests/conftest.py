@@ -1,6 +1,15 @@
-"""What every test may use: `--bless`, and how many examples hypothesis draws."""
+"""What every test may use: `--bless`, how many examples hypothesis draws, and a real Elasticsearch node."""
 
+import json
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,3 +31,47 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def blessing(request: pytest.FixtureRequest) -> bool:
     """Say whether expectations are to be written rather than compared."""
     return bool(request.config.getoption("--bless"))
+
+
+# -- Elasticsearch
+
+_NODE = Path(__file__).parents[1] / "deploy" / "elasticsearch"
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@pytest.fixture(scope="session")
+def elastic_url() -> Iterator[str]:
+    """Return the address of an Elasticsearch: the one SENTINEL_TEST_ELASTIC_URL names, else a node of our own.
+
+    A node that cannot be started fails the tests that want one: they are never skipped.
+    """
+    given = os.environ.get("SENTINEL_TEST_ELASTIC_URL")
+    if given:
+        yield given.rstrip("/")
+        return
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    # the node runs as nobody: pytest's own folders are closed to it
+    folder = Path(tempfile.mkdtemp(prefix="sentinel-elastic-"))
+    folder.chmod(0o755)
+    try:
+        done = subprocess.run(
+            [_NODE / "start", str(port), folder / "node"], capture_output=True, text=True, timeout=600, check=False
+        )
+        if done.returncode:
+            pytest.fail(f"no Elasticsearch to test with: deploy/elasticsearch/start says\n{done.stderr}")
+        yield done.stdout.split()[1]
+    finally:
+        subprocess.run([_NODE / "stop", folder / "node"], timeout=60, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def elastic_prefix(elastic_url: str) -> Iterator[str]:
+    """Return how the names of a test's indices may begin; they are gone when it ends."""
+    prefix = f"t{uuid4().hex[:12]}"
+    yield prefix
+    with _NO_PROXY.open(f"{elastic_url}/_cat/indices/{prefix}*?h=index&format=json", timeout=60) as answer:
+        doomed = [f"{one['index']}" for one in json.load(answer)]
+    for path in [*doomed, f"_index_template/{prefix}*"]:
+        _NO_PROXY.open(urllib.request.Request(f"{elastic_url}/{path}", method="DELETE"), timeout=60).close()

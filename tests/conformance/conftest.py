@@ -23,6 +23,7 @@ START = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 STORES = [
     pytest.param("embedded", id="embedded"),  # everything still in the hot segment
     pytest.param("embedded-sealed", id="embedded-sealed"),  # segments of three events: nearly everything sealed
+    pytest.param("elastic", id="elastic", marks=pytest.mark.elastic),
 ]
 
 
@@ -33,6 +34,7 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
     made: list[Store] = []
 
     def factory() -> Store:
+        from sentinel.store.elastic import ElasticStore  # noqa: PLC0415  the other stores run without it
         from sentinel.store.embedded import EmbeddedStore  # noqa: PLC0415  the other stores run without it
 
         store: Store
@@ -41,6 +43,9 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
                 store = EmbeddedStore(tmp_path / f"store-{len(made)}")
             case "embedded-sealed":
                 store = EmbeddedStore(tmp_path / f"store-{len(made)}", segment_events=3)
+            case "elastic":
+                url, prefix = request.getfixturevalue("elastic_url"), request.getfixturevalue("elastic_prefix")
+                store = ElasticStore(url, prefix=f"{prefix}-{len(made)}")
             case _:
                 pytest.fail(f"no store called {kind}")
         made.append(store)

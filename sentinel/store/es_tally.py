@@ -1,0 +1,68 @@
+"""Counting in Elasticsearch: what the index may count by itself, and what has to be read."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from sentinel.core.ports import Span
+from sentinel.core.where import Where, fields_of
+from sentinel.store import es_mapping as es
+from sentinel.store.es_document import micros
+from sentinel.store.es_query import NONE, Query, all_of, any_of, negated
+from sentinel.store.where_es import translate
+
+_BUCKETS = 5_000
+_COLUMNS_MAX = 8
+"""Fields to count by in one go; each lets the number of buckets grow."""
+
+
+def axis_of(span: Span) -> str:
+    """Return the index's field for the axis of `span`."""
+    return es.AT if span.axis == "timestamp" else es.IN
+
+
+def inside(span: Span) -> Query:
+    """Return the query for the events in `span`."""
+    return {"range": {axis_of(span): {"gte": micros(span.start), "lt": micros(span.end)}}}
+
+
+def odd(where: Where) -> Query:
+    """Return the query for events of which the index does not tell the truth about a field that `where` looks at."""
+    return any_of({"term": {es.ODD: name}} for name in sorted(fields_of(where)))
+
+
+def sides_of(where: Where, span: Span, by: Sequence[str]) -> tuple[Query, Query]:
+    """Return what may be counted by the index, and what must be read because the index is not sure.
+
+    No event is found by both.
+    """
+    sides = translate(where)
+    certain = NONE
+    if len(by) <= _COLUMNS_MAX and all(es.countable(name) for name in by):
+        untrue = [{"term": {place: name}} for place in (es.ODD, es.LOOSE) for name in by]
+        certain = all_of([sides.lower, negated(any_of([odd(where), *untrue]))])
+    within = inside(span)
+    doubtful = all_of([within, any_of([sides.upper, odd(where)]), negated(certain)])
+    return all_of([within, certain]), doubtful
+
+
+def counted(search: Callable[..., dict[str, Any]], query: Query, by: Sequence[str]) -> Iterator[tuple[bytes, int]]:
+    """Yield each combination of values of `by`, as JSON, with the number of events that `query` finds with it."""
+    if query is NONE:
+        return
+    if not by:
+        answer = search(query=query, size=0, track_total_hits=True)
+        if total := answer["hits"]["total"]["value"]:
+            yield b"[]", total
+        return
+    sources = [{str(at): {"terms": {"field": es.column(name), "missing_bucket": True}}} for at, name in enumerate(by)]
+    rows: dict[str, Any] = {"size": _BUCKETS, "sources": sources}
+    while True:
+        answer = search(query=query, size=0, track_total_hits=False, aggs={"rows": {"composite": rows}})
+        found = answer.get("aggregations", {}).get("rows", {})
+        for bucket in found.get("buckets", ()):
+            yield orjson.dumps([bucket["key"][str(at)] for at in range(len(by))]), bucket["doc_count"]
+        if "after_key" not in found:
+            return
+        rows["after"] = found["after_key"]
