@@ -6,7 +6,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Self, cast, get_args
@@ -17,7 +16,7 @@ from sentinel.alert.folding import note as _note
 from sentinel.core import kill
 from sentinel.core.alert import Alert, Change, State, Verdict
 from sentinel.core.clock import Clock
-from sentinel.core.detection import EVIDENCE_MAX, Finding, Key
+from sentinel.core.detection import EVIDENCE_MAX, Finding, Gap, Key, Level
 from sentinel.core.errors import StoreBusyError, UsageError
 
 QUIET = timedelta(hours=24)
@@ -28,16 +27,6 @@ _COLUMNS = (
     "number, id, rule_version, title, level, key, first_seen, last_seen, raised_at, count, state, verdict, summary, "
     "author, attack, (SELECT rule_id FROM subjects WHERE subjects.number = alerts.subject)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A rule could not judge what arrived in `after < seq <= until`."""
-
-    rule_id: str
-    after: int
-    until: int
-    reason: str
 
 
 @contextmanager
@@ -201,15 +190,15 @@ class Book:
             rule_id=str(rule_id),
             rule_version=str(version),
             title=str(title),
-            level=level,  # type: ignore[arg-type]  written from a Detection's level
+            level=cast("Level", level),
             key=cast("Key", tuple((name, value) for name, value in json.loads(str(key)))),
             first_seen=moment(cast("int", first)),
             last_seen=moment(cast("int", last)),
             raised_at=moment(cast("int", raised)),
             count=cast("int", count),
             evidence=tuple(str(event) for (event,) in evidence),
-            state=state,  # type: ignore[arg-type]  checked by the table
-            verdict=verdict,  # type: ignore[arg-type]  checked by the table
+            state=cast("State", state),
+            verdict=cast("Verdict | None", verdict),
             summary=str(summary),
             author=str(author),
             attack=tuple(json.loads(str(attack))),

@@ -72,3 +72,13 @@ class Finding:
 
 
 EVIDENCE_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A rule could not judge all that arrived with `after < seq <= until`, and why."""
+
+    rule_id: str
+    after: int
+    until: int
+    reason: str
