@@ -1,0 +1,193 @@
+"""Windows events of every channel: what `sentinel.pack.winevent` unwrapped becomes ECS by the tables in events.toml.
+
+Every value of the event itself is kept as `winlog.event_data.<Name>`. `user.*` is who acted (or logged on);
+`user.target.*` and `group.*` are whom or what it was done to.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from sentinel.pack import Fields, Raw, mapping, names, text, when, winevent, wintext
+
+TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "events.toml").read_text("utf-8"))
+SYSTEM = mapping.setters(TABLES["system"])
+CONTEXT = mapping.setters(TABLES["context"])
+NOBODY = frozenset({"", "-", "S-1-0-0", "NULL SID", "N/A"})
+OBJECTS = {"File": "file", "Key": "registry", "Process": "process"}
+KERBEROS = frozenset({"4768", "4769", "4770", "4771", "4772", "4773"})
+DIRECTIONS = {"%%14592": "ingress", "%%14593": "egress"}
+_PAIR = re.compile(r"^[ \t]*([A-Za-zäöü][\w \-]{0,40}?) *=(.*)$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t]*(\w{1,60}): (.*)$", re.MULTILINE)
+_FILE = re.compile(r"file:_([^;]+)")
+_COMMON_NAME = re.compile(r"(?i)CN=((?:[^,\\]|\\.)+)")
+
+
+def parse(raw: Raw) -> Iterator[Fields]:
+    """Read one record, which holds one event or, as XML, several."""
+    for record in winevent.read(raw):
+        yield _event(record)
+
+
+def _event(record: winevent.Record) -> Fields:
+    system, data = record.system, record.data
+    code = system.get("code", "")
+    family = _family(system.get("provider", ""), system.get("channel", ""))
+    found: Fields = {"event.kind": "event"}
+    for name, value in system.items():
+        if name in SYSTEM:
+            SYSTEM[name](found, value)
+    text.put(found, (
+        ("@timestamp", when.iso(record.time) if record.time else None),
+        ("event.provider", system.get("provider")),
+        ("host.name", system.get("computer")),
+        ("log.level", _level(system.get("level", ""))),
+    ))  # fmt: skip
+    if not data and "message" in system:
+        data = _from_message(system["message"], family)
+    table = _mapping(family, code)
+    for name, value in data.items():
+        if value:
+            found["winlog.event_data." + name] = value
+            target = table.get(name)
+            if target is not None and value not in NOBODY:
+                target(found, value)
+    who = _meaning(found, family, code, data)
+    _people(found, data, who)
+    _outcome(found, code, data, system.get("keywords", ""))
+    _particulars(found, family, code, record.system, data, who)
+    names.executables(found)
+    if "file.path" in found:
+        names.file(found)
+    return found
+
+
+def _particulars(found: Fields, family: str, code: str, system: dict[str, str], data: dict[str, str], who: str) -> None:
+    if family == "security":
+        _security(found, code, data, who)
+    elif family == "sysmon":
+        _sysmon(found, data)
+        return  # the account Sysmon runs as did nothing
+    elif family == "powershell":
+        said = data.get("ContextInfo") or data.get("param3") or data.get("param2") or system.get("message", "")
+        for name, value in _PAIR.findall(said[:65536]):
+            if (target := CONTEXT.get(name.replace(" ", "").lower())) and value.strip():
+                target(found, value.strip())
+    elif family == "defender" and found.get("event.category") == ("malware",):
+        found["event.kind"] = "alert"
+    if "user.name" not in found:
+        text.put(found, (("user.name", system.get("user")), ("user.domain", system.get("domain")),
+                         ("user.id", system.get("sid"))))  # fmt: skip
+
+
+@lru_cache(512)
+def _family(provider: str, channel: str) -> str:
+    by_provider = TABLES["providers"].get(provider.lower())
+    return str(by_provider or ("other" if provider else TABLES["channels"].get(channel.lower(), "other")))
+
+
+@lru_cache(64)
+def _level(said: str) -> str:
+    return str(TABLES["levels"].get(said.lower(), said.lower()))
+
+
+def _from_message(message: str, family: str) -> dict[str, str]:
+    if family == "sysmon":
+        pairs = [(name, value.strip()) for name, value in _LINE.findall(message.replace("#012", "\n"))]
+        return dict(reversed(pairs))  # of a name given twice the first counts
+    return wintext.labelled(message, TABLES["sections"], TABLES["labels"]) if family == "security" else {}
+
+
+@lru_cache(2048)
+def _mapping(family: str, code: str) -> dict[str, mapping.Setter]:
+    tables = TABLES["fields"]
+    rows = {**tables["any"], **tables.get(family, {}), **tables.get(f"{family}.{code}", {})}
+    paths = [name for name, target in rows.items() if target == "path"]
+    return mapping.setters(rows) | dict.fromkeys(paths, _threat_path)
+
+
+def _threat_path(found: Fields, value: str) -> None:
+    path = _FILE.search(value)
+    found["file.path"] = path[1].partition("->")[0].strip() if path else value
+
+
+def _meaning(found: Fields, family: str, code: str, data: dict[str, str]) -> str:
+    category, types, action, who = TABLES["event"].get(family, {}).get(code, "|||").split("|")
+    if category == "file" and "ObjectType" in data:
+        category = OBJECTS.get(data["ObjectType"], "")
+    if category:
+        found["event.category"] = tuple(category.split(" "))
+        found["event.type"] = tuple(types.split(" "))
+    if action:
+        found["event.action"] = action
+    return str(who)
+
+
+def _people(found: Fields, data: dict[str, str], who: str) -> None:
+    if who != "target":
+        _person(found, data, "Subject", "user")
+    if who == "group":
+        _person(found, data, "Target", "group")
+        member = _COMMON_NAME.match(data.get("MemberName", ""))
+        text.put(found, (("user.target.name", member[1].replace("\\", "") if member else None),
+                         ("user.target.id", _somebody(data.get("MemberSid")))))  # fmt: skip
+    elif who == "both" or (not who and "SubjectUserName" in data):
+        _person(found, data, "Target", "user.target")
+    else:
+        _person(found, data, "Target", "user")
+
+
+def _person(found: Fields, data: dict[str, str], prefix: str, role: str) -> None:
+    name, domain = _somebody(data.get(prefix + "UserName")), _somebody(data.get(prefix + "DomainName"))
+    if name:
+        names.account(found, role, name)
+    if domain and domain != found.get("source.domain"):  # 4740 names the caller's computer there
+        found[role + ".domain"] = domain
+    sid = _somebody(data.get(prefix + "UserSid") or data.get(prefix + "Sid"))
+    if sid:
+        found[role + ".id"] = sid
+
+
+def _somebody(value: str | None) -> str | None:
+    return None if value is None or value in NOBODY else value
+
+
+def _outcome(found: Fields, code: str, data: dict[str, str], keywords: str) -> None:
+    outcome = winevent.audited(keywords)
+    if outcome is None and code in KERBEROS and (status := text.number(data.get("Status"))) is not None:
+        outcome = "failure" if status else "success"
+    if outcome is None and found.get("event.category", ("",))[0] in {"authentication", "iam"}:
+        outcome = TABLES["outcome"].get(code)
+    text.put(found, (("event.outcome", outcome),))
+
+
+def _security(found: Fields, code: str, data: dict[str, str], who: str) -> None:
+    reasons = TABLES["kerberos" if code in KERBEROS else "status"]
+    said = (reasons.get(data.get(name, "").lower()) for name in ("SubStatus", "Status"))
+    kind, path = OBJECTS.get(data.get("ObjectType", "")), _somebody(data.get("ObjectName"))
+    if path and (kind in {"file", "registry"} or code == "4657"):
+        found.setdefault("registry.path" if code == "4657" else f"{kind}.path", path)
+    if "registry.path" in found:
+        names.registry(found, value=False)
+    text.put(found, (
+        ("event.reason", next(filter(None, said), None)),
+        ("registry.value", data.get("ObjectValueName")),
+        ("registry.data.strings", (data["NewValue"],) if data.get("NewValue") and code == "4657" else None),
+        ("winlog.logon.id", data.get("TargetLogonId" if who == "target" else "SubjectLogonId")),
+        ("winlog.logon.type", TABLES["logon_types"].get(data.get("LogonType"))),
+        ("network.direction", DIRECTIONS.get(data.get("Direction", ""))),
+    ))  # fmt: skip
+
+
+def _sysmon(found: Fields, data: dict[str, str]) -> None:
+    if "registry.path" in found:
+        names.registry(found, value=data.get("EventType", "").endswith("Value"))
+    if "Initiated" in data:
+        found["network.direction"] = "egress" if data["Initiated"].lower() == "true" else "ingress"
+    for below in ("dll", "file"):
+        if f"{below}.code_signature.status" in found and "Signed" in data:
+            found[f"{below}.code_signature.exists"] = data["Signed"].lower() == "true"
+    if found.get("dns.question.name") and data.get("QueryStatus", "").isdecimal():
+        found["event.outcome"] = "success" if data["QueryStatus"] == "0" else "failure"

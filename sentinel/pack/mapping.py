@@ -1,0 +1,129 @@
+"""Tables of `name a vendor gives = ECS field`, compiled once into functions that set the field with its right type."""
+
+from collections.abc import Callable, Mapping
+
+from sentinel.core import ecs
+from sentinel.core.errors import ParseError
+from sentinel.core.event import Fields, Scalar
+from sentinel.pack import names, text, when
+
+Setter = Callable[[Fields, str], None]
+
+TRANSPORTS = {
+    "1": "icmp", "2": "igmp", "4": "ipip", "6": "tcp", "17": "udp", "41": "ipv6", "47": "gre", "50": "esp", "51": "ah",
+    "58": "ipv6-icmp", "88": "eigrp", "89": "ospf", "103": "pim", "112": "vrrp", "132": "sctp", "136": "udplite",
+}  # fmt: skip
+"""https://www.iana.org/assignments/protocol-numbers"""
+
+_NUMBERS = {name: number for number, name in TRANSPORTS.items()}
+
+
+def setters(table: Mapping[str, str]) -> dict[str, Setter]:
+    r"""Return a function for each row of `table`; each sets its field unless the value means nothing or it is set.
+
+    A target is an ECS field, whose type decides how the value is read, or two words: `account X` (`DOMAIN\user` to
+    `X.name`, `X.domain`), `digests X` (`MD5=…,SHA256=…` to `X.hash.*`), `list X` (several values, set apart by `;` or
+    `,`), `text X` (the whole as the one value of a field of several), `protocol` (an IP protocol's number or name to
+    `network.transport` and `network.iana_number`).
+    """
+    return {name: setter(target) for name, target in table.items()}
+
+
+def setter(target: str) -> Setter:
+    """Return the function for one target of `setters`."""
+    kind, _, below = target.partition(" ")
+    match kind:
+        case "account":
+            return lambda fields, value: names.account(fields, below, value)
+        case "digests":
+            return lambda fields, value: names.digests(fields, below, value)
+        case "protocol":
+            return protocol
+        case "list":
+            return _several(below)
+        case "text":
+            return lambda fields, value: fields.update({below: (value,)})
+        case _:
+            return _single(target)
+
+
+def _single(target: str) -> Setter:
+    read = _reader(target)
+    if read is None:
+
+        def plain(fields: Fields, value: str) -> None:
+            if value and target not in fields:
+                fields[target] = value
+
+        return plain
+
+    def typed(fields: Fields, value: str) -> None:
+        found = read(value)
+        if found is not None and target not in fields:
+            fields[target] = found
+
+    return typed
+
+
+def protocol(fields: Fields, value: str) -> None:
+    """Set `network.transport` and `network.iana_number` from an IP protocol's number or name."""
+    name = TRANSPORTS.get(value)
+    if name is not None:
+        fields["network.transport"] = name
+        fields["network.iana_number"] = value
+    elif value.isdecimal():
+        fields["network.iana_number"] = value
+    else:
+        name = {"icmp6": "ipv6-icmp", "icmpv6": "ipv6-icmp"}.get(value.lower(), value.lower())
+        fields["network.transport"] = name
+        if name in _NUMBERS:
+            fields["network.iana_number"] = _NUMBERS[name]
+
+
+def _reader(target: str) -> Callable[[str], Scalar | None] | None:
+    if target.endswith((".port", ".pid")):
+        limit = 65535 if target.endswith("port") else (1 << 32) - 1
+        return lambda value: found if (found := text.number(value)) is not None and 0 < found <= limit else None
+    if target.endswith(".mac"):
+        return text.mac
+    match ecs.type_of(target):
+        case "ip":
+            return text.address
+        case "long":
+            return text.number
+        case "float":
+            return _decimal
+        case "date":
+            return _date
+        case "boolean":
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get
+        case _:
+            return None
+
+
+def _several(target: str) -> Setter:
+    addresses = ecs.type_of(target) == "ip"
+
+    def several(fields: Fields, value: str) -> None:
+        parts = [part.strip() for part in value.replace(";", ",").split(",")[:256]]
+        found = [text.address(part) for part in parts] if addresses else parts
+        kept = tuple(dict.fromkeys(one for one in found if one))
+        if kept and target not in fields:
+            fields[target] = kept
+
+    return several
+
+
+def _decimal(value: str) -> float | None:
+    try:
+        found = float(value.replace(",", "."))
+    except ValueError:
+        return None
+    return found if abs(found) < 1e18 else None
+
+
+def _date(value: str) -> str | None:
+    try:
+        return when.iso(when.rfc3339(value))
+    except ParseError:
+        return None

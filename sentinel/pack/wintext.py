@@ -1,0 +1,58 @@
+"""Windows events that arrive as text: Snare's columns, and the labels of a rendered message."""
+
+import re
+from collections.abc import Mapping
+
+from sentinel.core.errors import ParseError
+
+_TIME = re.compile(r"(?:\w{3} )?(\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d+)?) (\d{4})")
+_GAP = re.compile(r"\t+|[\r\n]+|#01[125]| {2,}")
+_COLUMNS = ("", "channel", "", "", "code", "provider", "user", "", "keywords", "computer", "", "", "message")
+
+
+def snare(message: str) -> tuple[dict[str, str], str | None]:
+    """Return a Snare line as `winevent.Record.system` and its time as `syslog` writes it (`Nov 23 2026 08:15:00`).
+
+    https://docs.nxlog.co/integrate/snare.html lists the columns. Raises ParseError if there are too few.
+    """
+    cells = message.replace("#011", "\t").split("\t")
+    at = next((at for at, cell in enumerate(cells) if cell.endswith("MSWinEventLog")), -1)
+    cells = [cell.strip() for cell in cells[at + 1 :]]
+    if len(cells) < 10 or not cells[4].isdecimal():
+        raise ParseError("a Snare line with too few columns")
+    # the last column may hold tabs of its own; a number at the very end is Snare's counter
+    cells[12:] = ["\t".join(cells[12:])]
+    system = {name: cell for name, cell in zip(_COLUMNS, cells, strict=False) if name and cell}
+    user = system.get("user", "")
+    if "\\" in user:
+        system["domain"], _, system["user"] = user.partition("\\")
+    elif user in {"N/A", "Unknown User"}:
+        del system["user"]
+    stamp = _TIME.match(cells[3])
+    return system, f"{stamp[1]} {stamp[2]} {stamp[4]} {stamp[3]}" if stamp else None
+
+
+def labelled(message: str, sections: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the event data that a rendered message (`Subject:  Account Name:  x …`) shows.
+
+    `sections` gives each heading's prefix (`Subject`, `Target`), `labels` each label's name; a name with `{}` takes
+    the prefix and needs one. A label that stands twice under one heading is left out: a user name that imitates the
+    rest of the message shall decide nothing.
+    """
+    found: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    prefix = waiting = ""
+    for piece in _GAP.split(message):
+        label, colon, value = piece.strip().partition(":")
+        value = value.strip(" :")
+        if colon and label in sections and not value:
+            prefix, waiting = sections[label], ""
+        elif colon and label in labels and (prefix or "{}" not in labels[label]):
+            waiting = labels[label].format(prefix)
+            seen[waiting] = seen.get(waiting, 0) + 1
+            if value:
+                found[waiting], waiting = value, ""
+        elif waiting and piece.strip():
+            found.setdefault(waiting, piece.strip())
+            waiting = ""
+    return {name: value for name, value in found.items() if seen[name] == 1}
