@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentinel.config import Config, FileSource, SyslogSource
+from sentinel.config import Config
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, SentinelError
@@ -23,6 +23,8 @@ from sentinel.core.ports import Clock, Collector, Store
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
+    from sentinel.collect.syslog_tcp import SyslogTcp
+    from sentinel.collect.syslog_udp import SyslogUdp
     from sentinel.detect.runner import RunReport
     from sentinel.detect.sigma import Rules
     from sentinel.parse.packs import Packs
@@ -32,6 +34,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Talk = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A collector, the event that it sets when it receives, and where that is, in words."""
+
+    collector: Collector
+    ready: asyncio.Event
+    where: Callable[[], str]
 
 
 @dataclass
@@ -117,7 +128,7 @@ class App:
         return ElasticStore(
             options.url,
             prefix=options.prefix,
-            ca_cert=str(options.ca_cert) if options.ca_cert else None,
+            ca_cert=options.ca_cert,
             api_key=key,
             readonly=readonly,
         )
@@ -128,33 +139,26 @@ class App:
         from sentinel.alert.book import Book
 
         _made(self.config.data)
-        book = Book(self.config.state_file, self.clock, quiet=timedelta(hours=self.config.detect.quiet_hours))
-        try:
+        with Book(self.config.state_file, self.clock, quiet=timedelta(hours=self.config.detect.quiet_hours)) as book:
             yield book
-        finally:
-            book.close()
 
-    def collectors(self) -> list[Collector]:
+    def entrances(self) -> list["Entrance"]:
         """Return every entrance that the configuration names."""
-        found: list[Collector] = []
-        for source in self.config.syslog:
-            found += self._syslog(source)
-        found += [self._files(source) for source in self.config.files]
-        return found
-
-    def _syslog(self, source: SyslogSource) -> Iterator[Collector]:
+        from sentinel.collect.files import FollowedFiles
         from sentinel.collect.syslog_tcp import SyslogTcp
         from sentinel.collect.syslog_udp import SyslogUdp
 
-        kinds = {"udp": SyslogUdp, "tcp": SyslogTcp}
-        for transport in source.transports:
-            yield kinds[transport](source.name, self.clock, host=source.host, port=source.port)
-
-    def _files(self, source: FileSource) -> Collector:
-        from sentinel.collect.files import FollowedFiles
-
-        checkpoint = _made(self.config.data / "collect") / f"{source.name}.json"
-        return FollowedFiles(source.name, self.clock, paths=source.paths, checkpoint=checkpoint, start=source.start)
+        found: list[Entrance] = []
+        for source in self.config.syslog:
+            for transport in source.transports:
+                kind = SyslogUdp if transport == "udp" else SyslogTcp
+                syslog = kind(source.name, self.clock, host=source.host, port=source.port)
+                found.append(Entrance(syslog, syslog.ready, partial(_bound, syslog, transport, source.host)))
+        for files in self.config.files:
+            checkpoint = _made(self.config.data / "collect") / f"{files.name}.json"
+            followed = FollowedFiles(files.name, self.clock, files.paths, checkpoint=checkpoint, start=files.start)
+            found.append(Entrance(followed, followed.ready, partial(", ".join, files.paths)))
+        return found
 
     def run(self, talk: Talk, stop: threading.Event | None = None) -> None:
         """Run everything until `stop` is set or the process is asked to end; what was accepted is on disk then."""
@@ -188,7 +192,7 @@ class _Running:
             until=lambda: arrival(self.spool.committed + 1, 0) - 1,
         )
         self.schedule = Schedule(self.runner, every=app.config.detect_every, report=self._judged)
-        self.collectors = app.collectors()
+        self.entrances = app.entrances()
         refused = len(app.rules.refused) + len(app.packs.refused)
         talk(f"data: {app.config.data}")
         talk(f"packs: {len(app.packs.by_name)}, rules: {len(app.rules.detections)}, refused: {refused}")
@@ -205,7 +209,9 @@ class _Running:
         for number in (signal.SIGINT, signal.SIGTERM):
             if threading.current_thread() is threading.main_thread():
                 loop.add_signal_handler(number, ended.set)
-        entrances = [asyncio.create_task(one.run(self.spool), name=one.name) for one in self.collectors]
+        entrances = [
+            asyncio.create_task(one.collector.run(self.spool), name=one.collector.name) for one in self.entrances
+        ]
         waiting = asyncio.create_task(self._stopped(ended))
         await self._announce(entrances)
         done, _ = await asyncio.wait([waiting, *entrances], return_when=asyncio.FIRST_COMPLETED)
@@ -225,14 +231,12 @@ class _Running:
                 continue
 
     async def _announce(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
-        for one, task in zip(self.collectors, tasks, strict=True):
-            ready = getattr(one, "ready", None)
-            if isinstance(ready, asyncio.Event):
-                waiting = asyncio.create_task(ready.wait())
-                await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+        for one, task in zip(self.entrances, tasks, strict=True):
+            waiting = asyncio.create_task(one.ready.wait())
+            await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
             if not task.done():
-                self.talk(f"listening: {one.name} {getattr(one, 'where', '')}".rstrip())
+                self.talk(f"listening: {one.collector.name} {one.where()}")
         if not any(task.done() for task in tasks):
             self.talk("ready")
 
@@ -256,6 +260,10 @@ class _Running:
     def _judged(self, report: "RunReport") -> None:
         for problem in report.problems:
             self.talk(f"rule: {problem}")
+
+
+def _bound(syslog: "SyslogTcp | SyslogUdp", transport: str, host: str) -> str:
+    return f"{transport} {host}:{syslog.port}"
 
 
 def _made(folder: Path) -> Path:
