@@ -6,7 +6,6 @@ import sys
 import traceback
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -35,11 +34,11 @@ VERBS = {
 
 
 class _Verbs(TyperGroup):
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: object) -> list[str]:
         del ctx
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401  typer keeps its click to itself
         del ctx
         if cmd_name not in VERBS:
             return None
@@ -51,7 +50,7 @@ class _Verbs(TyperGroup):
         command.short_help = VERBS[cmd_name]
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: object, formatter: Any) -> None:  # noqa: ANN401  as above
         # without loading a single verb
         del ctx
         with formatter.section("Verbs"):

@@ -1,7 +1,8 @@
 """`sentinel bench`: this machine's figures, each beside a reference taken in the same run."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,8 @@ import typer
 
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, JsonOption, emit, show, talk
-from sentinel.config import Config
-from sentinel.core.event import Event
+from sentinel.config import Config, load
+from sentinel.core.event import Event, record_of
 from sentinel.core.ports import Span
 from sentinel.core.where import holds
 from sentinel.respond.language import read
@@ -120,10 +121,11 @@ def _scan(events: Sequence[Event], batch: Sequence[object]) -> None:
             holds(question.where, event)  # type: ignore[attr-defined]
 
 
-def _progress(data: Path) -> tuple[int, int]:
-    with App(Config(data=data)).spool() as spool:
-        stats = spool.stats()
-        return stats.last_seq, stats.committed
+@contextmanager
+def _progress(config: Path) -> Iterator[Callable[[], tuple[int, int]]]:
+    app = App(load(config))
+    with app.spool() as spool, app.reading() as store:
+        yield lambda: (spool.stats().last_seq, record_of(store.newest()))
 
 
 def _told(figure: Figure, reference: Figure, *, json: bool) -> None:

@@ -37,12 +37,8 @@ def iso(moment: datetime) -> str:
     if moment.tzinfo is None:
         msg = f"a time without a zone: {moment!r}"
         raise ValueError(msg)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year >= 1000 else _early(moment)
-
-
-def _early(moment: datetime) -> str:
-    # strftime does not pad years below 1000 on glibc
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    # strftime takes ten times as long, and does not pad years below 1000 on glibc
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def local_zone(moment: datetime) -> tzinfo:

@@ -29,6 +29,7 @@ from sentinel.core.event import Entry, Event, Origin, Raw
 from sentinel.testing.city import City
 
 BATCH = 1000
+Progress = Callable[[Path], contextlib.AbstractContextManager[Callable[[], tuple[int, int]]]]
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
@@ -121,10 +122,10 @@ class Node:
         return f'[store]\nkind = "elasticsearch"\nurl = "{self.url}"\nprefix = "{prefix}"\n'
 
 
-def ingest(count: int, seed: int, node: Node, progress: Callable[[Path], tuple[int, int]]) -> tuple[Figure, Figure]:
+def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figure, Figure]:
     """Measure a whole `sentinel run` in a process of its own: TCP socket to stored event.
 
-    `progress(data folder)` returns (records spooled, records stored) so far. The reference receives the same lines
+    `progress(configuration)` opens a view that says (records spooled, records stored) so far. The reference receives the same lines
     from a socket and writes them to a file, with an fdatasync for every 1000.
     """
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
@@ -133,9 +134,10 @@ def ingest(count: int, seed: int, node: Node, progress: Callable[[Path], tuple[i
         reference = _reference(lines, count, Path(folder) / "reference")
         with _running(Path(folder), node) as (process, port):
             sender = multiprocessing.get_context("spawn").Process(target=_send, args=(str(lines), port))
-            begin = time.perf_counter()
-            sender.start()
-            seen = _watched(Path(folder) / "data", count, process, progress)
+            with progress(Path(folder) / "sentinel.toml") as look:
+                begin = time.perf_counter()
+                sender.start()
+                seen = _watched(look, count, process)
             seconds = seen[-1][0] - begin
             sender.join()
             cpu, rss = _usage(process.pid)
@@ -179,13 +181,13 @@ def _send(path: str, port: int) -> None:
 
 
 def _watched(
-    data: Path, count: int, process: "subprocess.Popen[str]", progress: Callable[[Path], tuple[int, int]]
+    look: Callable[[], tuple[int, int]], count: int, process: "subprocess.Popen[str]"
 ) -> list[tuple[float, int, int]]:
     seen: list[tuple[float, int, int]] = []
     quiet = time.monotonic()
     while not seen or seen[-1][2] < count:
         time.sleep(0.02)
-        spooled, stored = progress(data)
+        spooled, stored = look()
         if not seen or (spooled, stored) != seen[-1][1:]:
             quiet = time.monotonic()
         seen.append((time.perf_counter(), spooled, stored))

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from sentinel.testing.city import City
-from sentinel.testing.evtxfile import write_evtx
+from sentinel.testing.evtxfile import WindowsEvent, write_evtx
 from sentinel.testing.packets import demo_capture
 
 ATTACKER = "203.0.113.66"
@@ -117,53 +117,30 @@ def write_files(folder: Path, now: datetime) -> tuple[Path, Path]:
 
 
 def _event_log(path: Path, now: datetime) -> None:
-    security = {
-        "provider": "Microsoft-Windows-Security-Auditing",
-        "channel": "Security",
-        "computer": "dc1.stadt.example",
-    }
+    dc, provider = "dc1.stadt.example", "Microsoft-Windows-Security-Auditing"
     subject = {"SubjectUserName": "hschröder", "SubjectDomainName": "STADT", "SubjectLogonId": "0x3e7f1"}
+    member = {
+        "MemberName": "CN=Aushilfe,OU=Personal,DC=stadt,DC=example",
+        "MemberSid": "S-1-5-21-1-2-3-1199",
+        "TargetUserName": "Domain Admins",
+        "TargetDomainName": "STADT",
+        "TargetSid": "S-1-5-21-1-2-3-512",
+    }
+    started = now - timedelta(seconds=45)
+    process = {
+        "UtcTime": f"{started:%Y-%m-%d %H:%M:%S}.000",
+        "ProcessId": "6544",
+        "Image": "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
+        "CommandLine": "powershell.exe -NoProfile -WindowStyle Hidden -EncodedCommand SQBFAFgAIAAoAE4AZQB3AC0A",
+        "ParentImage": "C:\\Program Files\\Microsoft Office\\root\\Office16\\WINWORD.EXE",
+        "ParentCommandLine": "WINWORD.EXE /n Mahnung.docm",
+        "User": "STADT\\gneumann",
+    }
+    sysmon = "Microsoft-Windows-Sysmon"
     events = [
-        security
-        | {
-            "event_id": 4728,
-            "record_id": 90_001,
-            "time": now - timedelta(seconds=50),
-            "data": subject
-            | {
-                "MemberName": "CN=Aushilfe,OU=Personal,DC=stadt,DC=example",
-                "MemberSid": "S-1-5-21-1-2-3-1199",
-                "TargetUserName": "Domain Admins",
-                "TargetDomainName": "STADT",
-                "TargetSid": "S-1-5-21-1-2-3-512",
-            },
-        },
-        {
-            "provider": "Microsoft-Windows-Sysmon",
-            "channel": "Microsoft-Windows-Sysmon/Operational",
-            "computer": "PC-0815.stadt.example",
-            "event_id": 1,
-            "record_id": 90_002,
-            "time": now - timedelta(seconds=45),
-            "data": {
-                "UtcTime": f"{now - timedelta(seconds=45):%Y-%m-%d %H:%M:%S}.000",
-                "ProcessId": "6544",
-                "Image": "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
-                "CommandLine": "powershell.exe -NoProfile -WindowStyle Hidden -EncodedCommand SQBFAFgAIAAoAE4AZQB3AC0A",
-                "ParentImage": "C:\\Program Files\\Microsoft Office\\root\\Office16\\WINWORD.EXE",
-                "ParentCommandLine": "WINWORD.EXE /n Mahnung.docm",
-                "User": "STADT\\gneumann",
-            },
-        },
-        {
-            "provider": "Microsoft-Windows-Eventlog",
-            "channel": "Security",
-            "computer": "dc1.stadt.example",
-            "event_id": 1102,
-            "record_id": 90_003,
-            "time": now - timedelta(seconds=40),
-            "data": subject,
-        },
+        WindowsEvent(provider, 4728, "Security", dc, 90_001, now - timedelta(seconds=50), subject | member),
+        WindowsEvent(sysmon, 1, f"{sysmon}/Operational", "PC-0815.stadt.example", 90_002, started, process),
+        WindowsEvent("Microsoft-Windows-Eventlog", 1102, "Security", dc, 90_003, now - timedelta(seconds=40), subject),
     ]
     write_evtx(path, events)
 
