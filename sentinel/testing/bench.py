@@ -148,10 +148,8 @@ def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figur
 @contextlib.contextmanager
 def _running(folder: Path, node: Node) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     config = folder / "sentinel.toml"
-    config.write_text(
-        f'data = "{folder}/data"\n[[syslog]]\nport = 0\ntransports = ["tcp"]\n'
-        f"[spool]\nballast_bytes = 0\n{node.table()}"
-    )
+    entrance = '[[syslog]]\nport = 0\ntransports = ["tcp"]\n[spool]\nballast_bytes = 0\n'
+    config.write_text(f'data = "{folder}/data"\n{entrance}{node.table()}', "utf-8")
     command = [sys.executable, "-m", "sentinel", "run", "--config", str(config)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603  our own command
     try:
