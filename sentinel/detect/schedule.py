@@ -1,0 +1,120 @@
+"""The one door to APScheduler: runs the rules at their pace, one run at a time, and says so when it cannot.
+
+Jobs live in memory only (APScheduler's other job stores unpickle what they find). A run that comes late is made up
+for, once (`misfire_grace_time=None`, coalesce): how far judging has come is the book's to know, not the scheduler's.
+APScheduler waits for a time of day, so a clock that is set back would stop it; a guard that counts elapsed time alone
+notices and sets the next run anew.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, timedelta
+from typing import Protocol
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from sentinel.detect.runner import RunReport
+
+_log = logging.getLogger(__name__)
+
+
+GUARD_INTERVALS = 3
+"""After so many intervals without a run the next one is set anew."""
+
+
+class Run(Protocol):
+    """What is run."""
+
+    def run(self) -> RunReport:
+        """Do it once."""
+
+
+class Schedule:
+    """Calls `runner.run()` at once and then `every` so often, from `start` to `stop`.
+
+    `report` is given what each run did, `failed` the exception of a run that could not be done; both are called in
+    the scheduler's thread. A failed run is logged and tried again at the next time.
+    """
+
+    def __init__(
+        self,
+        runner: Run,
+        every: timedelta,
+        report: Callable[[RunReport], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._runner = runner
+        self._report = report
+        self._failed = failed
+        self._once = threading.Lock()
+        self._last: RunReport | None = None
+        self._error: Exception | None = None
+        self._scheduler = BackgroundScheduler(
+            jobstores={"default": MemoryJobStore()},
+            executors={"default": ThreadPoolExecutor(1)},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone=UTC,
+        )
+        self._every = max(every.total_seconds(), 0.01)
+        self._begun = 0
+        self._ending = threading.Event()
+        self._guard = threading.Thread(target=self._watch, name="schedule-guard", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._scheduler.add_job(self.run_now, DateTrigger(timezone=UTC), id="first")
+        self._scheduler.add_job(self.run_now, self._interval(), id="judge")
+        self._scheduler.start()
+        self._guard.start()
+
+    def stop(self) -> None:
+        """End; a run that has begun is finished first. A schedule that never began ends as well."""
+        self._ending.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+            self._guard.join()
+
+    def _interval(self) -> IntervalTrigger:
+        return IntervalTrigger(seconds=self._every, timezone=UTC)
+
+    def _watch(self) -> None:
+        seen = -1
+        while not self._ending.wait(self._every * GUARD_INTERVALS):
+            if seen == self._begun and not self._once.locked():
+                _log.warning(
+                    "no run of the rules has begun for %g s: the clock was set?", self._every * GUARD_INTERVALS
+                )
+                self._scheduler.reschedule_job("judge", trigger=self._interval())
+            seen = self._begun
+
+    def run_now(self) -> None:
+        """Run once in this thread, as the schedule does; waits for a run that has begun."""
+        with self._once:
+            self._begun += 1
+            try:
+                done = self._runner.run()
+            except Exception as error:
+                # whatever it is, the next run must come: APScheduler itself would only log it
+                self._error = error
+                _log.exception("a run of the rules failed; it is tried again at the next time")
+                if self._failed is not None:
+                    self._failed(error)
+                return
+            self._last, self._error = done, None
+        if self._report is not None:
+            self._report(done)
+
+    @property
+    def last(self) -> RunReport | None:
+        """What the last run that succeeded did, None before the first."""
+        return self._last
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the last run failed, None if it succeeded."""
+        return self._error
