@@ -46,7 +46,13 @@ def encode(record: Record) -> bytes:
 
 def when(time: int) -> str:
     """Return ns since 1970 as RFC 3339 in UTC, to the microsecond."""
-    return iso(_EPOCH + timedelta(microseconds=time // 1000))
+    second, rest = divmod(time, 1_000_000_000)
+    return f"{_second(second)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return iso(_EPOCH + timedelta(seconds=second)).partition(".")[0]
 
 
 @lru_cache(maxsize=512)

@@ -96,9 +96,12 @@ def _plan(protocols: str) -> _Plan | None:
 
 def time_of(cell: str) -> int | None:
     """Return `frame.time_epoch` in ns since 1970, None if it is none or beyond the year 9999."""
-    whole, _, fraction = cell.partition(".")
     try:
-        found = int(whole + (fraction + "000000000")[:9])
+        if cell[-10:-9] == ".":
+            found = int(cell[:-10] + cell[-9:])
+        else:
+            whole, _, fraction = cell.partition(".")
+            found = int(whole + (fraction + "000000000")[:9])
     except ValueError:
         return None
     return found if 0 <= found <= _TIME_NS_MAX else None

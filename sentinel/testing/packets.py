@@ -272,7 +272,7 @@ _OPEN = frozenset({53, 80, 443})
 
 
 def demo_capture(path: Path, start: datetime, seed: int = 17) -> int:
-    """Write ten minutes of a town's traffic with one port scan in it, from a school into the town hall.
+    """Write two minutes of a town's traffic with one port scan in it, from a school into the town hall.
 
     `start` is aware. Returns the number of packets; the same `start` and `seed` give the same file.
     """
@@ -286,7 +286,7 @@ def demo_capture(path: Path, start: datetime, seed: int = 17) -> int:
     }
     clients = [f"10.10.{rng.randint(1, 5)}.{rng.randint(50, 200)}" for _ in range(8)] + ["10.20.17.31", "10.20.40.12"]
     for turn in range(40):
-        at = began + turn * 14 * SECOND + rng.randrange(SECOND)
+        at = began + turn * 2_500 * _MILLI + rng.randrange(SECOND)
         name, server = _SITES[turn % len(_SITES)]
         client = "2001:db8:1::31" if ":" in server else rng.choice(clients)
         story.browse(at, client, server, name, [shown[name]])
@@ -302,5 +302,5 @@ def demo_capture(path: Path, start: datetime, seed: int = 17) -> int:
     rng.shuffle(ports)
     for number, port in enumerate(ports):
         answer = SYN | ACK if port in _OPEN else None if number % 3 == 0 else RST | ACK
-        story.knock(began + 300 * SECOND + number * 700 * _MILLI, SCHOOL_PC, TOWN_HALL, port, answer=answer)
+        story.knock(began + 60 * SECOND + number * 700 * _MILLI, SCHOOL_PC, TOWN_HALL, port, answer=answer)
     return write_pcap(path, story.frames)

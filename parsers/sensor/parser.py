@@ -1,0 +1,200 @@
+"""Reads the records of Sentinel's packet sensor: one JSON object each, told apart by `type`."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from sentinel.pack import Fields, ParseError, Raw, text, when
+
+_TRANSPORTS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "ipv6-icmp", 132: "sctp"}
+_FAILED = frozenset({"unanswered", "half_open", "refused", "aborted"})
+_LIST_MAX = 64
+
+# ECS field -> the record's name for it, where the value is taken as it is
+_TEXTS = {
+    "network.community_id": "cid", "network.protocol": "service", "sensor.state": "state", "sensor.ending": "ending",
+    "sensor.flags.source": "flags_out", "sensor.flags.destination": "flags_in",
+    "dns.question.type": "qtype", "dns.response_code": "rcode",
+    "tls.version": "version", "tls.cipher": "cipher", "tls.next_protocol": "alpn", "tls.client.ja3": "ja3",
+    "tls.server.ja3s": "ja3s", "message": "message", "file.name": "file",
+}  # fmt: skip
+_NUMBERS = {
+    "event.duration": "ns", "event.severity": "severity", "source.bytes": "bytes_out", "source.packets": "packets_out",
+    "destination.bytes": "bytes_in", "destination.packets": "packets_in",
+    "sensor.frame": "frame", "sensor.syn": "syn", "sensor.rst": "rst", "sensor.packets": "packets",
+    "sensor.packets_not_ip": "not_ip", "sensor.flows": "flows", "sensor.flows_evicted": "evicted",
+    "sensor.icmp.type": "icmp_type", "sensor.icmp.code": "icmp_code",
+    "sensor.finding.distinct": "distinct", "sensor.finding.attempts": "attempts",
+    "sensor.finding.unanswered": "unanswered", "sensor.finding.refused": "refused", "sensor.finding.limit": "limit",
+    "sensor.finding.window_seconds": "window_seconds",
+}  # fmt: skip
+_TIMES = {
+    "@timestamp": "time", "event.end": "end",
+    "tls.server.not_before": "not_before", "tls.server.not_after": "not_after",
+}  # fmt: skip
+_SUMS = {
+    "network.bytes": ("bytes_out", "bytes_in"), "network.packets": ("packets_out", "packets_in"),
+    "sensor.packets_with_data": ("data_out", "data_in"),
+}  # fmt: skip
+
+Record = Mapping[str, object]
+
+
+def parse(raw: Raw) -> Iterator[Fields]:
+    """Yield the one event of a sensor record."""
+    try:
+        record = json.loads(text.decode(raw.body))
+    except (ValueError, RecursionError) as error:
+        raise ParseError("no JSON object") from error
+    if not isinstance(record, dict):
+        raise ParseError("no JSON object")
+    kind = _text(record, "type")
+    read = _READERS.get(kind or "")
+    if kind is None or read is None:
+        raise ParseError("a record of no known type")
+    fields = _copied(record)
+    fields["event.kind"] = "event"
+    fields["event.dataset"] = f"sensor.{kind}"
+    fields["event.category"] = ("network",)
+    yield read(record, fields)
+
+
+def _flow(record: Record, fields: Fields) -> Fields:
+    state = _text(record, "state")
+    kinds = ["connection"]
+    if state != "midstream":
+        kinds.append("start")
+    if _text(record, "ending") in {"closed", "idle"}:
+        kinds.append("end")
+    fields["event.type"] = tuple(kinds)
+    fields["event.action"] = "network_flow"
+    if state in _FAILED:
+        fields["event.outcome"] = "failure"
+    elif state in {"established", "answered"}:
+        fields["event.outcome"] = "success"
+    names = (("source.ip", "source.port"), ("destination.ip", "destination.port"))
+    ends = " to ".join(":".join(str(fields[name]) for name in pair if name in fields) for pair in names)
+    said = f"{fields.get('network.transport', 'ip')} {ends}: {state}, {fields.get('network.bytes', 0)} bytes"
+    return text.put(fields, [("message", said if state else None), ("event.start", fields.get("@timestamp"))])
+
+
+def _dns(record: Record, fields: Fields) -> Fields:
+    fields["event.type"] = ("connection", "protocol", "info")
+    answers = _texts(record, "answers")
+    kind, name, rcode = _text(record, "kind"), _text(record, "name"), _text(record, "rcode")
+    if rcode is not None:
+        fields["event.outcome"] = "success" if rcode == "NOERROR" else "failure"
+    asked = " ".join(part for part in (kind or "message", name, _text(record, "qtype")) if part)
+    number = _number(record, "id")
+    return text.put(
+        fields,
+        [
+            ("message", asked + (f": {rcode} {', '.join(answers)}".rstrip() if rcode else "")),
+            ("event.action", f"dns_{kind}" if kind else None),
+            ("dns.id", None if number is None else str(number)),
+            ("dns.type", kind),
+            ("dns.question.name", _host(name)),
+            ("dns.resolved_ip", tuple(found for one in answers if (found := text.address(one)) is not None)),
+            ("sensor.dns.answers", answers),
+        ],
+    )
+
+
+def _tls(record: Record, fields: Fields) -> Fields:
+    fields["event.type"] = ("connection", "protocol", "info")
+    issuer, subject, name = _text(record, "issuer"), _text(record, "subject"), _host(_text(record, "sni"))
+    version, established = _text(record, "version"), record.get("established")
+    if isinstance(established, bool):
+        fields["tls.established"] = established
+    to = name or _text(record, "dst") or "unknown"
+    return text.put(
+        fields,
+        [
+            ("message", f"TLS {version} to {to}" if version else f"TLS to {to}, not answered"),
+            ("event.action", "tls_handshake"),
+            ("network.protocol", "quic" if fields.get("network.transport") == "udp" else "tls"),
+            ("tls.version_protocol", "tls" if version else None),
+            ("tls.client.server_name", name),
+            ("destination.domain", name),
+            ("tls.server.subject", f"CN={subject}" if subject else None),
+            ("tls.server.issuer", f"CN={issuer}" if issuer else None),
+            ("tls.server.x509.subject.common_name", (subject,) if subject else None),
+            ("tls.server.x509.issuer.common_name", (issuer,) if issuer else None),
+        ],
+    )
+
+
+def _finding(record: Record, fields: Fields) -> Fields:
+    kind, technique = _text(record, "kind"), _text(record, "technique")
+    if kind is None:
+        raise ParseError("a finding of no kind")
+    fields["event.kind"] = "alert"
+    fields["event.category"] = ("network", "intrusion_detection")
+    fields["event.type"] = ("info",)
+    return text.put(
+        fields,
+        [
+            ("event.action", kind),
+            ("event.start", fields.get("@timestamp")),
+            ("rule.name", kind),
+            ("threat.framework", "MITRE ATT&CK" if technique else None),
+            ("threat.technique.id", (technique,) if technique else None),
+            ("sensor.finding.kind", kind),
+            ("sensor.finding.examples", _texts(record, "examples")),
+        ],
+    )
+
+
+def _health(record: Record, fields: Fields) -> Fields:
+    problems = "; ".join(_texts(record, "problems"))
+    fields["event.type"] = ("error",) if problems else ("info",)
+    fields["event.outcome"] = "failure" if problems else "success"
+    fields["event.action"] = "sensor_health"
+    all_well = f"read {_number(record, 'packets')} packets, {_number(record, 'flows')} flows, nothing left out"
+    return text.put(fields, [("message", problems or all_well), ("event.reason", problems)])
+
+
+_READERS = {"flow": _flow, "dns": _dns, "tls": _tls, "finding": _finding, "health": _health}
+
+
+def _copied(record: Record) -> Fields:
+    fields: Fields = {}
+    text.put(fields, ((name, _text(record, key)) for name, key in _TEXTS.items() if key in record))
+    text.put(fields, ((name, _number(record, key)) for name, key in _NUMBERS.items() if key in record))
+    text.put(fields, ((name, _time(record, key)) for name, key in _TIMES.items() if key in record))
+    for name, keys in _SUMS.items():
+        given = [value for key in keys if (value := _number(record, key)) is not None]
+        text.put(fields, [(name, text.number(sum(given)) if given else None)])
+    for side, key, port in (("source", "src", "sport"), ("destination", "dst", "dport")):
+        address = text.address(_text(record, key))
+        ends = [("ip", address), ("address", address), ("port", text.port(_number(record, port)))]
+        text.put(fields, ((f"{side}.{name}", value) for name, value in ends))
+        if address:
+            fields["network.type"] = "ipv6" if ":" in address else "ipv4"
+    proto, vlan = _number(record, "proto"), _number(record, "vlan")
+    if proto is not None:
+        text.put(fields, [("network.iana_number", str(proto)), ("network.transport", _TRANSPORTS.get(proto))])
+    return text.put(fields, [("network.vlan.id", None if vlan is None else str(vlan))])
+
+
+def _host(name: str | None) -> str | None:
+    return (name.rstrip(".").lower() or name) if name else None
+
+
+def _text(record: Record, name: str) -> str | None:
+    value = record.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(record: Record, name: str) -> tuple[str, ...]:
+    value = record.get(name)
+    return tuple(one for one in value[:_LIST_MAX] if isinstance(one, str) and one) if isinstance(value, list) else ()
+
+
+def _number(record: Record, name: str) -> int | None:
+    value = record.get(name)
+    return text.number(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _time(record: Record, name: str) -> str | None:
+    value = _text(record, name)
+    return None if value is None else when.iso(when.rfc3339(value))
