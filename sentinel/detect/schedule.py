@@ -98,8 +98,7 @@ class Schedule:
             self._begun += 1
             try:
                 done = self._runner.run()
-            except Exception as error:
-                # whatever it is, the next run must come: APScheduler itself would only log it
+            except Exception as error:  # noqa: BLE001  whatever it is, the next run must come
                 self._error = error
                 _log.exception("a run of the rules failed; it is tried again at the next time")
                 if self._failed is not None:
