@@ -125,8 +125,8 @@ class Node:
 def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figure, Figure]:
     """Measure a whole `sentinel run` in a process of its own: TCP socket to stored event.
 
-    `progress(configuration)` opens a view that says (records spooled, records stored) so far. The reference receives the same lines
-    from a socket and writes them to a file, with an fdatasync for every 1000.
+    `progress(configuration)` opens a view that says (records spooled, records stored) so far. The reference receives
+    the same lines from a socket and writes them to a file, with an fdatasync for every 1000.
     """
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
         lines = Path(folder) / "lines"
