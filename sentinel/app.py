@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sentinel.config import Config
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
-from sentinel.core.errors import ConfigError, SentinelError
+from sentinel.core.errors import ConfigError, SentinelError, UsageError
 from sentinel.core.event import arrival
 from sentinel.core.ports import Clock, Collector, Store
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sentinel.alert.book import Book
     from sentinel.collect.syslog_tcp import SyslogTcp
     from sentinel.collect.syslog_udp import SyslogUdp
+    from sentinel.detect.rules import Rules
     from sentinel.detect.runner import RunReport
-    from sentinel.detect.sigma import Rules
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
     from sentinel.spool.disk import DiskSpool
@@ -76,13 +76,26 @@ class App:
         return Reader(Router(self.packs), sources)
 
     @cached_property
-    def rules(self) -> "Rules":
-        """Every rule that can be used, and every one that is refused, with its reason."""
-        from sentinel.detect.sigma import load
+    def supplied(self) -> frozenset[str]:
+        """Every field that some pack can fill."""
         from sentinel.testing.packs import supplied
 
-        folders = [content("rules"), *(path for path in self.config.content.rules if path.is_dir())]
-        return load(folders, supplied(self.packs))
+        return supplied(self.packs)
+
+    @cached_property
+    def rules(self) -> "Rules":
+        """Every rule that can be used, and every one that is refused, with its reason."""
+        own = [path for path in self.config.content.rules if path.is_dir()]
+        return self.rules_in([content("rules"), *own])
+
+    def rules_in(self, paths: Sequence[Path]) -> "Rules":
+        """Read the rules among and below `paths`, with the shipped pipelines; raises UsageError if one is not there."""
+        from sentinel.detect.sigma import load
+
+        missing = [str(path) for path in paths if not path.exists()]
+        if missing:
+            raise UsageError(f"there is no {missing[0]}")
+        return load(paths, self.supplied, content("rules"))
 
     @contextmanager
     def spool(self) -> Iterator["DiskSpool"]:
@@ -191,7 +204,7 @@ class _Running:
             app.clock,
             until=lambda: arrival(self.spool.committed + 1, 0) - 1,
         )
-        self.schedule = Schedule(self.runner, every=app.config.detect_every, report=self._judged)
+        self.schedule = Schedule(self.runner, every=app.config.detect_every, report=self._judged, failed=self._unjudged)
         self.entrances = app.entrances()
         refused = len(app.rules.refused) + len(app.packs.refused)
         talk(f"data: {app.config.data}")
@@ -259,7 +272,10 @@ class _Running:
 
     def _judged(self, report: "RunReport") -> None:
         for problem in report.problems:
-            self.talk(f"rule: {problem}")
+            self.talk(f"rules: {problem}")
+
+    def _unjudged(self, error: Exception) -> None:
+        self.talk(f"rules could not run, they will be run again: {error}")
 
 
 def _bound(syslog: "SyslogTcp | SyslogUdp", transport: str, host: str) -> str:

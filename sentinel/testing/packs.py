@@ -9,7 +9,7 @@ record: the pack's own fields with sorted names, a list if a record becomes seve
 import ast
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
@@ -200,3 +200,15 @@ def _imports(path: Path) -> Iterator[Problem]:
             own = module == "sentinel.pack" or module.startswith("sentinel.pack.")
             if not own and module.partition(".")[0] not in sys.stdlib_module_names:
                 yield Problem(path, node.lineno, f"imports {module}: a pack imports sentinel.pack and nothing else")
+
+
+def supplied(packs: Iterable[Pack]) -> frozenset[str]:
+    """Return every field that the packs' expected samples hold: what a rule may ask for and be answered."""
+    found: set[str] = set()
+    for pack in packs:
+        for path in (pack.folder / "samples").glob("*" + EXPECTED):
+            for line in path.read_text("utf-8").splitlines():
+                told = json.loads(line)
+                for event in told if isinstance(told, list) else [told]:
+                    found.update(event)
+    return frozenset(found)
