@@ -89,7 +89,9 @@ def test_a_block_of_foreign_bytes_in_a_sealed_segment_is_stepped_over(
     assert spool.stats().quarantined_bytes == len(kept)
 
 
-@pytest.mark.parametrize("tail", [b"\xfe", b"\0" * 5000, os.urandom(3000), b"torn"], ids=["one byte", "NUL", "noise", "text"])
+@pytest.mark.parametrize(
+    "tail", [b"\xfe", b"\0" * 5000, os.urandom(3000), b"torn"], ids=["one byte", "NUL", "noise", "text"]
+)
 def test_a_torn_tail_is_moved_aside_once(opened: Opener, raws: Raws, folder: Path, tail: bytes) -> None:
     spool = opened(segment_bytes=1 << 20)
     spool.put(raws(0, 20))
@@ -150,7 +152,9 @@ def test_a_good_record_in_the_wrong_place_is_none(opened: Opener, raws: Raws, fo
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["flip", "zero", "noise", "cut", "swap"]), st.integers(0, 30_000), st.integers(1, 700)),
+        st.tuples(
+            st.sampled_from(["flip", "zero", "noise", "cut", "swap"]), st.integers(0, 30_000), st.integers(1, 700)
+        ),
         min_size=1,
         max_size=4,
     ),

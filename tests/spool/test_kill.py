@@ -27,7 +27,13 @@ POINTS = [
 def start(folder: Path, name: str, *, kill_at: str = "", committing: bool = True) -> "subprocess.Popen[bytes]":
     """Start a victim."""
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("victim.py")), str(folder), name, "commit" if committing else "-"],
+        [
+            sys.executable,
+            str(Path(__file__).with_name("victim.py")),
+            str(folder),
+            name,
+            "commit" if committing else "-",
+        ],
         stdout=subprocess.PIPE,
         env=os.environ | {"SENTINEL_KILL_AT": kill_at, "PYTHONPATH": str(ROOT)},
     )

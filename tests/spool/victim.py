@@ -24,7 +24,9 @@ def main(folder: Path, name: str, *, committing: bool) -> None:
     number, done = 0, spool.committed
     moment = datetime(2026, 11, 23, tzinfo=UTC)
     while number < 100_000:
-        batch = [Raw(b"%s:%d" % (name.encode(), number + n), "s", moment, Origin("stdin")) for n in range(1 + number % 7)]
+        batch = [
+            Raw(b"%s:%d" % (name.encode(), number + n), "s", moment, Origin("stdin")) for n in range(1 + number % 7)
+        ]
         spool.put(batch)
         number += len(batch)
         say(f"acked {number}")
