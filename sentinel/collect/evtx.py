@@ -1,0 +1,151 @@
+"""Files that are read once: Windows event logs (.evtx), and log files as text or compressed.
+
+A Windows record is known by channel, computer, record number and time, a line by what comes before it in its file
+(see `identity`): importing the same thing twice stores it once. Damage is reported, counted and passed over.
+"""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import orjson
+from evtx import PyEvtxParser
+
+from sentinel.collect.identity import START, chained, family, position
+from sentinel.collect.lines import UTF16_MARKS, Cutter, Line, Lines, Utf16Lines
+from sentinel.core.errors import UsageError
+from sentinel.core.event import Origin, Raw
+from sentinel.core.ports import Clock, Sink
+
+BATCH_MAX = 1000
+READ_BYTES = 256 * 1024
+PROBLEMS_MAX = 1000
+"""After so many damaged places the rest of a file is given up."""
+
+_EVTX, _GZIP = b"ElfFile\0", b"\x1f\x8b"
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of a file: records written, and what was wrong with it in words (`damaged` counts them)."""
+
+    records: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def damaged(self) -> int:
+        """How many places could not be read."""
+        return len(self.problems)
+
+
+def read_evtx(path: Path, source: str, clock: Clock, problems: list[str] | None = None) -> Iterator[Raw]:
+    """Yield every record that can be read; what cannot is described in `problems`. Raises UsageError, OSError."""
+    problems = [] if problems is None else problems
+    with path.open("rb") as file:
+        try:
+            records = cast("Iterator[dict[str, object]]", PyEvtxParser(file, number_of_threads=1).records_json())
+        except BaseException as error:
+            _report(error, problems)
+            raise UsageError(f"{path}: no event log that can be read: {problems[-1]}") from error
+        for record in _readable(records, problems):
+            yield _raw(record, source, clock)
+
+
+def _readable(records: Iterator[dict[str, object]], problems: list[str]) -> Iterator[dict[str, object]]:
+    while len(problems) < PROBLEMS_MAX:
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except BaseException as error:  # noqa: BLE001  others' code; `_report` passes on what is not its own
+            _report(error, problems)
+        else:
+            yield record
+    problems.append("too much damage: the rest of the file was not read")
+
+
+def _report(error: BaseException, problems: list[str]) -> None:
+    # a failed assertion in the library comes as PanicException, which is no Exception
+    if not isinstance(error, RuntimeError | OSError) and type(error).__name__ != "PanicException":
+        raise error
+    problems.append(" ".join(str(error).split())[:300])
+
+
+def _raw(record: dict[str, object], source: str, clock: Clock) -> Raw:
+    body = str(record["data"]).encode("utf-8", "surrogatepass")
+    channel = computer = ""
+    number, stamp = str(record.get("event_record_id", "")), str(record.get("timestamp", ""))
+    try:
+        system = orjson.loads(body)["Event"]["System"]
+        channel, computer = _text(system["Channel"]), _text(system["Computer"])
+        number = _text(system["EventRecordID"])
+        stamp = _text(system["TimeCreated"]["#attributes"]["SystemTime"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        pass  # a record of a shape of its own is known by what the file says of it
+    return Raw(body, source, clock.now(), Origin("evtx", computer, f"{channel}/{computer}/{number}/{stamp}"))
+
+
+def _text(value: object) -> str:
+    return str(value["#text"]) if isinstance(value, dict) else str(value)
+
+
+def read_lines(path: Path, source: str, clock: Clock, problems: list[str] | None = None) -> Iterator[Raw]:
+    """Yield every line of a text file, plain or gzip, in UTF-16 or any other encoding; raises OSError."""
+    problems = [] if problems is None else problems
+    peer = str(family(path.resolve()))
+    with path.open("rb") as plain:
+        file: BinaryIO | gzip.GzipFile = plain
+        if plain.read(2) == _GZIP:
+            file = gzip.GzipFile(fileobj=plain)
+        plain.seek(0)
+        chain, offset = START, 0
+        for line in _lines(_blocks(file, problems)):
+            chain = chained(chain, line)
+            if line.body:
+                yield Raw(line.body, source, clock.now(), Origin("file", peer, position(chain, offset), line.note))
+            offset += line.size
+
+
+def _blocks(file: "BinaryIO | gzip.GzipFile", problems: list[str]) -> Iterator[bytes]:
+    try:
+        while data := file.read(READ_BYTES):
+            yield data
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        problems.append(f"the compressed data is damaged, what follows is lost: {error}")
+
+
+def _lines(blocks: Iterator[bytes]) -> Iterator[Line]:
+    first = next(blocks, b"")
+    cutter: Cutter = Utf16Lines(first[:2]) if first[:2] in UTF16_MARKS else Lines()
+    yield from cutter.feed(first)
+    for block in blocks:
+        yield from cutter.feed(block)
+    yield from cutter.end()
+
+
+async def import_file(path: Path, source: str, sink: Sink, clock: Clock) -> ImportReport:
+    """Write every record of the file, an event log or text by its content; raises UsageError if it cannot be read."""
+    report = ImportReport()
+    try:
+        records = await asyncio.to_thread(_opened, path, source, clock, report.problems)
+        while batch := await asyncio.to_thread(_batch, records):
+            await sink.write(batch)
+            report.records += len(batch)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return report
+
+
+def _opened(path: Path, source: str, clock: Clock, problems: list[str]) -> Iterator[Raw]:
+    with path.open("rb") as file:
+        start = file.read(len(_EVTX))
+    return (read_evtx if start == _EVTX else read_lines)(path, source, clock, problems)
+
+
+def _batch(records: Iterable[Raw]) -> list[Raw]:
+    return list(islice(records, BATCH_MAX))
