@@ -134,7 +134,7 @@ def _classic(text: str, priority: int | None, received: datetime, zone: str) -> 
 
 def fields(line: Syslog) -> Fields:
     """Return what the header says in ECS: `@timestamp`, `host.name`, `process.*`, `log.syslog.*`, `message`."""
-    found: Fields = {"message": line.message}
+    found: Fields = {"message": line.message} if line.message else {}
     if line.timestamp is not None:
         found["@timestamp"] = when.iso(line.timestamp)
     if line.host is not None:
