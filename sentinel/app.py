@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentinel.config import Config
+from sentinel.config import Config, FileSource, SyslogSource
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, SentinelError, UsageError
@@ -23,8 +23,6 @@ from sentinel.core.ports import Clock, Collector, Store
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
-    from sentinel.collect.syslog_tcp import SyslogTcp
-    from sentinel.collect.syslog_udp import SyslogUdp
     from sentinel.detect.rules import Rules
     from sentinel.detect.runner import RunReport
     from sentinel.parse.packs import Packs
@@ -157,21 +155,25 @@ class App:
 
     def entrances(self) -> list["Entrance"]:
         """Return every entrance that the configuration names."""
-        from sentinel.collect.files import FollowedFiles
+        return [
+            *(self._syslog(source, transport) for source in self.config.syslog for transport in source.transports),
+            *(self._files(source) for source in self.config.files),
+        ]
+
+    def _syslog(self, source: SyslogSource, transport: str) -> "Entrance":
         from sentinel.collect.syslog_tcp import SyslogTcp
         from sentinel.collect.syslog_udp import SyslogUdp
 
-        found: list[Entrance] = []
-        for source in self.config.syslog:
-            for transport in source.transports:
-                kind = SyslogUdp if transport == "udp" else SyslogTcp
-                syslog = kind(source.name, self.clock, host=source.host, port=source.port)
-                found.append(Entrance(syslog, syslog.ready, partial(_bound, syslog, transport, source.host)))
-        for files in self.config.files:
-            checkpoint = _made(self.config.data / "collect") / f"{files.name}.json"
-            followed = FollowedFiles(files.name, self.clock, files.paths, checkpoint=checkpoint, start=files.start)
-            found.append(Entrance(followed, followed.ready, partial(", ".join, files.paths)))
-        return found
+        kind = SyslogUdp if transport == "udp" else SyslogTcp
+        syslog = kind(source.name, self.clock, host=source.host, port=source.port)
+        return Entrance(syslog, syslog.ready, lambda: f"{transport} {source.host}:{syslog.port}")
+
+    def _files(self, source: FileSource) -> "Entrance":
+        from sentinel.collect.files import FollowedFiles
+
+        checkpoint = _made(self.config.data / "collect") / f"{source.name}.json"
+        followed = FollowedFiles(source.name, self.clock, source.paths, checkpoint=checkpoint, start=source.start)
+        return Entrance(followed, followed.ready, lambda: ", ".join(source.paths))
 
     def run(self, talk: Talk, stop: threading.Event | None = None) -> None:
         """Run everything until `stop` is set or the process is asked to end; what was accepted is on disk then."""
@@ -276,10 +278,6 @@ class _Running:
 
     def _unjudged(self, error: Exception) -> None:
         self.talk(f"rules could not run, they will be run again: {error}")
-
-
-def _bound(syslog: "SyslogTcp | SyslogUdp", transport: str, host: str) -> str:
-    return f"{transport} {host}:{syslog.port}"
 
 
 def _made(folder: Path) -> Path:
