@@ -132,7 +132,8 @@ class TabsCapture(FileCapture):  # type: ignore[misc]  # pyshark ships no types
             env={"LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent", "PATH": os.defpath},
         )
         self._create_stderr_handling_task(process.stderr)
-        self._created_new_process(arguments, process)
+        # not by pyshark's _created_new_process: it raises, unread, if tshark has ended already
+        self._running_processes.add(process)
         return process
 
     async def _handle_process_stderr_forever(self, stderr: asyncio.StreamReader) -> None:

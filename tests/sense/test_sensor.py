@@ -1,0 +1,281 @@
+"""A capture becomes records: flows, DNS, TLS, findings and one line on the sensor's health."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from sentinel.core.clock import ManualClock
+from sentinel.core.errors import Exit
+from sentinel.core.event import Entry, Raw, event_id
+from sentinel.parse.packs import load_one
+from sentinel.sense.capture import CaptureError
+from sentinel.sense.sensor import Report, SenseSettings, read_pcap, sense_file
+from sentinel.testing.packets import (
+    ACK,
+    PSH,
+    RST,
+    SECOND,
+    SYN,
+    Frame,
+    Story,
+    certificate,
+    demo_capture,
+    dns_answer,
+    dns_query,
+    ethernet,
+    ip,
+    tcp,
+    udp,
+    write_pcap,
+)
+
+START = 1_780_000_000 * SECOND
+PC, WEB, DNS = "10.10.1.50", "192.0.2.9", "10.10.1.10"
+Write = Callable[[Iterable[Frame]], Path]
+Told = Callable[[Iterable[Raw], str], list[dict[str, object]]]
+
+
+@pytest.fixture
+def sense(clock: ManualClock) -> Callable[[Path], tuple[list[Raw], Report]]:
+    """Read a capture and return what would have entered the spool, and the report."""
+
+    def read(path: Path, settings: SenseSettings | None = None) -> tuple[list[Raw], Report]:
+        raws: list[Raw] = []
+        report = sense_file(path, raws.extend, clock, settings)
+        return raws, report
+
+    return read
+
+
+Sense = Callable[..., tuple[list[Raw], Report]]
+
+
+def test_a_visit_becomes_dns_tls_and_flow_records_of_one_client(
+    capture: Write, rng: Random, story: Story, sense: Sense, told: Told
+) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    shown = certificate("www.example.org", "Musterstadt CA", start, start + timedelta(days=90), rng)
+    story.browse(START, PC, WEB, "www.example.org", [shown])
+    raws, report = sense(capture(story.frames))
+    query, answer = told(raws, "dns")
+    assert (query["kind"], query["name"], query["qtype"], query["src"]) == ("query", "www.example.org", "A", PC)
+    assert (answer["rcode"], answer["answers"], answer["src"], answer["id"]) == ("NOERROR", [WEB], PC, query["id"])
+    (tls,) = told(raws, "tls")
+    assert tls["sni"] == "www.example.org"
+    assert (tls["subject"], tls["issuer"]) == ("www.example.org", "Musterstadt CA")
+    assert (tls["not_before"], tls["not_after"]) == ("2026-01-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z")
+    assert (tls["version"], tls["cipher"], tls["alpn"], tls["established"]) == ("1.2", "0xc02f", "http/1.1", True)
+    assert len(str(tls["ja3"])) == len(str(tls["ja3s"])) == 32
+    flows = told(raws, "flow")
+    assert [(flow["dst"], flow["dport"], flow["service"]) for flow in flows] == [(DNS, 53, "dns"), (WEB, 443, "tls")]
+    assert flows[1]["cid"] == tls["cid"]
+    assert (report.packets, report.flows, report.problems) == (len(story.frames), 2, ())
+    assert report.exit_code == Exit.OK
+
+
+def test_bytes_and_packets_of_the_flows_are_those_of_the_capture(tmp_path: Path, sense: Sense, told: Told) -> None:
+    path = tmp_path / "demo.pcap"
+    count = demo_capture(path, datetime(2026, 11, 23, 8, tzinfo=UTC))
+    raws, report = sense(path)
+    flows = told(raws, "flow")
+    assert sum(int(str(flow["packets_out"])) + int(str(flow["packets_in"])) for flow in flows) == count
+    size = path.stat().st_size - 24 - 16 * count
+    assert sum(int(str(flow["bytes_out"])) + int(str(flow["bytes_in"])) for flow in flows) == size
+    assert (report.packets, report.not_ip) == (count, 0)
+
+
+def test_the_demo_capture_holds_one_scan_and_is_the_same_for_the_same_seed(tmp_path: Path, sense: Sense) -> None:
+    one, two, three = (tmp_path / f"{name}.pcap" for name in "abc")
+    start = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    demo_capture(one, start)
+    demo_capture(two, start)
+    demo_capture(three, start, seed=4)
+    assert one.read_bytes() == two.read_bytes() != three.read_bytes()
+    for path in (one, three):
+        _, report = sense(path)
+        (found,) = report.findings
+        assert (found["kind"], found["src"], found["dst"]) == ("scan.vertical", "10.20.17.23", "10.10.1.20")
+        assert (found["technique"], found["distinct"]) == ("T1046", 40)
+        assert "tried 40 ports of 10.10.1.20 within 300 s" in str(found["message"])
+
+
+def test_the_same_capture_gives_the_same_identities_whatever_it_is_called(
+    tmp_path: Path, sense: Sense, clock: ManualClock
+) -> None:
+    one, other = tmp_path / "one.pcap", tmp_path / "two.pcap"
+    demo_capture(one, datetime(2026, 11, 23, 8, tzinfo=UTC))
+    other.write_bytes(one.read_bytes())
+    first, _ = sense(one)
+    clock.advance(timedelta(hours=5))
+    again, _ = sense(one)
+    renamed, _ = sense(other)
+    ids = [event_id(Entry(seq, clock.now(), raw)) for seq, raw in enumerate(first)]
+    assert len(set(ids)) == len(ids)
+    assert ids == [event_id(Entry(seq + 900, clock.now(), raw)) for seq, raw in enumerate(again)]
+    # only the record about the reading itself names the file
+    assert ids[:-1] == [event_id(Entry(0, clock.now(), raw)) for raw in renamed[:-1]]
+
+
+@pytest.mark.kill
+def test_what_a_broken_reading_gave_is_not_taken_for_the_whole_later(
+    tmp_path: Path, sense: Sense, told: Told, clock: ManualClock
+) -> None:
+    path, tshark = tmp_path / "demo.pcap", tmp_path / "tshark"
+    demo_capture(path, datetime(2026, 11, 23, 8, tzinfo=UTC))
+    tshark.write_text('#!/bin/sh\n/usr/bin/tshark "$@" | head -c 60000\nkill -SEGV $$\n')
+    tshark.chmod(0o755)
+    part, report = sense(path, SenseSettings(tshark=tshark))
+    assert report.exit_code == Exit.PARTIAL
+    assert "SIGSEGV" in report.problems[0]
+    (health,) = told(part, "health")
+    assert health["problems"] == list(report.problems)
+    whole, later = sense(path)
+    assert 0 < report.packets < later.packets
+    seen = {event_id(Entry(1, clock.now(), raw)): raw.body for raw in part}
+    both = {event_id(Entry(1, clock.now(), raw)): raw.body for raw in whole}
+    assert len(seen.keys() & both.keys()) > 10
+    assert all(both[one] == body for one, body in seen.items() if one in both)
+
+
+def test_nothing_is_put_when_nothing_could_be_read(tmp_path: Path, sense: Sense) -> None:
+    path = tmp_path / "odd.pcap"
+    write_pcap(path, [(START, b"x" * 60)], link=9999)
+    with pytest.raises(CaptureError):
+        sense(path)
+
+
+def test_records_are_put_in_batches(capture: Write, story: Story, clock: ManualClock) -> None:
+    for number in range(30):
+        story.look_up(START + number * SECOND, PC, DNS, f"h{number}.example", [])
+    sizes: list[int] = []
+    report = sense_file(
+        capture(story.frames), lambda raws: sizes.append(len(raws)), clock, SenseSettings(batch=20), source="netz"
+    )
+    assert sum(sizes) == sum(report.records.values())
+    assert max(sizes) == 20
+
+
+def test_every_record_is_read_by_the_shipped_pack(tmp_path: Path, sense: Sense) -> None:
+    pack = load_one(Path(__file__).parents[2] / "parsers" / "sensor", trusted=True)
+    path = tmp_path / "demo.pcap"
+    demo_capture(path, datetime(2026, 11, 23, 8, tzinfo=UTC))
+    raws, _ = sense(path)
+    datasets = {event["event.dataset"] for raw in raws for event in pack.parse(raw)}
+    assert datasets == {"sensor.flow", "sensor.dns", "sensor.tls", "sensor.finding", "sensor.health"}
+
+
+HOSTILE = [
+    [b"a\tb\nc\rd", b"example"],
+    [b"\x1b[2J\x1b]0;owned\x07", b"example"],
+    [b"tab\\t", b'quote"', b"comma,comma", b"example"],
+    [bytes(range(0x20)), bytes(range(0x7F, 0xBE)), b"example"],
+    ["\u202eumgekehrt".encode(), b"\xff\xfe\xc3", b"example"],
+    [b"x" * 63] * 3 + [b"y" * 60],
+]
+
+
+@pytest.mark.parametrize("labels", HOSTILE)
+def test_a_hostile_name_stays_inside_its_own_field(
+    capture: Write, sense: Sense, told: Told, labels: list[bytes]
+) -> None:
+    frames = [
+        (START, udp(PC, DNS, 40_000, 53, dns_query(7, labels))),
+        (START + 1, udp(DNS, PC, 53, 40_000, dns_answer(7, labels, "A", [WEB]))),
+        (START + 2, udp(PC, DNS, 40_001, 53, dns_query(8, "harmless.example"))),
+    ]
+    raws, report = sense(capture(frames))
+    records = told(raws, "dns")
+    assert report.packets == 3
+    assert report.problems == ()
+    assert [record["id"] for record in records] == [7, 7, 8]
+    assert records[1]["answers"] == [WEB]
+    assert records[2]["name"] == "harmless.example"
+    for raw in raws:
+        assert b"\n" not in raw.body
+        text = json.dumps(json.loads(raw.body), ensure_ascii=False)
+        assert not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in text)
+
+
+def test_no_payload_and_no_password_is_written(capture: Write, story: Story, sense: Sense) -> None:
+    story.talk(START, PC, WEB, 21, [(b"USER amt\r\n", b"331 ok\r\n"), (b"PASS Geheim-4711\r\n", b"230 ok\r\n")])
+    story.talk(
+        START,
+        PC,
+        WEB,
+        80,
+        [(b"POST /x HTTP/1.1\r\nAuthorization: Basic R2VoZWlt\r\n\r\npass=4711", b"HTTP/1.1 200\r\n\r\n")],
+    )
+    story.talk(START, PC, WEB, 110, [(b"PASS Geheim-4711\r\n", b"+OK\r\n")])
+    raws, _ = sense(capture(story.frames))
+    everything = b"".join(raw.body for raw in raws)
+    for secret in (b"Geheim", b"4711", b"R2Vo", b"USER", b"amt"):
+        assert secret not in everything
+
+
+def test_the_inner_packet_of_a_tunnel_counts_but_not_what_an_error_quotes(
+    capture: Write, sense: Sense, told: Told
+) -> None:
+    inner = tcp(PC, WEB, 50_000, 443, SYN)[14:54]
+    tunnel = ethernet("203.0.113.1", "203.0.113.2", ip("203.0.113.1", "203.0.113.2", 47, b"\0\0\x08\0" + inner))
+    unreachable = ethernet("203.0.113.9", PC, ip("203.0.113.9", PC, 1, b"\x03\x01\0\0\0\0\0\0" + inner))
+    tagged = ethernet(PC, WEB, tcp(PC, WEB, 50_001, 443, PSH | ACK, b"x")[14:], vlan=42)
+    raws, _ = sense(capture([(START, tunnel), (START + 1, unreachable), (START + 2, tagged)]))
+    flows = told(raws, "flow")
+    assert [(flow["src"], flow["dst"], flow["proto"], flow.get("dport"), flow.get("vlan")) for flow in flows] == [
+        (PC, WEB, 6, 443, None),
+        ("203.0.113.9", PC, 1, None, None),
+        (PC, WEB, 6, 443, 42),
+    ]
+
+
+def test_ip_version_6_is_read_like_version_4(capture: Write, story: Story, sense: Sense, told: Told) -> None:
+    story.knock(START, "2001:db8:1::1", "2001:db8:2::2", 445)
+    story.look_up(START, "2001:db8:1::1", "2001:db8:1::53", "www.example.org", ["2001:db8::9"], "AAAA")
+    raws, _ = sense(capture(story.frames))
+    assert {flow["state"] for flow in told(raws, "flow")} == {"refused", "answered"}
+    assert told(raws, "dns")[1]["answers"] == ["2001:db8::9"]
+
+
+def test_packets_that_are_no_ip_are_counted_and_cut_ones_do_no_harm(capture: Write, sense: Sense) -> None:
+    arp = b"\xff" * 6 + b"\x02\0\x0a\x0a\x01\x32" + b"\x08\x06" + bytes(46)
+    whole = tcp(PC, WEB, 50_000, 443, SYN)
+    cuts = [(START + at, whole[:at]) for at in range(1, len(whole))]
+    _, report = sense(capture([(START, arp), *cuts]))
+    assert report.packets == len(cuts) + 1
+    assert 1 <= report.not_ip < 40
+
+
+def test_a_flood_of_flows_is_cut_short_and_said(capture: Write, story: Story, sense: Sense) -> None:
+    for port in range(1, 300):
+        story.knock(START + port, PC, WEB, port, answer=None)
+    raws, report = sense(capture(story.frames), SenseSettings(flows_max=100))
+    assert report.evicted == 199
+    assert report.problems == ("199 flows were cut short: more than 100 at once",)
+    assert report.flows == 299
+    assert [found["kind"] for found in report.findings] == ["scan.vertical"]
+    assert len(raws) == 299 + 2
+
+
+def test_all_three_kinds_of_scan_are_told_apart(capture: Write, story: Story, sense: Sense) -> None:
+    for number in range(25):
+        story.knock(START + number * SECOND, PC, f"10.10.2.{number + 1}", 445, answer=None)
+        story.knock(START + number * SECOND, "10.20.1.1", WEB, 20 + number, answer=RST | ACK)
+    for port in range(4):
+        story.frames.append((START + port, tcp("10.20.1.2", WEB, 61_000, port + 1, 0x29)))
+    _, report = sense(capture(story.frames))
+    assert sorted((str(found["kind"]), found.get("dst"), found.get("dport")) for found in report.findings) == [
+        ("scan.horizontal", None, 445),
+        ("scan.stealth", WEB, None),
+        ("scan.vertical", WEB, None),
+    ]
+
+
+def test_nothing_happens_before_a_reading_is_iterated(tmp_path: Path, clock: ManualClock) -> None:
+    reading = read_pcap(tmp_path / "none.pcap", "sensor", clock)
+    assert reading.report.packets == 0
+    with pytest.raises(CaptureError, match=r"none\.pcap"):
+        list(reading)
