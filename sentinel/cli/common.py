@@ -43,8 +43,9 @@ def stderr() -> Console:
 
 
 def talk(message: str, style: str = "") -> None:
-    """Tell the operator something; never data."""
-    stderr().print(safe(message, style), soft_wrap=True)
+    """Tell the operator something; never data. A line feed begins a new line, all else passes the gate."""
+    for line in message.split("\n"):
+        stderr().print(safe(line, style), soft_wrap=True)
 
 
 def show(*things: RenderableType) -> None:
