@@ -116,6 +116,8 @@ def _ask(path: Path, work: Callable[[], _Made]) -> _Made:
         raise
     except SigmaError as error:
         raise RuleError(path, f"not valid Sigma: {' '.join(str(error).split())[:300]}") from error
+    except ValueError as error:  # ours: a field name, a network or an expression that `Where` does not take
+        raise RuleError(path, str(error)) from error
     except Exception as error:  # see above
         raise RuleError(path, f"not valid Sigma: {type(error).__name__}: {str(error)[:200]}") from error
 
@@ -132,11 +134,7 @@ def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
     if source is None:
         words = describe(log.product, log.category, log.service)
         raise RuleError(path, f"no pipeline knows the log source {words}: no pack writes such events")
-    try:
-        body = _Translation(path, rule, source).where()
-        where = AllOf((source.where, body))
-    except ValueError as error:
-        raise RuleError(path, str(error)) from error
+    where = AllOf((source.where, _ask(path, lambda: _Translation(path, rule, source).where())))
     return Plain(
         _detection(path, document, rule, where, fold_by(path, rule.custom_attributes.get("sentinel", {}))),
         rule.name or "",
@@ -222,8 +220,7 @@ class _Translation:
 
     def where(self) -> Where:
         for condition in self._conditions:
-            text = str(condition.condition)
-            if len(text) > CONDITION_MAX:
+            if len(text := str(condition.condition)) > CONDITION_MAX:
                 raise self._wrong(f"a condition must be text of at most {CONDITION_MAX} characters")
             if _depth(text) > PARENTHESES_MAX:
                 raise self._wrong(f"parentheses nested deeper than {PARENTHESES_MAX} levels in the condition")

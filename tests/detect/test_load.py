@@ -1,0 +1,239 @@
+"""From folders to detections: what is on, what is refused and why, correlations, the whole of SigmaHQ."""
+
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sentinel.core.detection import Correlation
+from sentinel.core.where import AnyOf, Is, leaves
+from sentinel.detect.sigma import load
+
+SIGMAHQ = Path(__file__).parents[2] / "../shared/samples/sigmahq"
+Write = Callable[..., Path]
+BASE = """\
+title: A failed login
+id: 11111111-0000-4000-8000-000000000001
+name: failed
+author: Somebody
+logsource: {product: linux, service: sshd}
+detection:
+  sel: {event.outcome: failure}
+  condition: sel
+"""
+CHAIN = """\
+title: Many failed logins
+id: 11111111-0000-4000-8000-000000000002
+level: high
+tags: [attack.t1110, attack.credential-access]
+correlation:
+  type: event_count
+  rules: [failed]
+  group-by: [source.ip, user.name]
+  timespan: 10m
+  condition: {gte: 5}
+"""
+
+
+def test_a_correlation_counts_the_rule_beside_it_which_then_raises_nothing_itself(write: Write) -> None:
+    rules = load([write(text=BASE + "---\n" + CHAIN)])
+    assert not rules.refused
+    (detection,) = rules.detections
+    fields = ("source.ip", "user.name")
+    assert detection.correlation == Correlation("event_count", fields, timedelta(minutes=10), "gte", 5)
+    assert detection.fold_by == fields
+    assert (detection.title, detection.attack, detection.author) == ("Many failed logins", ("T1110",), "Somebody")
+
+
+def test_a_rule_that_is_counted_may_raise_alerts_as_well_if_asked_to(write: Write) -> None:
+    rules = load([write(text=BASE + "---\n" + CHAIN.replace("timespan", "generate: true\n  timespan"))])
+    assert [one.title for one in rules.detections] == ["A failed login", "Many failed logins"]
+
+
+def test_a_correlation_may_count_by_id_over_files_and_several_rules(write: Write) -> None:
+    other = BASE.replace("0001", "0003").replace("name: failed", "name: other").replace("failure", "unknown")
+    write(text=BASE)
+    write(text=other)
+    path = write(text=CHAIN.replace("[failed]", "[11111111-0000-4000-8000-000000000001, other]"))
+    rules = load([path.parent])
+    assert not rules.refused
+    (detection,) = rules.detections
+    assert isinstance(detection.where, AnyOf)
+    assert len(detection.where.items) == 2
+
+
+@pytest.mark.parametrize("relation", ["gt", "gte", "lt", "lte", "eq", "neq"])
+def test_every_relation_is_kept_as_it_is(write: Write, relation: str) -> None:
+    (detection,) = load([write(text=BASE + "---\n" + CHAIN.replace("gte", relation))]).detections
+    assert detection.correlation is not None
+    assert (detection.correlation.relation, detection.correlation.count) == (relation, 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("event_count", "value_count", "not valid|value_count are not supported"),
+        ("event_count", "temporal", "temporal are not supported"),
+        ("event_count", "temporal_ordered", "temporal_ordered are not supported"),
+        ("event_count", "nonsense", "not valid"),
+        ("[failed]", "[gone]", "counts 'gone'"),
+        ("[failed]", "[]", "needs the names"),
+        ("timespan: 10m", "timespan: 10 minutes", "not valid"),
+        ("timespan: 10m", "timespan: 2y", "more than 31 days"),
+        ("timespan: 10m", "timespan: 10m\n  window: 5m", "has no window"),
+        ("{gte: 5}", "{gte: 5, field: user.name}", "nothing else"),
+        ("{gte: 5}", "{gte: 5, lt: 9}", "not valid"),
+        ("{gte: 5}", "{gte: 1.5}", "whole number"),
+        ("{gte: 5}", "{gte: 0}", "never about an event"),
+        ("{gte: 5}", "failed and failed", "not valid"),
+        ("[source.ip, user.name]", "[nobody]", "can never fire: group-by field 'nobody'"),
+        ("  timespan", "  aliases: {x: {failed: user.name}}\n  timespan", "aliases"),
+    ],
+)
+def test_a_correlation_that_is_not_understood_is_refused_and_its_rule_stays_quiet(
+    write: Write, old: str, new: str, reason: str
+) -> None:
+    rules = load([write(text=BASE + "---\n" + CHAIN.replace(old, new))])
+    (refused,) = rules.refused
+    assert re.search(reason, refused.reason)
+    assert len(rules.detections) in {0, 1}
+    assert all(one.correlation is None for one in rules.detections)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BASE.replace("service: sshd", "service: nobody"), "no pipeline knows the log source product linux"),
+        (BASE.replace("id: 11111111-0000-4000-8000-000000000001\n", ""), "needs an id"),
+        (BASE.replace("title: A failed login", "action: global"), "action"),
+        (BASE + "filter: {rules: any}\n", "filters are not supported"),
+        (BASE + "status: deprecated\n", "its status is deprecated"),
+        (BASE + "status: unsupported\n", "its status is unsupported"),
+        (BASE + "taxonomy: acme\n", "unknown taxonomy"),
+        (BASE + "sentinel: {fold_by: [nobody]}\n", "fold_by names 'nobody'"),
+        (BASE + "sentinel: {fold: [user.name]}\n", "may only say fold_by"),
+        (BASE + "level: enormous\n", "not valid"),
+        (BASE.replace("title: A failed login\n", ""), "not valid"),
+        ("# nothing\n", "holds no rule"),
+    ],
+)
+def test_a_rule_that_cannot_be_used_is_refused_with_its_path(write: Write, text: str, reason: str) -> None:
+    path = write(text=text)
+    rules = load([path])
+    assert not rules.detections
+    (refused,) = rules.refused
+    assert refused.path == str(path)
+    assert reason in refused.reason
+
+
+def test_an_id_or_a_name_given_twice_is_refused_with_the_path_of_the_other(write: Write) -> None:
+    first, second = write(text=BASE), write(text=BASE)
+    third = write(text=BASE.replace("0001", "0009"))
+    rules = load([first.parent])
+    assert [one.path for one in rules.detections] == [str(first)]
+    assert [(one.path, str(first) in one.reason) for one in rules.refused] == [(str(second), True), (str(third), True)]
+
+
+def test_a_rule_whose_field_no_pack_supplies_is_refused_as_it_can_never_fire(write: Write) -> None:
+    path = write("sel: {user.name: root, user.roles: admin}\ncondition: sel")
+    rules = load([path], {"user.name"})
+    assert [one.reason for one in rules.refused] == ["can never fire: no pack supplies field user.roles"]
+    assert load([path], {"user.name", "user.roles"}).detections
+
+
+@pytest.mark.parametrize(
+    "detection",
+    [
+        "sel: {user.name: root}\nother: {user.roles: admin}\ncondition: sel or other",
+        "sel: {user.name: root}\nother: {user.roles: admin}\ncondition: sel and not other",
+        "sel: {user.name: root, user.roles: null}\ncondition: sel",
+        "sel: {user.name: root, user.roles|exists: false}\ncondition: sel",
+    ],
+)
+def test_a_field_that_is_not_needed_only_earns_a_remark(write: Write, detection: str) -> None:
+    rules = load([write(detection)], {"user.name"})
+    assert not rules.refused
+    assert len(rules.detections) == 1
+    (remark,) = rules.notes
+    assert "user.roles" in remark
+
+
+def test_a_group_by_field_that_no_pack_supplies_is_refused(write: Write) -> None:
+    rules = load([write(text=BASE + "---\n" + CHAIN)], {"event.outcome", "source.ip"})
+    assert [one.reason for one in rules.refused] == ["can never fire: no pack supplies field user.name"]
+
+
+def test_what_depends_on_the_sender_counts_as_supplied(write: Write) -> None:
+    text = BASE.replace("product: linux, service: sshd", "product: windows, service: security")
+    path = write(text=text.replace("{event.outcome: failure}", "{EventID: 4625, AnyName: x}"))
+    rules = load([path], {"event.code", "winlog.channel"})
+    assert not rules.refused
+    assert Is("winlog.event_data.AnyName", "x") in leaves(rules.detections[0].where)
+
+
+def test_a_city_may_bring_pipelines_and_a_broken_one_is_refused_alone(write: Write) -> None:
+    path = write(text=BASE.replace("product: linux, service: sshd", "product: acme"))
+    folder = path.parent / "pipelines"
+    folder.mkdir()
+    good = 'title: Acme\nsources:\n  - for: {product: acme}\n    any: [{event.dataset: "acme.log", host.name: "*"}]\n'
+    (folder / "acme.yml").write_text(good, "utf-8")
+    (folder / "broken.yml").write_text(good.replace("product: acme", "product: zeta").replace("host.name", "host.nmae"))
+    (folder / "twice.yml").write_text(good, "utf-8")
+    rules = load([path.parent])
+    assert len(rules.detections) == 1
+    assert ["host.nmae" in one.reason or "second time" in one.reason for one in rules.refused] == [True, True]
+
+
+ALONE = """
+import socket, sys, os
+def blocked(*a, **k): raise AssertionError("a socket was asked for")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = blocked
+from pathlib import Path
+from sentinel.detect.sigma import load
+rules = load([Path(p) for p in sys.argv[1:]])
+assert rules.detections, rules.refused
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"diskcache", "requests", "pickle"}))
+print(len(rules.detections))
+"""
+
+
+def test_loading_rules_needs_no_network_writes_no_file_and_opens_no_cache(write: Write, tmp_path: Path) -> None:
+    path = write("sel: {user.name: root}\ncondition: sel")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(path.parent)],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded, count = done.stdout.splitlines()
+    assert count == "1"
+    assert "diskcache" not in loaded
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.skipif(not SIGMAHQ.is_dir(), reason="the SigmaHQ corpus is not beside this checkout")
+def test_the_whole_of_sigmahq_is_loaded_or_refused_for_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    begun = time.process_time()
+    folders = [SIGMAHQ / name for name in ("rules", "rules-emerging-threats", "rules-threat-hunting", "rules-dfir")]
+    rules = load([folder for folder in folders if folder.is_dir()])
+    seconds = time.process_time() - begun
+    reasons = Counter(one.reason.partition(":")[0].partition(" source ")[0] for one in rules.refused)
+    with capsys.disabled():
+        sys.stdout.write(f"\nSigmaHQ: {len(rules.detections)} loaded, {len(rules.refused)} refused, {seconds:.1f} s\n")
+        sys.stdout.writelines(f"  {count:5} {reason}\n" for reason, count in reasons.most_common())
+    assert len(rules.detections) + len(rules.refused) > 3000
+    windows = [one for one in rules.refused if "product windows" in one.reason]
+    assert len(windows) < 30
+    assert all(one.reason for one in rules.refused)
