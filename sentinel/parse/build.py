@@ -246,7 +246,8 @@ def _keyword(value: object) -> str | None:
         case bool():
             return "true" if value else "false"
         case int():
-            return str(value) if -(1 << 63) <= value < 1 << 64 else hex(value)[:ORIGINAL_MAX]
+            # the decimal text of a number without bound costs time without bound
+            return str(value) if value.bit_length() <= 256 else hex(value)[:ORIGINAL_MAX]
         case float() if isfinite(value):
             return str(value)
     return None

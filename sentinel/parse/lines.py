@@ -41,8 +41,9 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[bytes, str]]:
         if len(line) == LINE_MAX and not line.endswith(b"\n"):
             digest, size = sha256(line), len(line)
             while more := stream.readline(LINE_MAX):
-                digest.update(more)
-                size += len(more)
+                rest = more.removesuffix(b"\n").removesuffix(b"\r")
+                digest.update(rest)
+                size += len(rest)
                 if more.endswith(b"\n"):
                     break
             note = f"cut:{size}:sha256={digest.hexdigest()}"
