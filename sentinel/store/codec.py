@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isfinite
+from typing import Any
 
 import orjson
 
-from sentinel.core.event import Event, Fields, Scalar, Value
+from sentinel.core.event import Event, Scalar, Value
 from sentinel.core.where import plain
 
 SEPARATOR = "\x1e"
@@ -71,7 +72,7 @@ def micros(moment: datetime) -> int:
 
 def moment_of(microseconds: int) -> datetime:
     """Return the moment (UTC) that many microseconds after 1970."""
-    return EPOCH + timedelta(microseconds=microseconds)
+    return EPOCH + timedelta(0, 0, microseconds)  # by position: this runs twice an event
 
 
 def day_of(microseconds: int) -> int:
@@ -82,12 +83,14 @@ def day_of(microseconds: int) -> int:
 def decode(line: bytes | str) -> Event:
     """Return the event a line holds; raises ValueError, KeyError or TypeError if it holds none."""
     whole = orjson.loads(line)
-    fields: Fields = whole["f"]
+    fields: dict[str, Any] = whole["f"]
     for name in whole.get("r", ()):
         value = fields[name]
         if isinstance(value, list):
             fields[name] = tuple(value)
-    return Event(whole["id"], whole["seq"], moment_of(whole["ts"]), moment_of(whole["ing"]), fields)
+    ts, ingested = whole["ts"], whole["ing"]
+    happened = moment_of(ts)
+    return Event(whole["id"], whole["seq"], happened, happened if ts == ingested else moment_of(ingested), fields)
 
 
 class Encoder:

@@ -16,11 +16,13 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Appended, Span
 from sentinel.core.where import Where
+from sentinel.store.catalogue import Catalogue
 from sentinel.store.engine import EngineError, Problem, Row
+from sentinel.store.following import Follower
 from sentinel.store.reading import Reader
 from sentinel.store.writing import Writer
 
-MEMORY_BYTES = 128 << 20
+MEMORY_BYTES = 144 << 20
 _FETCH = 2048
 _PROBLEMS_MAX = 1000
 
@@ -57,7 +59,7 @@ class DuckEngine:
         except (duckdb.FatalException, duckdb.InternalException) as error:
             self._reopen()
             raise EngineError(str(error)) from error
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:  # its bindings raise RuntimeError now and then
             raise EngineError(str(error)) from error
         finally:
             cursor.close()
@@ -109,19 +111,19 @@ class EmbeddedStore:
         path: Path,
         *,
         readonly: bool = False,
-        segment_events: int = 100_000,
-        segment_bytes: int = 64 << 20,
+        segment_events: int = 50_000,
+        segment_bytes: int = 32 << 20,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self._problems: list[Problem] = []
         self._engine = DuckEngine(path / "scratch", memory_bytes)
-        self._reader = Reader(path, self._engine, self._damaged)
+        catalogue = Catalogue(path, self._engine, self._damaged)
+        self._reader = Reader(catalogue)
+        self._follower = Follower(catalogue)
         self._writer: Writer | None = None
         if not readonly:
             try:
-                self._writer = Writer(
-                    path, self._engine, self._reader.damage, self._note, (segment_events, segment_bytes)
-                )
+                self._writer = Writer(path, self._engine, catalogue.damage, self._note, (segment_events, segment_bytes))
             except BaseException:
                 self._engine.close()
                 raise
@@ -147,11 +149,11 @@ class EmbeddedStore:
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Read on in order of arrival; see `Store.since`."""
-        return self._reader.since(cursor, until, limit)
+        return self._follower.since(cursor, until, limit)
 
     def newest(self) -> int:
         """Return the highest `seq` stored, 0 if empty."""
-        return self._reader.newest()
+        return self._follower.newest()
 
     def seal(self) -> None:
         """Seal what is hot and wait until all of it is sealed; raises StoreError if that fails."""

@@ -30,3 +30,9 @@ class Problem:
 
     path: str
     reason: str
+
+
+def select(what: str, source: str, condition: str = "", rest: str = "") -> str:
+    """Return a query; the one place where SQL is put together: names come quoted, values are bound elsewhere."""
+    where = f" WHERE {condition}" if condition else ""
+    return f"SELECT {what} FROM {source}{where}{rest}"  # noqa: S608  no value is ever part of these texts

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from itertools import count as counting
+from itertools import pairwise
 from pathlib import Path
 
 from sentinel.core.event import Event
@@ -124,7 +125,7 @@ def recovered(folder: Path, segment: Segment, encoder: Encoder) -> tuple[HotFile
 
 def _extent(kept: list[tuple[int, int, int]]) -> tuple[Extent, bool]:
     seqs, times, arrivals = zip(*kept, strict=True)
-    rising = all(one < two for one, two in zip(seqs, seqs[1:], strict=False))
+    rising = all(one < two for one, two in pairwise(seqs))
     return Extent(_ends(seqs), len(kept), _ends(times), _ends(arrivals)), rising
 
 

@@ -14,13 +14,14 @@ import orjson
 
 from sentinel.core.where import FIELD, FIELD_MAX
 from sentinel.store.codec import ASSORTED, EVERY_KIND, FLOAT, FOREIGN, ODDITY, SEVERAL
+from sentinel.store.engine import select
 from sentinel.store.where_sql import ABSENT, Column
 
 COLUMNS_MAX = 300
 COLUMN_SHARE = 200  # a field becomes a column if one event in so many has it
 NAMES_MAX = 20_000
-ROW_GROUP = 20_480
-LINES_OPTIONS = "maximum_object_size=8388608, ignore_errors=true"
+ROW_GROUP = 10_240
+LINES_OPTIONS = "maximum_object_size=4259840, ignore_errors=true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,11 @@ def copy_sql(source: str, target: str, schema: Schema, *, sorted_already: bool) 
         if kinds & FOREIGN:
             chosen.append(f"{paths.at('c', name)} AS {quoted(name + '#f')}")
     order = "" if sorted_already else ' ORDER BY "#seq"'
+    lines = f"read_ndjson_objects({literal(source)}, {LINES_OPTIONS})"
+    taken = select(f"json, json_extract_string(json, {paths.sql()}) AS v", lines, "json IS NOT NULL")
     return (
-        f"COPY (SELECT {', '.join(chosen)} FROM (SELECT json, json_extract_string(json, {paths.sql()}) AS v "
-        f"FROM read_ndjson_objects({literal(source)}, {LINES_OPTIONS}) WHERE json IS NOT NULL){order}) "
-        f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, "
-        f"KV_METADATA {{sentinel: {literal(schema.dump())}}})"
+        f"COPY ({select(', '.join(chosen), f'({taken})', '', order)}) TO {literal(target)} (FORMAT parquet, "
+        f"COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, KV_METADATA {{sentinel: {literal(schema.dump())}}})"
     )
 
 
@@ -154,13 +155,11 @@ def source_sql(files: list[str], schema: Schema, names: list[str], *, hot: bool)
         columns[name] = Column(f"r{at}", f"c{at}", kinds)
     listed = "[" + ", ".join(literal(file) for file in files) + "]"
     if hot:
-        base = (
-            f"SELECT json::VARCHAR AS doc, json_extract_string(json, {paths.sql()}) AS v "
-            f"FROM read_ndjson_objects({listed}, {LINES_OPTIONS}) WHERE json IS NOT NULL"
-        )
+        lines = f"read_ndjson_objects({listed}, {LINES_OPTIONS})"
+        base = select(f"json::VARCHAR AS doc, json_extract_string(json, {paths.sql()}) AS v", lines, "json IS NOT NULL")
         fixed = ["v[1]::BIGINT AS seq", "v[2]::BIGINT AS ts", "v[3]::BIGINT AS ing", "doc"]
     else:
         inside_doc = f', json_extract_string("#doc", {paths.sql()}) AS v' if paths.paths else ""
-        base = f"SELECT *{inside_doc} FROM read_parquet({listed}, union_by_name=true)"
+        base = select(f"*{inside_doc}", f"read_parquet({listed}, union_by_name=true)")
         fixed = ['"#seq" AS seq', '"#ts" AS ts', '"#ing" AS ing', '"#doc" AS doc']
-    return Source(f"(SELECT {', '.join(fixed + chosen)} FROM ({base}))", columns)
+    return Source(f"({select(', '.join(fixed + chosen), f'({base})')})", columns)

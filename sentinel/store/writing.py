@@ -1,43 +1,31 @@
-"""The writing side: events into hot segments, hot segments into sealed ones, old ones away.
+"""The writing side: events into hot segments, each id once a day; old segments away.
 
-An event is kept once its line has been written and synced. Sealing happens beside, in one thread: the Parquet file is
-written aside, synced and renamed, the ids first; only then does the NDJSON go. Whoever is interrupted on the way
-leaves either the NDJSON or both, never neither.
+An event is kept once its line has been written and synced; what was written and not kept is cut off again.
 """
 
-import os
-import queue
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
+from typing import NoReturn
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.kill import point
 from sentinel.core.ports import Appended, Rejected
 from sentinel.store.codec import Census, Encoder, day_of, micros
-from sentinel.store.engine import Engine, EngineError, Problem
+from sentinel.store.engine import Engine, EngineError, Problem, select
 from sentinel.store.hot import HotFile, recovered
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
 from sentinel.store.lock import WriterLock
-from sentinel.store.sealing import copy_sql, literal, plan
-from sentinel.store.segments import (
-    Extent,
-    Segment,
-    day_number,
-    hot_name,
-    ids_name,
-    listing,
-    sealed_name,
-    sync_folder,
-)
+from sentinel.store.sealer import Sealer, write_file
+from sentinel.store.sealing import literal
+from sentinel.store.segments import Extent, Segment, day_number, hot_name, ids_name, listing, sync_folder
 
-WAITING_MAX = 4
 OPEN_DAYS_MAX = 2
-RETRY_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -54,6 +42,23 @@ class _Day:
         if self.waiting and any(key in hot.keys for hot in self.waiting):
             return True
         return self.sealed is not None and key in self.sealed
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one call appends to one day."""
+
+    day: _Day
+    hot: HotFile
+    keys: set[int] = field(default_factory=set)
+    lines: list[bytes] = field(default_factory=list)
+    places: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def extent(self) -> tuple[Extent, bool]:
+        """Return what the batch spans, and whether its sequences rise."""
+        seqs, times, arrivals = zip(*self.places, strict=True)
+        extent = Extent((min(seqs), max(seqs)), len(seqs), (min(times), max(times)), (min(arrivals), max(arrivals)))
+        return extent, all(one < two for one, two in pairwise(seqs))
 
 
 class Writer:
@@ -74,20 +79,19 @@ class Writer:
         self._events_max, self._bytes_max = limits
         self._encoder = Encoder()
         self._days: dict[int, _Day] = {}
+        self._number = 0
         self._append_lock = Lock()
-        self._seal_lock = Lock()
-        self._queue: queue.Queue[HotFile | None] = queue.Queue()
-        self._failed: list[HotFile] = []
         self._broken = ""
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._lock = WriterLock(folder / "writer.lock")
         try:
-            self._recover()
+            waiting = self._recover()
         except BaseException:
             self._lock.release()
             raise
-        self._sealer = Thread(target=self._seal_waiting, name="sealer", daemon=True)
-        self._sealer.start()
+        self._sealer = Sealer(folder, engine, self._sealed, report)
+        for hot in waiting:
+            self._sealer.put(hot)
 
     # -- appending
 
@@ -99,26 +103,29 @@ class Writer:
             duplicates = 0
             rejected: list[Rejected] = []
             batches: dict[int, _Batch] = {}
+            encode = self._encoder.encode
             for event in events:
                 try:
                     ts, ingested = micros(event.timestamp), micros(event.ingested)
-                    key = key_of(event.id)
                     number = day_of(ingested)
                     batch = batches.get(number)
                     if batch is None:
-                        batch = batches[number] = _Batch(self._day(number), self._hot(number))
+                        batch = batches[number] = self._batch(number)
+                    key = key_of(event.id)
                     if key in batch.keys or batch.day.knows(key):
                         duplicates += 1
                         continue
-                    line = self._encoder.encode(event, ts, ingested, batch.hot.census)
+                    line = encode(event, ts, ingested, batch.hot.census)
                 except (ValueError, TypeError) as error:
                     rejected.append(Rejected(event, str(error)))
                     continue
-                batch.add(key, line, event.seq, ts, ingested)
+                batch.keys.add(key)
+                batch.lines.append(line)
+                batch.places.append((event.seq, ts, ingested))
             stored = self._keep(batches)
             return Appended(stored, duplicates, tuple(rejected))
 
-    def _keep(self, batches: "dict[int, _Batch]") -> int:
+    def _keep(self, batches: dict[int, _Batch]) -> int:
         filled = [batch for batch in batches.values() if batch.lines]
         point("store.before_write")
         try:
@@ -132,10 +139,10 @@ class Writer:
         point("store.after_sync")
         for batch in filled:
             batch.hot.keep(batch.keys, batch.extent())
-        self._rotate(max(batches, default=0))
+        self._rotate()
         return sum(len(batch.lines) for batch in filled)
 
-    def _undo(self, filled: "list[_Batch]", error: OSError) -> None:
+    def _undo(self, filled: list[_Batch], error: OSError) -> NoReturn:
         try:
             for batch in filled:
                 batch.hot.undo()
@@ -146,38 +153,36 @@ class Writer:
             self._broken = f"the disk below {self._folder} failed to sync ({error}); mend it and open the store anew"
         raise StoreError(f"the store below {self._folder} takes nothing now: {error}") from error
 
-    def _day(self, number: int) -> _Day:
+    def _batch(self, number: int) -> _Batch:
         day = self._days.get(number)
         if day is None:
             day = self._days[number] = _Day()
         if day.sealed is None:
-            day.sealed = self._ids_of(number)
-        return day
-
-    def _hot(self, number: int) -> HotFile:
-        day = self._days[number]
+            with self._sealer.lock:  # what is sealed meanwhile would be missed
+                day.sealed = self._ids_of(number)
         if day.hot is None:
             self._number += 1
-            day.hot = HotFile(self._folder / hot_name(number, self._number), number, self._number, Census())
-            sync_folder(self._folder)
-        return day.hot
+            try:
+                day.hot = HotFile(self._folder / hot_name(number, self._number), number, self._number, Census())
+                sync_folder(self._folder)
+            except OSError as error:
+                raise StoreError(f"the store below {self._folder} takes nothing now: {error}") from error
+        return _Batch(day, day.hot)
 
-    def _rotate(self, latest: int) -> None:
+    def _rotate(self) -> None:
         hots = sorted((day.hot for day in self._days.values() if day.hot is not None), key=lambda hot: hot.touched)
-        for hot in hots:
+        for at, hot in enumerate(hots):
             full = hot.count >= self._events_max or hot.size >= self._bytes_max
-            if hot.count and (full or (len(hots) > OPEN_DAYS_MAX and hot is hots[0] and hot.day != latest)):
+            if hot.count and (full or at < len(hots) - OPEN_DAYS_MAX):
                 self._detach(hot)
-        while self._queue.qsize() > WAITING_MAX:  # the sealer is behind: memory is bounded by waiting for it
-            with self._seal_lock:
-                pass
+        self._sealer.hold_back()
 
     def _detach(self, hot: HotFile) -> None:
         day = self._days[hot.day]
         hot.close()
         day.waiting.append(hot)
         day.hot = None
-        self._queue.put(hot)
+        self._sealer.put(hot)
 
     # -- sealing
 
@@ -187,67 +192,13 @@ class Writer:
             for day in list(self._days.values()):
                 if day.hot is not None and day.hot.count:
                     self._detach(day.hot)
-            again, self._failed = self._failed, []
-            for hot in again:
-                self._queue.put(hot)
-        self._queue.join()
-        if self._failed:
-            raise StoreError(f"{len(self._failed)} segments below {self._folder} cannot be sealed now")
+        self._sealer.wait()
 
-    def _seal_waiting(self) -> None:
-        while True:
-            try:
-                hot = self._queue.get(timeout=RETRY_SECONDS)
-            except queue.Empty:
-                again, self._failed = self._failed, []
-                for hot in again:
-                    self._queue.put(hot)
-                continue
-            if hot is None:
-                self._queue.task_done()
-                return
-            try:
-                with self._seal_lock:
-                    self._seal(hot)
-            except (OSError, EngineError, StoreError, ValueError) as error:
-                self._failed.append(hot)
-                self._report(Problem(hot.path.name, f"cannot be sealed now: {str(error)[:200]}"))
-            finally:
-                self._queue.task_done()
-
-    def _seal(self, hot: HotFile) -> None:
-        if not hot.path.exists():
-            return  # dropped by retention while it waited
-        point("store.seal_started")
-        aside = self._folder / f"{hot.path.stem}.parquet.tmp"
-        ids = self._folder / ids_name(hot.day, hot.number)
-        schema = plan(hot.census.fields(), hot.count)
-        extent = hot.extent
-        try:
-            self._engine.rows(copy_sql(str(hot.path), str(aside), schema, sorted_already=hot.rising))
-            have = self._engine.rows(
-                f'SELECT count(*), min("#seq"), max("#seq") FROM read_parquet([{literal(str(aside))}])'
-            )
-            if have[0] != (extent.count, *extent.seq):
-                raise ValueError(f"{have[0]} events were written, there should be {(extent.count, *extent.seq)}")
-            _sync(aside)
-            point("store.seal_written")
-            _write(ids, pack(hot.keys))
-        except BaseException:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
-            raise
-        point("store.seal_ids")
-        aside.rename(self._folder / sealed_name(hot.day, hot.number, extent))
-        sync_folder(self._folder)
-        point("store.seal_renamed")
+    def _sealed(self, hot: HotFile) -> None:
         day = self._days[hot.day]
         if day.sealed is not None:
-            day.sealed.add(Sidecar(ids, extent.count))
-        hot.path.unlink()
-        sync_folder(self._folder)
-        point("store.seal_removed")
-        day.waiting.remove(hot)
+            day.sealed.add(Sidecar(self._folder / ids_name(hot.day, hot.number), hot.count))
+        day.waiting = [one for one in day.waiting if one is not hot]
 
     # -- retention
 
@@ -255,10 +206,13 @@ class Writer:
         """Remove everything that arrived before `day`; return the names of the files removed."""
         limit = day_number(day)
         removed: list[str] = []
-        with self._append_lock, self._seal_lock:
+        with self._append_lock, self._sealer.lock:
             for one in listing(self._folder):
                 if one.day >= limit:
                     continue
+                # the NDJSON of a segment sealed a moment ago would take its place again
+                (self._folder / hot_name(one.day, one.number)).unlink(missing_ok=True)
+                point("store.drop_half")
                 (self._folder / one.name).unlink(missing_ok=True)
                 (self._folder / ids_name(one.day, one.number)).unlink(missing_ok=True)
                 removed.append(one.name)
@@ -279,9 +233,7 @@ class Writer:
 
     def close(self) -> None:
         """Finish sealing and let go of the lock."""
-        if self._sealer.is_alive():
-            self._queue.put(None)
-            self._sealer.join()
+        self._sealer.close()
         with self._append_lock:
             self._broken = "the store has been closed"
             for day in self._days.values():
@@ -293,39 +245,42 @@ class Writer:
 
     # -- opening
 
-    def _recover(self) -> None:
+    def _recover(self) -> list[HotFile]:
         for path in self._folder.glob("*.tmp"):
             path.unlink()
         segments = listing(self._folder)
         self._number = max((one.number for one in segments), default=0)
-        current = {(one.day, one.number) for one in segments}
-        for path in list(self._folder.glob("*.ids")):
-            if not any(path.name == ids_name(*one) for one in current):
-                path.unlink()
         for one in segments:
             if one.extent is not None:
                 (self._folder / hot_name(one.day, one.number)).unlink(missing_ok=True)
-        newest: dict[int, int] = {one.day: one.number for one in segments if one.extent is None}
-        days = sorted(newest)[-OPEN_DAYS_MAX:]
+        wanted = {ids_name(one.day, one.number) for one in segments if one.extent is not None}
+        for path in self._folder.glob("*.ids"):
+            if path.name not in wanted:
+                path.unlink()
+        newest = {one.day: one.number for one in segments if one.extent is None}
+        stay = {(day, newest[day]) for day in sorted(newest)[-OPEN_DAYS_MAX:]}
+        waiting = []
         for one in segments:
             if one.extent is None:
-                self._take_up(one, stays=one.day in days and newest[one.day] == one.number)
+                hot = self._taken_up(one, stays=(one.day, one.number) in stay)
+                waiting += [hot] if hot is not None else []
+        return waiting
 
-    def _take_up(self, segment: Segment, *, stays: bool) -> None:
+    def _taken_up(self, segment: Segment, *, stays: bool) -> HotFile | None:
         hot, problems = recovered(self._folder, segment, self._encoder)
         for problem in problems:
             self._report(problem)
         if not hot.count:
             hot.close()
             hot.path.unlink()
-            return
+            return None
         day = self._days.setdefault(segment.day, _Day())
         if stays:
             day.hot = hot
-        else:
-            hot.close()
-            day.waiting.append(hot)
-            self._queue.put(hot)
+            return None
+        hot.close()
+        day.waiting.append(hot)
+        return hot
 
     def _ids_of(self, number: int) -> DayIds:
         known = DayIds()
@@ -336,10 +291,10 @@ class Writer:
             try:
                 sidecar = Sidecar(path, one.extent.count)
             except (OSError, ValueError):
-                rows = self._ids_in(one)
-                if rows is None:
+                keys = self._ids_in(one)
+                if keys is None:
                     continue
-                _write(path, pack(rows))
+                write_file(path, pack(keys))
                 sidecar = Sidecar(path, one.extent.count)
             known.add(sidecar)
         return known
@@ -347,56 +302,9 @@ class Writer:
     def _ids_in(self, segment: Segment) -> list[int] | None:
         path = self._folder / segment.name
         try:
-            return [
-                key_of(row[0]) for row in self._engine.rows(f'SELECT "#id" FROM read_parquet([{literal(str(path))}])')
-            ]
+            rows = self._engine.rows(select('"#id"', f"read_parquet([{literal(str(path))}])"))
         except EngineError:
-            reason = self._damage(segment)
-            self._report(Problem(segment.name, reason))
+            self._report(Problem(segment.name, self._damage(segment)))
             self.quarantine(segment.name)
             return None
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one call appends to one day."""
-
-    day: _Day
-    hot: HotFile
-    keys: set[int] = field(default_factory=set)
-    lines: list[bytes] = field(default_factory=list)
-    seqs: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    arrivals: list[int] = field(default_factory=list)
-
-    def add(self, key: int, line: bytes, seq: int, ts: int, ingested: int) -> None:
-        self.keys.add(key)
-        self.lines.append(line)
-        self.seqs.append(seq)
-        self.times.append(ts)
-        self.arrivals.append(ingested)
-
-    def extent(self) -> tuple[Extent, bool]:
-        rising = all(one < two for one, two in zip(self.seqs, self.seqs[1:], strict=False))
-        return Extent(_ends(self.seqs), len(self.seqs), _ends(self.times), _ends(self.arrivals)), rising
-
-
-def _ends(numbers: Iterable[int]) -> tuple[int, int]:
-    have = list(numbers)
-    return min(have), max(have)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_suffix(".ids.tmp")
-    with aside.open("wb") as file:
-        file.write(content)
-    _sync(aside)
-    aside.rename(path)
+        return [key_of(row[0]) for row in rows]
