@@ -1,0 +1,160 @@
+"""The command line as an operator types it: data on standard output, talk on standard error, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sentinel.cli import VERBS
+
+
+def sentinel(
+    *words: str, given: bytes = b"", data: Path | None = None, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    if data is not None:
+        environment["SENTINEL_CONFIG"] = str(data / "sentinel.toml")
+        if not (data / "sentinel.toml").exists():
+            (data / "sentinel.toml").write_text(f'data = "{data}/data"\n[spool]\nballast_bytes = 0\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "sentinel", *words],
+        input=given,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **environment},
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_helps_with_an_example(verb: str) -> None:
+    done = sentinel(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"  sentinel {verb}" in done.stdout or "| sentinel" in done.stdout
+
+
+def test_without_words_it_says_what_it_can() -> None:
+    done = sentinel()
+    assert "query" in done.stdout + done.stderr
+
+
+def test_an_unknown_verb_is_a_usage_error() -> None:
+    assert sentinel("frobnicate").returncode == 2
+
+
+def test_a_query_that_makes_no_sense_points_at_the_column(tmp_path: Path) -> None:
+    done = sentinel("query", "source.ip:", data=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].strip() == "^"
+    assert not done.stdout
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "sentinel.toml").write_text("[[syslog]]\nprot = 514\n")
+    done = sentinel("check", data=tmp_path)
+    assert done.returncode == 3
+    assert "did you mean 'port'" in done.stderr
+
+
+def test_check_passes_with_no_file_at_all(tmp_path: Path) -> None:
+    done = sentinel("check", "--json", XDG_STATE_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["rules"] >= 12
+    assert told["refused"] == []
+
+
+def test_a_source_whose_pack_does_not_exist_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sentinel.toml").write_text('[[syslog]]\npack = "fortigat"\n')
+    done = sentinel("check", data=tmp_path)
+    assert done.returncode == 3
+    assert "fortigate" in done.stderr
+
+
+def test_a_misspelt_field_is_hinted_at(tmp_path: Path) -> None:
+    done = sentinel("query", "sorce.ip:192.0.2.1", data=tmp_path)
+    assert done.returncode == 0
+    assert "did you mean source.ip" in done.stderr
+
+
+def test_parse_prints_one_object_a_line_in_order() -> None:
+    lines = (
+        b"Nov 23 09:00:00 srv sshd[7]: Failed password for root from 203.0.113.66 port 40000 ssh2\n\nhello\n\xff\xfe\n"
+    )
+    done = sentinel("parse", "--json", given=lines)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == 4
+    assert told[0]["source.ip"] == "203.0.113.66"
+    assert told[1]["event.kind"] == "pipeline_error"
+    assert told[2]["message"] == "hello"
+
+
+def test_packs_and_rules_keep_their_promises() -> None:
+    assert sentinel("packs", "test").returncode == 0
+    done = sentinel("rules", "test")
+    assert done.returncode == 0, done.stderr
+    assert sentinel("rules", "check").returncode == 0
+
+
+def test_a_rule_that_is_not_understood_is_refused_with_path_and_reason(tmp_path: Path) -> None:
+    rule = tmp_path / "odd.yml"
+    rule.write_text(
+        "title: Odd\nid: 6ab0a7b3-3f0c-4b4c-9e70-1d1f2f5e0a01\nlogsource: {product: linux, service: sshd}\n"
+        "detection: {sel: {message|frobnicate: x}, condition: sel}\nlevel: low\n"
+    )
+    done = sentinel("rules", "check", str(rule))
+    assert done.returncode == 1
+    assert str(rule) in done.stderr
+    assert "frobnicate" in done.stderr
+
+
+def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
+    done = sentinel("doctor", "--json", data=tmp_path)
+    checks = {one["check"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert checks["configuration"]["state"] == "ok"
+    assert checks["store"]["state"] == "ok"
+    (tmp_path / "sentinel.toml").write_text("stroe = 1\n")
+    done = sentinel("doctor", "--json", data=tmp_path)
+    assert done.returncode == 1
+    assert "did you mean 'store'" in done.stdout
+
+
+def test_an_unreachable_elasticsearch_has_its_exit_code_and_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "sentinel.toml").write_text(
+        f'data = "{tmp_path}/data"\n[store]\nkind = "elasticsearch"\nurl = "http://127.0.0.1:9"\n'
+    )
+    done = sentinel("query", "a:b", data=tmp_path)
+    assert done.returncode == 4
+    assert "127.0.0.1:9" in done.stderr
+
+
+def test_standard_input_can_be_imported(tmp_path: Path) -> None:
+    done = sentinel("import", "-", given=b"one\ntwo\n", data=tmp_path)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in sentinel("spool", "cat", "--json", data=tmp_path).stdout.splitlines()]
+    assert [record["text"] for record in records] == ["one", "two"]
+    assert sentinel("spool", "fsck", data=tmp_path).returncode == 0
+
+
+def test_config_explains_itself() -> None:
+    assert "cluster" in sentinel("config", "explain", "store.url").stdout
+    assert sentinel("config", "explain", "store.ulr").returncode == 3
+
+
+@pytest.mark.parametrize("what", ["parse", "detect", "query"])
+def test_bench_prints_its_figures_beside_a_reference(what: str) -> None:
+    done = sentinel("bench", what, "--events", "1000", "--json")
+    assert done.returncode == 0, done.stderr
+    figure, reference = map(json.loads, done.stdout.splitlines())
+    assert figure["per_second"] > 0
+    assert reference["ratio_to_reference"] == 1.0
+
+
+def test_bench_ingest_runs_a_whole_sentinel() -> None:
+    done = sentinel("bench", "ingest", "--events", "2000", "--json")
+    assert done.returncode == 0, done.stderr
+    figure, _ = map(json.loads, done.stdout.splitlines())
+    assert figure["count"] == 2000
+    assert figure["rss_mb"] > 0
