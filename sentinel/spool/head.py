@@ -20,6 +20,7 @@ from sentinel.spool.files import HEAD, Disk
 
 _SLOT = Struct("<8sQQQQQQQ16s")
 _CRC = Struct("<I")
+_USED = _SLOT.size + _CRC.size
 _MARK = b"SNTLHD1\n"
 _SLOT_BYTES = 128
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -79,25 +80,28 @@ class Head:
         """Return the newest whole slot of this machine's run, None if there is none. Raises SpoolError once closed."""
         if self._fd < 0:
             raise SpoolError(f"the spool {self._path.parent} is closed")
-        for attempt in range(_TRIES):
-            data = os.pread(self._fd, 2 * _SLOT_BYTES, 0)
-            slots = [slot for slot in map(self._slot, (data[:_SLOT_BYTES], data[_SLOT_BYTES:])) if slot is not None]
-            found = max(slots, key=_version, default=None)
-            if found is not None or len(data) < _SLOT.size:
-                return found
+        slots = self._slots()
+        for attempt in range(1, _TRIES):
+            if slots or _MARK not in os.pread(self._fd, 2 * _SLOT_BYTES, 0):
+                break
             sleep(0.0002 * attempt)  # both torn: two writes came in between; or the file is broken
-        return None
+            slots = self._slots()
+        mine = [state for state, boot in slots if self._boot and boot == self._boot]
+        return max(mine, key=_version, default=None)
 
-    def _slot(self, data: bytes) -> State | None:
-        if len(data) < _SLOT.size + _CRC.size:
-            return None
-        body = data[: _SLOT.size]
-        if _CRC.unpack_from(data, _SLOT.size)[0] != google_crc32c.value(body):
-            return None
-        mark, version, segment, offset, last, floor, total, dirty, boot = _SLOT.unpack(body)
-        if mark != _MARK or not self._boot or boot != self._boot:
-            return None
-        return State(segment, offset, last, floor, total, bool(dirty), version)
+    def hint(self) -> int:
+        """Return the highest sequence that any whole slot knows of, of an earlier run too; 0 if none is whole."""
+        return max((state.floor for state, _ in self._slots()), default=0)
+
+    def _slots(self) -> list[tuple[State, bytes]]:
+        data = os.pread(self._fd, 2 * _SLOT_BYTES, 0)
+        found = []
+        for at in range(0, len(data) - _USED + 1, _SLOT_BYTES):
+            body = data[at : at + _SLOT.size]
+            if body.startswith(_MARK) and _CRC.unpack_from(data, at + _SLOT.size)[0] == google_crc32c.value(body):
+                _, version, segment, offset, last, floor, total, dirty, boot = _SLOT.unpack(body)
+                found.append((State(segment, offset, last, floor, total, bool(dirty), version), boot))
+        return found
 
     def store(self, state: State) -> State:
         """Publish `state`; the caller holds the lock. Returns it with its new version."""
@@ -109,17 +113,6 @@ class Head:
         slot = body + _CRC.pack(google_crc32c.value(body))
         os.pwrite(self._fd, slot.ljust(_SLOT_BYTES, b"\0"), (new.version % 2) * _SLOT_BYTES)
         return new
-
-    def hint(self) -> int:
-        """Return the highest sequence that any whole slot knows of, of an earlier run too; 0 if none is whole."""
-        data = os.pread(self._fd, 2 * _SLOT_BYTES, 0)
-        highest = 0
-        for at in (0, _SLOT_BYTES):
-            body = data[at : at + _SLOT.size]
-            crc = data[at + _SLOT.size : at + _SLOT.size + _CRC.size]
-            if len(crc) == _CRC.size and body.startswith(_MARK) and _CRC.pack(google_crc32c.value(body)) == crc:
-                highest = max(highest, _SLOT.unpack(body)[5])
-        return highest
 
     def close(self) -> None:
         """Let go of the file."""

@@ -14,6 +14,7 @@ from sentinel.core.kill import point
 from sentinel.spool.disk import DiskSpool
 from sentinel.spool.record import HEADER, Stretch, payload_of, record
 
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a folder of its own is made there
 Raws = Callable[..., Sequence[Raw]]
 Opener = Callable[..., DiskSpool]
 COUNT = 60
@@ -40,7 +41,7 @@ def overwrite(path: Path, offset: int, data: bytes) -> None:
 @pytest.mark.parametrize("victim", [0, 5, COUNT - 1], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("byte", [0, 1, 5, 8, 9, 17, 25, 33, 39, HEADER + 60], ids=lambda at: f"byte {at}")
 def test_a_bit_flip_costs_one_record(
-    opened: Opener, raws: Raws, folder: Path, byte: int, victim: int, keep_head: bool
+    opened: Opener, raws: Raws, folder: Path, byte: int, victim: int, *, keep_head: bool
 ) -> None:
     spool = opened(segment_bytes=1 << 20)
     spool.put(raws(0, COUNT, 100))
@@ -151,21 +152,21 @@ def test_a_good_record_in_the_wrong_place_is_none(opened: Opener, raws: Raws, fo
 
 
 @given(
-    st.lists(
+    faults=st.lists(
         st.tuples(
             st.sampled_from(["flip", "zero", "noise", "cut", "swap"]), st.integers(0, 30_000), st.integers(1, 700)
         ),
         min_size=1,
         max_size=4,
     ),
-    st.booleans(),
+    keep_head=st.booleans(),
 )
 def test_whatever_happens_to_the_bytes_nothing_false_is_delivered(
-    faults: list[tuple[str, int, int]], keep_head: bool
+    *, faults: list[tuple[str, int, int]], keep_head: bool
 ) -> None:
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir=MEMORY) as name:
         folder = Path(name)
-        originals = {}
+        originals: dict[int, Raw] = {}
         with DiskSpool(folder, ballast_bytes=0, segment_bytes=8192) as spool:
             for _ in range(3):
                 spool.put([_numbered(n) for n in range(len(originals), len(originals) + 40)])

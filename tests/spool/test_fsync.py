@@ -1,7 +1,6 @@
 """Nothing is acknowledged or shown before it is durable, and a disk that failed once is not asked again."""
 
 import errno
-import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ class Failing(Disk):
 
     def sync(self, fd: int) -> None:
         """Fail with EIO if armed; later calls would succeed, as they do on Linux."""
-        self.asked.append(os.readlink(f"/proc/self/fd/{fd}"))
+        self.asked.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
         if self.armed:
             self.armed = False
             raise OSError(errno.EIO, "Input/output error")
@@ -88,7 +87,12 @@ def test_a_reader_never_sees_what_is_not_durable(opened: Opener, raws: Raws, fol
     disk.go.clear()
     disk.reached.clear()
     done = threading.Event()
-    thread = threading.Thread(target=lambda: (spool.put(raws(5, 10)), done.set()))
+
+    def run() -> None:
+        spool.put(raws(5, 10))
+        done.set()
+
+    thread = threading.Thread(target=run)
     thread.start()
     assert disk.reached.wait(30)
     (segment,) = folder.glob("*.seg")
