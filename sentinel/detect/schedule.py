@@ -15,7 +15,6 @@ from typing import Protocol
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from sentinel.detect.runner import RunReport
@@ -67,8 +66,10 @@ class Schedule:
 
     def start(self) -> None:
         """Begin; returns at once."""
-        self._scheduler.add_job(self.run_now, DateTrigger(timezone=UTC), id="first")
-        self._scheduler.add_job(self.run_now, self._interval(), id="judge")
+        trigger = self._interval()
+        # an interval begins with waiting; so that the first run is due now, not one interval from now
+        now = trigger.start_date - trigger.interval
+        self._scheduler.add_job(self.run_now, trigger, id="judge", next_run_time=now)
         self._scheduler.start()
         self._guard.start()
 

@@ -1,7 +1,7 @@
 """Every stored event is judged once by every rule, however it arrives; the alerts are those of one offline pass."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sentinel.alert.book import Book
 from sentinel.core.clock import ManualClock
-from sentinel.core.detection import Correlation, Detection, Relation
+from sentinel.core.detection import Correlation, Detection, Finding, Gap, Relation
 from sentinel.core.errors import StoreBusyError, StoreError
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
@@ -241,9 +241,11 @@ def test_of_two_judges_the_one_that_was_overtaken_writes_nothing(memory: Store, 
         def cursor(self) -> int:
             return book.cursor()
 
-        def record(self, *arguments: object, **more: object) -> tuple[str, ...]:
+        def record(
+            self, findings: Iterable[Finding], cursor: int, *, after: int | None = None, gaps: Sequence[Gap] = ()
+        ) -> tuple[str, ...]:
             book.record([], 1)
-            return book.record(*arguments, **more)  # type: ignore[arg-type]  passed on as they came
+            return book.record(findings, cursor, after=after, gaps=gaps)
 
     with pytest.raises(StoreBusyError, match="another process has judged"):
         Runner(memory, Overtaken(), [plain()], CLOCK, memory.newest).run()
