@@ -33,7 +33,7 @@ ALWAYS_THERE = frozenset({
 })  # fmt: skip
 """What the pipeline itself sets on events, whatever the pack."""
 
-OPEN_PREFIXES = ("labels.", "winlog.event_data.", "winlog.user_data.")
+OPEN_PREFIXES = ("fortinet.firewall.", "labels.", "winlog.event_data.", "winlog.user_data.")
 """Name spaces whose members depend on the sender, not on the pack: any of them may come."""
 
 
