@@ -50,6 +50,7 @@ class DiskSpool:
         disk = disk or Disk()
         self._folder = folder
         self._problems = Problems()
+        self._quarantine = Quarantine(folder, disk, self._problems)
         self._news = threading.Condition()
         self._published = 0
         try:
@@ -58,7 +59,7 @@ class DiskSpool:
             self._tail.start()
         except OSError as error:
             raise SpoolError(f"the spool {folder} cannot be opened ({error.strerror or error})") from error
-        self._reader = Reader(folder, self._tail.state, self._problems, Quarantine(folder, disk, self._problems))
+        self._reader = Reader(folder, self._tail.state, self._problems, self._quarantine)
         self._keeper = Keeper(self._tail.persist, checkpoint.load(folder)[0], checkpoint_seconds)
         self._committer = Committer(self._tail, self._keeper.flush)
         self._closed = False
@@ -152,8 +153,11 @@ class DiskSpool:
         )
 
     def fsck(self) -> Report:
-        """Read every durable record of every segment; changes nothing."""
-        return survey.fsck(self._folder, self._tail.state())
+        """Read every durable record of every segment; damage is copied to quarantine and reported.
+
+        What opening and earlier reading came upon is reported with it.
+        """
+        return survey.fsck(self._folder, self._tail.state(), self._problems, self._quarantine)
 
     def close(self) -> None:
         """Write what was handed in and the checkpoint, then let go of the folder; safe to call again."""

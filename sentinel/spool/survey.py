@@ -9,7 +9,7 @@ from sentinel.core.event import Entry
 from sentinel.spool import checkpoint
 from sentinel.spool.files import listing
 from sentinel.spool.head import State
-from sentinel.spool.quarantine import Problems
+from sentinel.spool.quarantine import Problems, Quarantine
 from sentinel.spool.reader import Reader
 
 _BATCH = 1000
@@ -64,18 +64,23 @@ def _end(folder: Path, state: State | None) -> State:
     return State(last, sizes[last], 0, 0, sum(sizes.values()))
 
 
-def fsck(folder: Path, state: State | None = None) -> Report:
-    """Read every record of the folder up to the durable end, or to the end of all files if that is not known."""
-    problems = Problems()
+def fsck(
+    folder: Path, state: State | None = None, problems: Problems | None = None, quarantine: Quarantine | None = None
+) -> Report:
+    """Read every record of the folder up to the durable end, or to the end of all files if that is not known.
+
+    Without a quarantine nothing is changed. Problems already known are reported again.
+    """
+    problems = problems or Problems()
     found = listing(folder)
     for name in found.foreign:
-        problems.say(f"{name!r} does not belong into the spool")
+        problems.say(f"{name!r} does not belong into the spool; it is left alone")
     committed, problem = checkpoint.load(folder)
     if problem:
         problems.say(problem)
     end = _end(folder, state)
     records = last = 0
-    reader = Reader(folder, lambda: end, problems, None)
+    reader = Reader(folder, lambda: end, problems, quarantine)
     while entries := reader.read(last, _BATCH):
         records += len(entries)
         last = entries[-1].seq

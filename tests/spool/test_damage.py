@@ -101,8 +101,9 @@ def test_a_torn_tail_is_moved_aside_once(opened: Opener, raws: Raws, folder: Pat
     size = segment.stat().st_size
     with segment.open("ab") as file:
         file.write(tail)
-    for _ in range(2):
+    for again in range(2):
         spool = opened(segment_bytes=1 << 20)
+        assert spool.fsck().sound == bool(again)
         assert len(spool.read(0, 100)) == 20
         assert segment.stat().st_size == size
         assert list(quarantined(folder)) == [f"{1:020}-{size:010}-{len(tail)}.bad"]
