@@ -15,6 +15,7 @@ TRANSPORTS = {
 }  # fmt: skip
 """https://www.iana.org/assignments/protocol-numbers"""
 
+_ALONE = frozenset({"protocol", "nothing"})
 _NUMBERS = {name: number for number, name in TRANSPORTS.items()}
 
 
@@ -24,9 +25,19 @@ def setters(table: Mapping[str, str]) -> dict[str, Setter]:
     A target is an ECS field, whose type decides how the value is read, or two words: `account X` (`DOMAIN\user` to
     `X.name`, `X.domain`), `digests X` (`MD5=…,SHA256=…` to `X.hash.*`), `list X` (several values, set apart by `;` or
     `,`), `text X` (the whole as the one value of a field of several), `protocol` (an IP protocol's number or name to
-    `network.transport` and `network.iana_number`).
+    `network.transport` and `network.iana_number`); `nothing` sets nothing.
     """
     return {name: setter(target) for name, target in table.items()}
+
+
+def split(table: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Setter]]:
+    """Return the rows whose value is copied as it is, and setters for the others: for packs that count microseconds."""
+    copied = {
+        name: target
+        for name, target in table.items()
+        if target not in _ALONE and " " not in target and not _reader(target)
+    }
+    return copied, setters({name: target for name, target in table.items() if name not in copied})
 
 
 def setter(target: str) -> Setter:
@@ -43,8 +54,14 @@ def setter(target: str) -> Setter:
             return _several(below)
         case "text":
             return lambda fields, value: fields.update({below: (value,)})
+        case "nothing":
+            return _ignored
         case _:
             return _single(target)
+
+
+def _ignored(_fields: Fields, _value: str) -> None:
+    pass
 
 
 def _single(target: str) -> Setter:
@@ -82,8 +99,9 @@ def protocol(fields: Fields, value: str) -> None:
 
 def _reader(target: str) -> Callable[[str], Scalar | None] | None:
     if target.endswith((".port", ".pid")):
-        limit = 65535 if target.endswith("port") else (1 << 32) - 1
-        return lambda value: found if (found := text.number(value)) is not None and 0 < found <= limit else None
+        return _between(1, 65535 if target.endswith("port") else (1 << 32) - 1)
+    if target.endswith((".bytes", ".packets", ".size")):
+        return _between(0, (1 << 63) - 1)
     if target.endswith(".mac"):
         return text.mac
     match ecs.type_of(target):
@@ -99,6 +117,14 @@ def _reader(target: str) -> Callable[[str], Scalar | None] | None:
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get
         case _:
             return None
+
+
+def _between(least: int, most: int) -> Callable[[str], int | None]:
+    def read(value: str) -> int | None:
+        found = int(value) if len(value) <= 18 and value.isdecimal() else text.number(value)
+        return found if found is not None and least <= found <= most else None
+
+    return read
 
 
 def _several(target: str) -> Setter:

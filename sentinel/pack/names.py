@@ -19,7 +19,7 @@ def account(fields: Fields, below: str, value: str) -> None:
     domain, slash, name = value.partition("\\")
     if not slash:
         name, at, domain = value.rpartition("@")
-        if not (at and name and domain):
+        if not (at and name and domain) or " " in domain:
             name, domain = value, ""
     if name:
         fields[below + ".name"] = name
@@ -91,3 +91,25 @@ def registry(fields: Fields, *, value: bool) -> None:
             fields["registry.value"] = last
     if key:
         fields["registry.key"] = key
+
+
+def url(fields: Fields, value: str) -> None:
+    """Set `url.*` from a whole URL or from a path; a domain that is known already stays."""
+    fields["url.original"] = value
+    rest = value
+    scheme, separator, after = value.partition("://")
+    if separator and scheme.isalpha():
+        host, slash, path = after.partition("/")
+        rest = slash + path
+        fields["url.full"], fields["url.scheme"] = value, scheme.lower()
+        name = host.rpartition("@")[2]
+        if name.count(":") == 1 or name.startswith("["):
+            name, _, port = name.rpartition(":") if not name.endswith("]") else (name, "", "")
+            text.put(fields, (("url.port", text.port(port)),))
+        if name:
+            fields.setdefault("url.domain", name.strip("[]"))
+    path, question, query = rest.partition("?")
+    if path.startswith("/"):
+        fields["url.path"] = path
+    if question and query:
+        fields["url.query"] = query

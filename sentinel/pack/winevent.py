@@ -18,6 +18,7 @@ from sentinel.pack.structured import Node, json_object, xml_nodes
 
 DATA_MAX = 256
 """One event brings at most this many values of its own."""
+NAME_MAX = 80
 EVENTS_MAX = 1024
 
 _NAME = re.compile(r"[^\w\-]+")
@@ -124,6 +125,8 @@ def _text(value: object) -> str:
     """Return a JSON value as the text an event would show; an empty one if there is nothing."""
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -207,8 +210,8 @@ def _unnamed(data: dict[str, str], value: str) -> None:
 
 
 def _keep(data: dict[str, str], name: str, value: str) -> None:
-    if not name.isidentifier():
-        name = _NAME.sub("", name)[:80]
+    if not name.isidentifier() or len(name) > NAME_MAX:
+        name = _NAME.sub("", name)[:NAME_MAX]
     if value and name and name not in data and len(data) < DATA_MAX:
         data[name] = value
 
@@ -290,8 +293,6 @@ _FLAT = {
     "domain": ("Domain",),
     "message": ("Message", "message", "RenderedDescription", "FormattedMessage", "rendered_message"),
 }  # fmt: skip
-_NAMED = {key: name for name, keys in _FLAT.items() for key in keys}
-_RANK = {key: at for keys in _FLAT.values() for at, key in enumerate(keys)}
 _PARTS = ("EventData", "event_data", "UserData", "user_data", "StringInserts", "Properties", "Data")
 _AROUND = frozenset({
     "EventReceivedTime", "SourceModuleName", "SourceModuleType", "host", "port", "tags", "@version", "AccountType",
@@ -299,22 +300,30 @@ _AROUND = frozenset({
     "product", "category", "service", "ERROR_EVT_UNRESOLVED", "Sid", "SeverityValue", *wintime.KEYS[:-1], *_PARTS,
 })  # fmt: skip
 """What collectors write around an event: neither the system's nor the event's own."""
+_KNOWN: dict[str, tuple[str, int]] = dict.fromkeys(_AROUND, ("", 0)) | {
+    key: (name, at) for name, keys in _FLAT.items() for at, key in enumerate(keys)
+}
+"""Of every key that is not the event's own: what it is called in `Record.system` and how good a witness it is."""
 
 
 def _flat(found: Mapping[str, object], raw: Raw) -> Record:
     record = Record()
     system, data = record.system, record.data
     ranks: dict[str, int] = {}
-    named, around = _NAMED, _AROUND
+    known = _KNOWN
     for key, value in found.items():
-        name = named.get(key)
-        if name is not None:
-            said = _text(value)
-            if said and _RANK[key] < ranks.get(name, 99):
-                system[name] = said
-                ranks[name] = _RANK[key]
-        elif key not in around:
-            _keep(data, key, _text(value))
+        said = value if isinstance(value, str) else _text(value)
+        if not said:
+            continue
+        place = known.get(key)
+        if place is None:
+            if key.isidentifier() and len(key) <= NAME_MAX and len(data) < DATA_MAX:
+                data[key] = said
+            else:
+                _keep(data, key, said)
+        elif place[0] and place[1] < ranks.get(place[0], 99):
+            system[place[0]] = said
+            ranks[place[0]] = place[1]
     if "code" not in system:
         raise ParseError("JSON without the number of a Windows event")
     kind = data.get("EventType", "")
@@ -334,7 +343,7 @@ def _flat(found: Mapping[str, object], raw: Raw) -> Record:
         if isinstance(inner, str) and inner.lstrip()[:1] == "<":
             for node in xml_nodes(inner):
                 _gather_xml(node, data)
-        else:
+        elif inner is not None:
             _gather(inner, data)
     record.time = wintime.of_flat(found, raw.zone)
     return record

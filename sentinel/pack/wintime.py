@@ -21,12 +21,15 @@ def of_flat(found: Mapping[str, object], zone: str) -> datetime | None:
     """Return the time of a flat JSON event, None if it has none; times without an offset are in `zone`."""
     for key in KEYS:
         value = found.get(key)
-        read = moment(value, "UTC" if key in _IN_UTC else zone)
-        if read is None:
+        if value is None:
             continue
+        read = None
         if key == "EventTime" and isinstance(value, str) and _naive(value):
-            return _by_neighbours(value, found) or read
-        return read
+            read = _by_neighbours(value, found)
+        if read is None:
+            read = moment(value, "UTC" if key in _IN_UTC else zone)
+        if read is not None:
+            return read
     return None
 
 
@@ -36,15 +39,23 @@ def _naive(value: str) -> bool:
 
 def _by_neighbours(local: str, found: Mapping[str, object]) -> datetime | None:
     """Return NXLog's local time as UTC if the record holds one moment both in local time and in UTC."""
-    said = moment(local, "UTC")
     for near, utc, slack in (("EventTime", "UtcTime", 60), ("EventReceivedTime", "@timestamp", 120)):
-        here, there = moment(found.get(near), "UTC"), moment(found.get(utc), "UTC")
-        if said is None or here is None or there is None:
+        here, there = found.get(near), found.get(utc)
+        if not isinstance(here, str) or not isinstance(there, str):
             continue
-        quarters = round((here - there) / _QUARTER)
-        if abs(here - there - quarters * _QUARTER) <= timedelta(seconds=slack) and abs(quarters) <= 56:
-            return said - quarters * _QUARTER
+        try:
+            apart = datetime.fromisoformat(here).replace(tzinfo=None) - _utc(there)
+            quarters = round(apart / _QUARTER)
+            if abs(apart - quarters * _QUARTER).total_seconds() <= slack and abs(quarters) <= 56:
+                return datetime.fromisoformat(local).replace(tzinfo=UTC) - quarters * _QUARTER
+        except (ValueError, OverflowError):
+            continue
     return None
+
+
+def _utc(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def moment(value: object, zone: str) -> datetime | None:
