@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 from evtx import PyEvtxParser
@@ -21,6 +21,9 @@ from sentinel.collect.lines import UTF16_MARKS, Cutter, Line, Lines, Utf16Lines
 from sentinel.core.errors import UsageError
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 BATCH_MAX = 1000
 READ_BYTES = 256 * 1024
@@ -99,7 +102,7 @@ def read_lines(path: Path, source: str, clock: Clock, problems: list[str] | None
     problems = [] if problems is None else problems
     peer = str(family(path.resolve()))
     with path.open("rb") as plain:
-        file: BinaryIO | gzip.GzipFile = plain
+        file: BufferedReader | gzip.GzipFile = plain
         if plain.read(2) == _GZIP:
             file = gzip.GzipFile(fileobj=plain)
         plain.seek(0)
@@ -111,9 +114,9 @@ def read_lines(path: Path, source: str, clock: Clock, problems: list[str] | None
             offset += line.size
 
 
-def _blocks(file: "BinaryIO | gzip.GzipFile", problems: list[str]) -> Iterator[bytes]:
+def _blocks(file: "BufferedReader | gzip.GzipFile", problems: list[str]) -> Iterator[bytes]:
     try:
-        while data := file.read(READ_BYTES):
+        while data := file.read1(READ_BYTES):
             yield data
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         problems.append(f"the compressed data is damaged, what follows is lost: {error}")

@@ -1,0 +1,160 @@
+"""Which file on the disk holds which stream: by place (device and inode), else by content.
+
+Content is asked when a file turns up at a new place. It may be a stream whose own file is gone (compressed, copied
+and cut, restored): then the file takes the stream on where it stands. It may be a copy in the making of a stream
+whose file is still there (`cp` before a truncation, `gzip` before it deletes): then it has to wait, so that nothing
+is read twice. Only names that rotation gives are taken for copies; a file under its plain name is always read.
+"""
+
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from glob import iglob
+from pathlib import Path
+
+from sentinel.collect.identity import family
+from sentinel.collect.streams import PRINT_BYTES, Stream
+
+_GZIP = b"\x1f\x8b"
+_BLOCK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as it stood when we looked; `wanted` says that a pattern named it, else it is only a relative."""
+
+    path: Path
+    family: Path
+    device: int
+    inode: int
+    size: int
+    changed: int
+    wanted: bool
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it lies: device and inode."""
+        return self.device, self.inode
+
+    @property
+    def rotated(self) -> bool:
+        """Whether its name is one that rotation gives."""
+        return self.path != self.family
+
+
+@dataclass(slots=True)
+class Unpacked:
+    """What a compressed file holds: `size` bytes, the first and last of them; `whole` if its end is intact."""
+
+    key: tuple[int, int, int, int]
+    head: bytes = b""
+    end: bytes = b""
+    size: int = 0
+    whole: bool = True
+    before: dict[int, bytes] = field(default_factory=dict)
+
+    def at(self, start: int, length: int) -> bytes:
+        """Return the bytes of a stretch that was asked for, nothing for any other."""
+        return self.head[:length] if start == 0 else self.before.get(start + length, b"")
+
+
+def look(patterns: Iterable[str], known: Iterable[Stream]) -> tuple[dict[tuple[int, int], Seen], list[str]]:
+    """Return the regular files that the patterns name and their relatives by rotation, and what cannot be read."""
+    found: dict[tuple[int, int], Seen] = {}
+    refused: list[str] = []
+    for pattern in patterns:
+        for name in sorted(iglob(pattern, recursive=True)):  # noqa: PTH207  absolute patterns
+            _note(Path(name).absolute(), found, refused, wanted=True)
+    families = {seen.family for seen in found.values()} | {Path(stream.family) for stream in known}
+    for one in families:
+        with suppress(OSError):
+            for name in os.listdir(one.parent):  # noqa: PTH208  names are enough, and much cheaper
+                if name.startswith(one.stem) and family(one.with_name(name)) == one:
+                    _note(one.with_name(name), found, refused, wanted=False)
+    return found, refused
+
+
+def _note(path: Path, found: dict[tuple[int, int], Seen], refused: list[str], *, wanted: bool) -> None:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        refused.append(f"{path}: {error.strerror}")
+        return
+    if not stat.S_ISREG(state.st_mode):
+        return
+    if wanted and not os.access(path, os.R_OK):
+        refused.append(f"{path}: may not be read")
+        return
+    place = (state.st_dev, state.st_ino)
+    if place not in found:
+        found[place] = Seen(path, family(path), *place, state.st_size, state.st_mtime_ns, wanted)
+
+
+def compressed(path: Path) -> bool:
+    """Say whether the file begins like gzip; raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        return file.read(2) == _GZIP
+
+
+def holds_on(stream: Stream, seen: Seen) -> bool:
+    """Say whether the plain file still holds what the stream has read of it; raises OSError."""
+    if seen.size < stream.offset:
+        return False
+    with seen.path.open("rb", buffering=0) as file:
+        return stream.fits(lambda start, length: os.pread(file.fileno(), length, start))
+
+
+def unpack(seen: Seen, offsets: Iterable[int]) -> Unpacked:
+    """Read a compressed file through, and keep what tells streams at these offsets; raises OSError."""
+    result = Unpacked((*seen.place, seen.size, seen.changed))
+    wanted = sorted(set(offsets))
+    recent = b""
+    with seen.path.open("rb") as plain, gzip.GzipFile(fileobj=plain) as file:
+        try:
+            while data := file.read1(_BLOCK):
+                if len(result.head) < PRINT_BYTES:
+                    result.head = (result.head + data)[:PRINT_BYTES]
+                around, base = recent + data, result.size - len(recent)
+                result.size += len(data)
+                while wanted and wanted[0] <= result.size:
+                    end = wanted.pop(0)
+                    start = max(0, end - PRINT_BYTES)
+                    result.before[end] = around[start - base : end - base]
+                result.end = recent = around[-PRINT_BYTES:]
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            result.whole = False
+    return result
+
+
+def is_copy(seen: Seen, unpacked: Unpacked | None, stream: Stream) -> bool:
+    """Say whether all that the file holds is the beginning of what the stream's own file holds; raises OSError."""
+    if not seen.rotated or stream.family != str(seen.family):
+        return False
+    if stream.compressed:
+        if unpacked is not None:
+            return stream.done and unpacked.size == stream.offset and stream.fits(unpacked.at)
+        return stream.done and seen.size == stream.offset and holds_on(stream, seen)
+    size = seen.size if unpacked is None else unpacked.size
+    length = min(PRINT_BYTES, size)
+    if unpacked is None:
+        with seen.path.open("rb", buffering=0) as file:
+            head = os.pread(file.fileno(), length, 0)
+            end = os.pread(file.fileno(), length, size - length)
+    else:
+        head, end = unpacked.head, unpacked.end
+    try:
+        with Path(stream.path).open("rb", buffering=0) as own:
+            number = own.fileno()
+            return (
+                os.fstat(number).st_size >= size
+                and os.pread(number, length, 0) == head
+                and os.pread(number, length, size - length) == end
+            )
+    except FileNotFoundError:
+        return False
