@@ -105,7 +105,7 @@ def test_killed_at_random_moments(folder: Path) -> None:
     judge = Judge(folder)
     chance = random.Random(7)  # noqa: S311  moments, not secrets
     acked = 0
-    for number in range(15):
+    for number in range(10):
         victim = start(folder, f"v{number}", committing=number % 3 != 0)
         assert victim.stdout is not None
         first = victim.stdout.readline()
