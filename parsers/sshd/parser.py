@@ -136,8 +136,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
     line = syslog.read(raw)
     fields = syslog.fields(line)
     message = line.message
-    repeated = _REPEATED.fullmatch(message)
-    if repeated:
+    if message.startswith("message repeated ") and (repeated := _REPEATED.fullmatch(message)):
         fields["sshd.repeated"], message = repeated.groups()
     if not (len(message) <= MESSAGE_MAX and _read(message, fields)) and line.app is None and line.timestamp is None:
         raise ParseError("neither a syslog header nor a message of sshd or PAM")
@@ -153,7 +152,7 @@ def _read(message: str, fields: Fields) -> bool:
     message = message.removesuffix(" [postauth]").removesuffix(" [preauth]").strip()
     first, _, rest = message.partition(" ")
     word = ":" if rest.startswith(": ") else first.rstrip(":")
-    pam = _PAM.fullmatch(message)
+    pam = _PAM.fullmatch(message) if message.startswith("pam_") else None
     if pam:
         fields["sshd.pam_module"], fields["sshd.pam_service"], message = pam.groups()
         word = "pam"

@@ -108,12 +108,12 @@ def event_id(entry: Entry, part: int = 0, kind: str = "event") -> str:
     The same record always gets the same id, however often it is read or replayed.
     """
     origin = entry.raw.origin
-    digest = blake2b(digest_size=16)
-    for text in (kind, str(part), entry.raw.source, origin.via, origin.peer, identity(entry)):
-        data = text.encode("utf-8", "surrogateescape")
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
-    return digest.hexdigest()
+    texts = (kind, str(part), entry.raw.source, origin.via, origin.peer, identity(entry))
+    told = "".join([f"{len(text)}:{text}" for text in texts])
+    if told.isascii():
+        return blake2b(told.encode(), digest_size=16).hexdigest()
+    parts = [text.encode("utf-8", "surrogateescape") for text in texts]
+    return blake2b(b"".join([b"%d:%b" % (len(data), data) for data in parts]), digest_size=16).hexdigest()
 
 
 _ARRIVED = "arrived:"

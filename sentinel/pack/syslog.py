@@ -1,8 +1,11 @@
 """The two headers of syslog, RFC 3164 as devices really write it and RFC 5424."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from sentinel.core.errors import ParseError
 from sentinel.core.event import Fields, Raw
@@ -19,15 +22,14 @@ SEVERITIES = ("emergency", "alert", "critical", "error", "warning", "notice", "i
 _PRI = re.compile(r"<(\d{1,3})>")
 _BSD = re.compile(r"([A-Za-zä]{3}\s+\d{1,2}(?:\s+\d{4})?\s+\d{1,2}:\d\d:\d\d(?:\.\d{1,9})?):?\s+")
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?):?\s+")
-_TAG = re.compile(r"([^\s:\[\]=]{1,128})(?:\[([^\]\s]{1,128})\])?:(?:\s|$)|([^\s:\[\]=]{1,128})\[(\d{1,10})\]\s")
+_TAG = re.compile(r"([^\s:\[\]={\"]{1,128})(?:\[([^\]\s]{1,128})\])?:(?:\s|$)|([^\s:\[\]={\"]{1,128})\[(\d{1,10})\]\s")
 _5424 = re.compile(r"(\d{1,2}) (\S+) (\S{1,255}) (\S{1,128}) (\S{1,128}) (\S{1,64}) (?=\[|-)")
 _SD = re.compile(r'\[([^ =\]"]{1,64})((?: [^ =\]"]{1,64}="(?:[^"\\\]]|\\.)*")*)\]')
 _PARAM = re.compile(r' ([^ =\]"]+)="((?:[^"\\\]]|\\.)*)"')
 _ESCAPE = re.compile(r'\\(["\\\]])')
 
 
-@dataclass(frozen=True, slots=True)
-class Syslog:
+class Syslog(NamedTuple):
     """One line taken apart; what the header does not say is None. `timestamp` is aware, UTC."""
 
     message: str
@@ -37,10 +39,21 @@ class Syslog:
     app: str | None = None
     pid: str | None = None
     msgid: str | None = None
-    data: dict[str, dict[str, str]] = field(default_factory=dict)
+    data: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     version: int | None = None
 
 
+_PRIORITIES: tuple[Fields, ...] = tuple(
+    {
+        "log.syslog.priority": priority,
+        "log.syslog.facility.code": priority >> 3,
+        "log.syslog.facility.name": FACILITIES[priority >> 3],
+        "log.syslog.severity.code": priority & 7,
+        "log.syslog.severity.name": SEVERITIES[priority & 7],
+    }
+    for priority in range(192)
+)
+_iso = lru_cache(maxsize=256)(when.iso)
 _last: tuple[Raw, Syslog] | None = None
 
 
@@ -136,7 +149,7 @@ def fields(line: Syslog) -> Fields:
     """Return what the header says in ECS: `@timestamp`, `host.name`, `process.*`, `log.syslog.*`, `message`."""
     found: Fields = {"message": line.message} if line.message else {}
     if line.timestamp is not None:
-        found["@timestamp"] = when.iso(line.timestamp)
+        found["@timestamp"] = _iso(line.timestamp)
     if line.host is not None:
         found["host.name"] = line.host
         found["log.syslog.hostname"] = line.host
@@ -151,9 +164,5 @@ def fields(line: Syslog) -> Fields:
     if line.msgid is not None:
         found["log.syslog.msgid"] = line.msgid
     if line.priority is not None:
-        found["log.syslog.priority"] = line.priority
-        found["log.syslog.facility.code"] = line.priority >> 3
-        found["log.syslog.facility.name"] = FACILITIES[line.priority >> 3]
-        found["log.syslog.severity.code"] = line.priority & 7
-        found["log.syslog.severity.name"] = SEVERITIES[line.priority & 7]
+        found.update(_PRIORITIES[line.priority])
     return found

@@ -25,6 +25,10 @@ MONTHS = {
     for name in names
 }  # fmt: skip
 _AHEAD_MAX = timedelta(days=1)
+_YEAR = timedelta(days=364)  # less a day: next year the zone may be at another offset
+# lines of one second come together: (text, zone) -> what `bsd` last made of them
+_recent: dict[tuple[str, str], datetime] = {}
+_RECENT_MAX = 1_024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -94,6 +98,18 @@ def bsd(text: str, received: datetime, zone: str = "UTC") -> datetime:
     Without a year it is the latest such moment that is not more than a day after `received`: a line of 31 December
     that arrives in January belongs to the old year, and 29 February to the last leap year.
     """
+    latest = received + _AHEAD_MAX
+    known = _recent.get((text, zone))
+    if known is not None and known <= latest < known + _YEAR:
+        return known
+    moment = _bsd(text, latest, zone)
+    if len(_recent) >= _RECENT_MAX:
+        _recent.clear()
+    _recent[text, zone] = moment
+    return moment
+
+
+def _bsd(text: str, latest: datetime, zone: str) -> datetime:
     words = text.split()
     try:
         month = MONTHS[words[0][:3].lower()]
@@ -107,7 +123,6 @@ def bsd(text: str, received: datetime, zone: str = "UTC") -> datetime:
         raise ParseError(f"not a time: {text[:40]!r}") from error
     if year is not None:
         return _made(year, month, day, clock, zone, text)
-    latest = received + _AHEAD_MAX
     for candidate in range(latest.year + 1, latest.year - 9, -1):
         if month == 2 and day == 29 and candidate % 4:
             continue

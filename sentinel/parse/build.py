@@ -10,12 +10,13 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 
 from sentinel.core import ecs
 from sentinel.core.clock import iso
-from sentinel.core.event import Entry, Event, Fields, Scalar, Value, arrival, event_id
+from sentinel.core.event import Entry, Event, Fields, Scalar, Value, arrival, arrived, event_id
 from sentinel.core.where import FIELD, FIELD_MAX
 from sentinel.pack import text
 
@@ -25,8 +26,6 @@ BYTES_MAX = 1 << 20
 FIELDS_MAX = 1_000
 VALUES_MAX = 1_000
 AHEAD_MAX = timedelta(days=1)
-REPLAYED = "deadletter:"
-"""How the position of a replayed dead letter begins; the id of the event it should have been follows."""
 
 TYPE_ERROR = "field_type_error"
 FUTURE = "future_timestamp"
@@ -53,10 +52,19 @@ class _Plan:
     kind: ecs.Type
     several: bool
     related: str | None
-    simple: bool
-    """Text goes in as it is."""
+    shape: int
 
 
+_OTHER, _TEXT, _LONG, _TEXTS, _IP = range(5)
+_SHAPES: dict[tuple[ecs.Type, bool], int] = {
+    ("keyword", False): _TEXT, ("long", False): _LONG, ("keyword", True): _TEXTS, ("ip", False): _IP,
+}  # fmt: skip
+_LONG_MAX = 1 << 63
+# what the packs say again and again in fields of several texts, such as ("authentication",)
+_known_texts: set[tuple[str, ...]] = set()
+_KNOWN_MAX = 1_024
+_address = lru_cache(maxsize=16_384)(text.address)
+_iso = lru_cache(maxsize=256)(iso)
 _plans: dict[str, _Plan | None] = {}
 
 
@@ -67,7 +75,8 @@ def _plan(name: str) -> _Plan | None:
     plan = None
     if kind is not None and name not in _OURS:
         many = ecs.several(name)
-        plan = _Plan(kind, many, _related(name, kind), simple=kind == "keyword" and not many)
+        shape = _OTHER if name.startswith(("related.", "tags")) else _SHAPES.get((kind, many), _OTHER)
+        plan = _Plan(kind, many, _related(name, kind), shape)
     if len(_plans) < _NAMES_MAX:
         _plans[name] = plan
     return plan
@@ -85,28 +94,21 @@ def _related(name: str, kind: ecs.Type) -> str | None:
     return "related.hash" if name.endswith(_HASHES) else None
 
 
-def identity(entry: Entry, part: int = 0) -> str:
-    """Return the id of the `part`-th event of `entry`; a replayed dead letter becomes the event it should have been."""
-    position = entry.raw.origin.position
-    if part == 0 and position.startswith(REPLAYED):
-        return position.removeprefix(REPLAYED)
-    return event_id(entry, part)
-
-
 def common(entry: Entry) -> Fields:
     """Return what every event of `entry` carries, whatever a pack makes of it."""
     raw = entry.raw
     origin = raw.origin
     body = raw.body
-    original = text.decode(body)
+    plain = body.isascii()
+    original = body.decode("ascii") if plain else text.decode(body)
     fields: Fields = {
         "ecs.version": ecs.VERSION,
-        "event.created": iso(raw.received),
-        "event.ingested": iso(entry.written),
+        "event.created": _iso(raw.received),
+        "event.ingested": _iso(arrived(entry)),
         "event.hash": sha256(body).hexdigest(),
         "sentinel.source": raw.source,
     }
-    exact = body.isascii() or original.encode("utf-8", "replace") == body
+    exact = plain or original.encode("utf-8", "replace") == body
     if len(original) > ORIGINAL_MAX:
         original = original[:ORIGINAL_MAX]
         fields["tags"] = (CUT,)
@@ -117,6 +119,8 @@ def common(entry: Entry) -> Fields:
         fields["sentinel.original_b64"] = b64encode(body[:BYTES_MAX]).decode("ascii")
     if origin.note:
         fields["sentinel.origin.note"] = origin.note
+        if origin.note.startswith("cut:"):
+            fields["tags"] = (CUT,)
     if origin.peer:
         if origin.via.startswith("syslog"):
             fields["log.source.address"] = origin.peer
@@ -133,27 +137,37 @@ def complete(entry: Entry, part: int, said: Mapping[str, object], base: Fields, 
     fields: Fields = {}
     tags: list[str] = []
     related: dict[str, dict[str, None]] = {}
-    for name, value in said.items():
+    for name, value in said.items() if len(said) <= FIELDS_MAX else _first(said, tags):
         plan = _plans.get(name) or _plan(name)
         if plan is None:
             if value is not None and name not in _OURS:
                 _aside(fields, name, value, tags)
-        elif plan.simple and type(value) is str and value.isascii() and len(value) <= ORIGINAL_MAX:
-            # the shape of nearly every value, apart for the sake of speed
-            if value:
-                fields[name] = value
-                if plan.related is not None:
-                    related.setdefault(plan.related, {})[value] = None
+            continue
+        # the shapes of nearly all values, apart for the sake of speed; `_put` knows them too
+        shape = plan.shape
+        if shape == _TEXT and type(value) is str and value.isascii() and 0 < len(value) <= ORIGINAL_MAX:
+            fields[name] = value
+        elif (shape == _LONG and type(value) is int and -_LONG_MAX <= value < _LONG_MAX) or (
+            shape == _TEXTS and type(value) is tuple and value in _known_texts
+        ):
+            fields[name] = value
+            continue
+        elif shape == _IP and type(value) is str and (address := _address(value)) is not None:
+            fields[name] = value = address  # noqa: PLW2901  the canonical text is what is gathered
         else:
             _put(fields, name, value, plan, tags, related)
-        if len(fields) > FIELDS_MAX:
-            tags.append(TOO_MANY)
-            break
+            continue
+        group = plan.related
+        if group is not None:
+            held = related.get(group)
+            if held is None:
+                related[group] = {value: None}
+            else:
+                held[value] = None
     timestamp = _timestamp(fields, entry, tags)
     fields.update(base)
-    sequence = arrival(entry.seq, part)
-    fields["event.id"] = name = identity(entry, part)
-    fields["event.sequence"] = sequence
+    fields["event.id"] = name = event_id(entry, part)
+    fields["event.sequence"] = sequence = arrival(entry.seq, part)
     fields.setdefault("event.dataset", dataset)
     fields.setdefault("event.module", module)
     fields.setdefault("event.kind", "event")
@@ -162,7 +176,12 @@ def complete(entry: Entry, part: int, said: Mapping[str, object], base: Fields, 
     if tags:
         old = fields.get("tags", ())
         fields["tags"] = tuple(dict.fromkeys([*(old if isinstance(old, tuple) else (str(old),)), *tags]))
-    return Event(name, sequence, timestamp, entry.written, fields)
+    return Event(name, sequence, timestamp, arrived(entry), fields)
+
+
+def _first(said: Mapping[str, object], tags: list[str]) -> list[tuple[str, object]]:
+    tags.append(TOO_MANY)
+    return list(said.items())[:FIELDS_MAX]
 
 
 def _timestamp(fields: Fields, entry: Entry, tags: list[str]) -> datetime:
@@ -205,8 +224,11 @@ def _put(
         return
     if plan.related is not None:
         related.setdefault(plan.related, {}).update(dict.fromkeys(map(str, good)))
-    if not name.startswith("related."):
-        fields[name] = tuple(good) if plan.several or len(good) > 1 else good[0]
+    if name.startswith("related."):
+        return
+    fields[name] = tuple(good) if plan.several or len(good) > 1 else good[0]
+    if plan.shape == _TEXTS and value == fields[name] and len(_known_texts) < _KNOWN_MAX:
+        _known_texts.add(tuple(map(str, good)))
 
 
 def _checked(name: str, value: object) -> None:

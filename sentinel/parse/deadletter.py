@@ -1,18 +1,27 @@
 """What could not be read or stored: an event of kind pipeline_error with the original inside, and its way back."""
 
-import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from datetime import datetime
 
 from sentinel.core.errors import UsageError
-from sentinel.core.event import Entry, Event, Fields, Origin, Raw, Value, arrival, event_id
+from sentinel.core.event import (
+    Entry,
+    Event,
+    Fields,
+    Origin,
+    Raw,
+    Value,
+    arrival,
+    arriving,
+    event_id,
+    identity,
+)
 from sentinel.parse import build
 from sentinel.parse.packs import Pack
 
 DATASET = "sentinel.deadletter"
 REASON_MAX = 1_000
-_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def letter(entry: Entry, kind: str, reason: str, pack: Pack | None = None, part: int = 0) -> Event:
@@ -26,10 +35,10 @@ def letter(entry: Entry, kind: str, reason: str, pack: Pack | None = None, part:
         "error.message": reason[:REASON_MAX] or kind,
         "error.type": kind,
         "message": reason[:REASON_MAX] or kind,
-        "sentinel.event_id": build.identity(entry, part),
+        "sentinel.event_id": event_id(entry, part),
         "sentinel.origin.via": origin.via,
         "sentinel.origin.peer": origin.peer,
-        "sentinel.origin.position": origin.position,
+        "sentinel.origin.position": identity(entry),
     }
     if pack is not None:
         said["sentinel.pack"] = pack.name
@@ -55,17 +64,13 @@ def raw_of(event: Event) -> Raw:
         received = datetime.fromisoformat(str(fields.get("event.created")))
     except (Base64Error, ValueError) as error:
         raise UsageError(f"the dead letter {event.id} is damaged: {error}") from error
-    position = str(fields.get("sentinel.origin.position", ""))
-    wanted = str(fields.get("sentinel.event_id", ""))
-    if not position and _ID.fullmatch(wanted):
-        position = build.REPLAYED + wanted
     origin = Origin(
         via=str(fields.get("sentinel.origin.via", "")),
         peer=str(fields.get("sentinel.origin.peer", "")),
-        position=position,
+        position=str(fields.get("sentinel.origin.position", "")),
         note=str(fields.get("sentinel.origin.note", "")),
     )
-    return Raw(body, str(fields.get("sentinel.source", "")), received, origin)
+    return arriving(Raw(body, str(fields.get("sentinel.source", "")), received, origin), event.ingested)
 
 
 def _text(value: Value | None) -> bytes:

@@ -149,7 +149,7 @@ def test_a_record_may_become_several_events_but_not_without_end(
         ("1 / 0\nyield", "ZeroDivisionError", "the pack failed: division by zero"),
         ("return iter(())", "NoEvent", "the pack made nothing of the record"),
         ("yield {'user.name': {'first': 'x'}}", "TypeError", "the pack failed: the value of 'user.name' is a dict"),
-        ("yield 17", "AttributeError", "the pack failed: 'int' object has no attribute 'items'"),
+        ("yield 17", "TypeError", "the pack failed: object of type 'int' has no len()"),
         ("return 17", "TypeError", "the pack failed: 'int' object is not iterable"),
         ("def deeper(): return deeper()\ndeeper()\nyield", "RecursionError", "the pack failed: maximum recursion"),
     ],
@@ -200,6 +200,8 @@ def test_a_replayed_dead_letter_becomes_the_event_it_should_have_been(
         (healed,) = read(folder, again)
         assert healed.fields["event.kind"] == "event"
         assert healed.id == event_id(first)
+        assert healed.ingested == letter.ingested == first.written
+        assert healed.seq > letter.seq
         (pack / "parser.py").write_text("from sentinel.pack import ParseError\ndef parse(raw): raise ParseError('x')\n")
 
 
