@@ -14,7 +14,8 @@ from sentinel.pack import Fields, ParseError, Raw, mapping, names, syslog, text,
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "fields.toml").read_text("utf-8"))
 COPIED, FIELDS = mapping.split(TABLES["fields"])  # "nothing": read by the functions below
 DENIED, FAILED = frozenset(TABLES["denied"]["actions"]), frozenset(TABLES["failed"]["values"])
-IAM = frozenset(TABLES["iam"]["objects"])
+IAM, ALARMING = frozenset(TABLES["iam"]["objects"]), frozenset({"error", "critical", "alert", "emergency"})
+ABOUT: Fields = dict(TABLES["about"])
 NOTHING = frozenset({"", "N/A", "n/a", "undefined", "Reserved", "(null)", "none"})
 PAIRS_MAX = 512
 SUMS = tuple((f"network.{unit}", f"source.{unit}", f"destination.{unit}") for unit in ("bytes", "packets"))
@@ -41,8 +42,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
     pairs = _pairs(line)
     if not (pairs.get("type") or pairs.get("logid") or pairs.get("devid")):
         raise ParseError("no FortiGate line: neither type nor logid nor devid")
-    found: Fields = {"event.kind": "event", "observer.vendor": "Fortinet", "observer.product": "Fortigate"}
-    found["observer.type"] = "firewall"
+    found = ABOUT.copy()
     _time(found, pairs, line, raw.zone)
     for name, value in pairs.items():
         if len(value) < 10 and value in NOTHING:
@@ -89,15 +89,14 @@ def _cef(message: str) -> dict[str, str]:
         plain = name.removeprefix("FTNTFGT")
         key = plain if plain != name else TABLES["cef"].get(name, name)
         if key == "cat":
-            kind, _, found["subtype"] = value.partition(":")
-            found["type"], found["subtype"] = kind, found["subtype"].partition(" ")[0]
+            found["type"], _, found["subtype"] = value.partition(" ")[0].partition(":")
         elif key not in found or not found[key]:
             found[key.replace(".", "_")] = value
     return found
 
 
 def _time(found: Fields, pairs: dict[str, str], line: syslog.Syslog, zone: str) -> None:
-    moment: datetime | None = None
+    moment = line.timestamp
     try:
         if pairs.get("eventtime", "").isdecimal():
             moment = when.epoch(pairs["eventtime"])
@@ -106,8 +105,7 @@ def _time(found: Fields, pairs: dict[str, str], line: syslog.Syslog, zone: str) 
             naive = f"{pairs['date']}T{pairs['time']}"
             moment = when.offset(datetime.fromisoformat(naive), offset[0]) if offset else when.rfc3339(naive, zone)
     except (ParseError, ValueError):
-        moment = None
-    moment = moment or line.timestamp
+        pass  # the header's time, or when it was received, must do
     if moment is not None:
         found["@timestamp"] = when.iso(moment)
     duration = text.number(pairs.get("duration"))
@@ -126,9 +124,8 @@ def _who(found: Fields, pairs: dict[str, str], line: syslog.Syslog) -> None:
     if "ui" in pairs and "source.ip" not in found and (ui := _UI.fullmatch(pairs["ui"])):
         text.put(found, (("source.ip", text.address(ui[1])),))
     if "dhcp_msg" in pairs:
-        text.put(
-            found, (("source.ip", text.address(pairs.get("ip"))), ("source.domain", found.pop("url.domain", None)))
-        )
+        client = found.pop("url.domain", None)
+        text.put(found, (("source.ip", text.address(pairs.get("ip"))), ("source.domain", client)))
     if line.host is not None:
         found.setdefault("observer.name", line.host)
         found["log.syslog.hostname"] = line.host
@@ -184,7 +181,7 @@ def _event(found: Fields, pairs: dict[str, str], subtype: str, action: str) -> N
     row = TABLES["actions"].get(action)
     if row is not None and (subtype == "system" or "cfgpath" in pairs or not row.startswith("configuration")):
         category, types, told = row.split("|")
-        outcome = outcome if not told or (outcome == "failure") else told
+        outcome = told if told and outcome != "failure" else outcome
     elif "cfgpath" in pairs or "cfgobj" in pairs:
         category, types = "configuration", "change"
     elif subtype in TABLES["event"]:
@@ -193,11 +190,10 @@ def _event(found: Fields, pairs: dict[str, str], subtype: str, action: str) -> N
         return
     if "cfgpath" in pairs and pairs["cfgpath"] in IAM:
         category, types = "iam configuration", f"{types} {'group' if 'group' in pairs['cfgpath'] else 'user'}"
-    if pairs.get("level") in {"error", "critical", "alert", "emergency"} and not outcome:
-        outcome = "failure" if "authentication" in category else ""
+    if not outcome and "authentication" in category and pairs.get("level") in ALARMING:
+        outcome = "failure"
     _put(found, category, types.split(" "))
-    if outcome:
-        found["event.outcome"] = outcome
+    text.put(found, (("event.outcome", outcome),))
 
 
 def _put(found: Fields, category: str, types: list[str]) -> None:

@@ -15,6 +15,7 @@ VERDICTS = {
     "unkn": ("info", "unknown"), "match": ("info", "success"), "nat": ("info", "success"), "rdr": ("info", "success"),
 }  # fmt: skip
 DIRECTIONS = {"in": "inbound", "out": "outbound"}
+PORTED = frozenset({"tcp", "udp", "sctp", "udplite"})
 IPV4 = ("tos", "ecn", "ttl", "id", "offset", "flags")
 CARP = ("type", "ttl", "vhid", "version", "advskew", "advbase")
 TCP = ("flags", "seq", "ack", "window", "urg", "options")
@@ -126,10 +127,10 @@ def _ip(found: Fields, columns: list[str], name_at: int, number_at: int) -> None
     sender, receiver = text.address(source), text.address(destination)
     if sender:
         found["source.ip"] = sender
-    if receiver:
-        found["destination.ip"] = receiver
     rest = columns[start + 2 :]
-    if transport in {"tcp", "udp", "sctp", "udplite"}:
+    if receiver and (rest or transport not in PORTED):  # where ports must follow and do not, it may be cut off
+        found["destination.ip"] = receiver
+    if transport in PORTED:
         _ports(found, rest, transport)
     elif transport in {"icmp", "ipv6-icmp"}:
         _icmp(found, rest)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from sentinel.pack import Fields, Raw, mapping, names, text, when, winevent, wintext
+from sentinel.pack import Fields, ParseError, Raw, mapping, names, text, when, winevent, wintext
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "events.toml").read_text("utf-8"))
 SYSTEM = mapping.setters(TABLES["system"])
@@ -28,6 +28,8 @@ _COMMON_NAME = re.compile(r"(?i)CN=((?:[^,\\]|\\.)+)")
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one record, which holds one event or, as XML, several."""
     for record in winevent.read(raw):
+        if "code" not in record.system:
+            raise ParseError("a Windows event without its number")
         yield _event(record)
 
 
@@ -71,7 +73,7 @@ def _particulars(found: Fields, family: str, code: str, system: dict[str, str], 
         _sysmon(found, data)
         return  # the account Sysmon runs as did nothing
     elif family == "powershell":
-        said = data.get("ContextInfo") or data.get("param3") or data.get("param2") or system.get("message", "")
+        said = data.get("ContextInfo") or data.get("param2" if code == "800" else "param3") or system.get("message", "")
         for name, value in _PAIR.findall(said[:65536]):
             if (target := CONTEXT.get(name.replace(" ", "").lower())) and value.strip():
                 target(found, value.strip())

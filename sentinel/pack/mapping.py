@@ -98,13 +98,16 @@ def protocol(fields: Fields, value: str) -> None:
 
 
 def _reader(target: str) -> Callable[[str], Scalar | None] | None:
-    if target.endswith((".port", ".pid")):
+    kind = ecs.type_of(target)
+    if kind == "long" and target.endswith((".port", ".pid")):
         return _between(1, 65535 if target.endswith("port") else (1 << 32) - 1)
-    if target.endswith((".bytes", ".packets", ".size")):
+    if kind == "long" and target.endswith((".bytes", ".packets", ".size")):
         return _between(0, (1 << 63) - 1)
     if target.endswith(".mac"):
         return text.mac
-    match ecs.type_of(target):
+    if target.endswith(".entity_id"):  # the same GUID comes with and without braces, in either case
+        return lambda value: value.strip("{}").lower() or None
+    match kind:
         case "ip":
             return text.address
         case "long":

@@ -66,7 +66,7 @@ def file(fields: Fields) -> None:
     fields["file.name"] = name
     if at > 0:
         fields["file.directory"] = path[:at]
-    stem, dot, extension = name.rpartition(".")
+    stem, dot, extension = name.partition(":")[0].rpartition(".")  # `name.zip:stream` on NTFS
     if stem and dot and _EXTENSION.fullmatch(extension):
         fields["file.extension"] = extension.lower()
 

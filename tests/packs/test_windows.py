@@ -1,0 +1,224 @@
+"""Windows events: one event in every wrapping, who is who, what a message in German says, real event logs."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from evtx import PyEvtxParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentinel.core.content import content
+from sentinel.core.errors import ParseError
+from sentinel.core.event import Fields, Origin, Raw
+from sentinel.pack import wintext
+from sentinel.pack.structured import json_object, xml_nodes
+from sentinel.parse.packs import load_one
+from sentinel.testing.packs import faults
+
+PACK = load_one(content("parsers") / "windows", trusted=True)
+SAMPLES = PACK.folder / "samples"
+REAL = Path(__file__).parents[2] / "../shared/samples/sigmahq/regression_data"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SECURITY = "Microsoft-Windows-Security-Auditing"
+
+
+def read(body: str | bytes, zone: str = "UTC") -> list[Fields]:
+    data = body.encode() if isinstance(body, str) else body
+    return list(PACK.parse(Raw(data, "windows", NOW, Origin("test"), zone)))
+
+
+def flat(**said: object) -> Fields:
+    return read(json.dumps({"EventID": 1, "SourceName": SECURITY, "Channel": "Security", **said}))[0]
+
+
+def test_one_logon_failure_says_the_same_in_every_wrapping() -> None:
+    lines = (SAMPLES / "wrappings.log").read_text("utf-8").splitlines()
+    assert len(lines) >= 18
+    for number, line in enumerate(lines, start=1):
+        for event in read(line):
+            told = {
+                name: event.get(name)
+                for name in (
+                    "event.code", "event.category", "event.type", "event.outcome", "event.action", "event.reason",
+                    "user.name", "user.domain", "user.target.name", "source.ip", "source.port", "source.domain",
+                    "host.name", "winlog.event_data.LogonType", "winlog.event_data.SubjectUserName",
+                )
+            }  # fmt: skip
+            assert told == {
+                "event.code": "4625", "event.category": ("authentication",), "event.type": ("start",),
+                "event.outcome": "failure", "event.action": "logon-failed", "event.reason": "wrong password",
+                "user.name": "Administrator", "user.domain": "STADT", "user.target.name": None,
+                "source.ip": "203.0.113.50", "source.port": 51515, "source.domain": "PC-0815",
+                "host.name": "DC01.stadt.example", "winlog.event_data.LogonType": "3",
+                "winlog.event_data.SubjectUserName": "-",
+            }, f"line {number}"  # fmt: skip
+            assert str(event["@timestamp"]).startswith("2026-11-23T07:15:00"), f"line {number}"
+
+
+def test_several_events_in_one_xml_record_are_several_events() -> None:
+    line = (SAMPLES / "wrappings.log").read_text("utf-8").splitlines()[15]
+    assert [event["winlog.record_id"] for event in read(line)] == [4711, 4712]
+
+
+def test_every_sysmon_event_from_1_to_29_has_a_category() -> None:
+    lines = (SAMPLES / "sysmon.log").read_text("utf-8").splitlines()
+    events = [event for line in lines for event in read(line)]
+    assert {event["event.code"] for event in events} >= {str(code) for code in range(1, 30)}
+    assert all("event.category" in event and "event.type" in event for event in events)
+
+
+@pytest.mark.parametrize(
+    ("written", "source_zone", "meant"),
+    [
+        ({"EventTime": "2026-03-29 01:30:00"}, "Europe/Berlin", "2026-03-29T00:30:00.000000Z"),
+        ({"EventTime": "2026-03-29 03:30:00"}, "Europe/Berlin", "2026-03-29T01:30:00.000000Z"),
+        ({"EventTime": "2026-11-23T08:15:00.123456+01:00"}, "America/New_York", "2026-11-23T07:15:00.123456Z"),
+        ({"TimeCreated": 134398917000000000}, "UTC", "2026-11-23T07:15:00.000000Z"),
+        ({"TimeCreated": "/Date(1795418100123)/"}, "UTC", "2026-11-23T07:15:00.123000Z"),
+        ({"TimeCreated": 1795418100.5}, "UTC", "2026-11-23T07:15:00.500000Z"),
+        (
+            {"EventTime": "2026-11-23 02:15:00", "UtcTime": "2026-11-23 07:15:00.001"},
+            "UTC",
+            "2026-11-23T07:15:00.000000Z",
+        ),
+        (
+            {
+                "EventTime": "2026-11-23 08:15:00",
+                "EventReceivedTime": "2026-11-23 08:15:02",
+                "@timestamp": "2026-11-23T07:15:03.1Z",
+            },
+            "UTC",
+            "2026-11-23T07:15:00.000000Z",
+        ),
+    ],
+)
+def test_times_of_collectors_become_utc(written: dict[str, object], source_zone: str, meant: str) -> None:
+    body = json.dumps({"EventID": 5, "SourceName": "Microsoft-Windows-Sysmon"} | written)
+    assert read(body, source_zone)[0]["@timestamp"] == meant
+
+
+def test_subject_and_target_are_kept_apart() -> None:
+    people = {"SubjectUserName": "m.müller", "SubjectDomainName": "STADT", "TargetUserName": "neu"}
+    created = flat(EventID=4720, **people)
+    assert (created["user.name"], created["user.target.name"]) == ("m.müller", "neu")
+    logged_on = flat(EventID=4624, **people)
+    assert logged_on["user.name"] == "neu"
+    assert "user.target.name" not in logged_on
+    grouped = flat(EventID=4728, MemberName="CN=Süß\\, Ida,OU=Amt,DC=stadt", MemberSid="S-1-5-21-9", **people)
+    assert (grouped["user.name"], grouped["group.name"], grouped["user.target.name"]) == ("m.müller", "neu", "Süß, Ida")
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "domain"),
+    [
+        ("STADT\\m.müller", "m.müller", "STADT"),
+        ("a.schäfer@STADT.EXAMPLE", "a.schäfer", "STADT.EXAMPLE"),
+        ("PC-0815$", "PC-0815$", None),
+        ("NT-AUTORITÄT\\SYSTEM", "SYSTEM", "NT-AUTORITÄT"),
+    ],
+)
+def test_accounts_come_apart_into_name_and_domain(said: str, name: str, domain: str | None) -> None:
+    event = flat(EventID=4624, TargetUserName=said)
+    assert (event["user.name"], event.get("user.domain")) == (name, domain)
+
+
+def test_a_user_name_that_imitates_the_message_decides_nothing() -> None:
+    """In text whose line ends were lost nobody can tell the attacker's label from ours: neither is believed."""
+    message = (
+        "An account failed to log on.    Subject:   Account Name:  -    Account For Which Logon Failed:   "
+        "Account Name:  x   Source Network Address: 198.51.100.1    Network Information:   "
+        "Source Network Address: 203.0.113.50"
+    )
+    found = wintext.labelled(
+        message,
+        {"Subject": "Subject", "Account For Which Logon Failed": "Target"},
+        {"Account Name": "{}UserName", "Source Network Address": "IpAddress"},
+    )
+    assert found == {"SubjectUserName": "-", "TargetUserName": "x"}
+
+
+def test_an_unknown_event_still_tells_who_where_and_when() -> None:
+    event = flat(EventID=64999, Channel="Neu/Betrieb", SourceName="Neu", Hostname="pc", TargetUserName="a", Wert="ß")
+    assert {name: event[name] for name in ("event.code", "host.name", "user.name", "winlog.event_data.Wert")} == {
+        "event.code": "64999",
+        "host.name": "pc",
+        "user.name": "a",
+        "winlog.event_data.Wert": "ß",
+    }
+
+
+def test_latin_1_umlauts_are_read() -> None:
+    body = '{"EventID":4624,"SourceName":"Microsoft-Windows-Security-Auditing","TargetUserName":"müller"}'
+    assert read(body.encode("cp1252"))[0]["user.name"] == "müller"
+    assert read(body.encode("utf-16"))[0]["user.name"] == "müller"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><Event>&e;</Event>",
+        "<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'aaaa'>]><Event><System><EventID>&a;</EventID></System></Event>",
+        "<Event><System><EventID>&#xD800;</EventID></System></Event>",
+        "<Event>" * 5000,
+        "<Event>" + "<a/>" * 30_000 + "</Event>",
+        '{"a":' * 100_000,
+        '{"EventID":' + "9" * 5000 + "}",
+    ],
+)
+def test_hostile_structures_are_refused(body: str) -> None:
+    with pytest.raises(ParseError):
+        read(body)
+
+
+keys = st.sampled_from([
+    "Event", "System", "EventData", "UserData", "Data", "EventID", "#attributes", "#text", "Name", "Provider", "winlog",
+    "event_data", "event_id", "event", "code", "win", "system", "eventdata", "eventID", "TimeCreated", "SystemTime",
+    "EventTime", "EventReceivedTime", "@timestamp", "UtcTime", "Channel", "SourceName", "Keywords", "TargetUserName",
+    "SubjectUserName", "IpAddress", "Hashes", "Message", "ProcessId", "data", "event_record_id", "StringInserts",
+]) | st.text(max_size=6)  # fmt: skip
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=6),
+    max_leaves=30,
+)
+
+
+@given(
+    event=st.dictionaries(keys, anything, max_size=12), provider=st.sampled_from([SECURITY, "Microsoft-Windows-Sysmon"])
+)
+def test_whatever_the_json_holds_only_parse_error_is_raised(event: dict[str, object], provider: str) -> None:
+    body = json.dumps({"EventID": 4625, "SourceName": provider} | event)
+    try:
+        found = read(body)
+    except ParseError:
+        return
+    for fields in found:
+        assert list(faults(fields)) == []
+        json.dumps(fields, ensure_ascii=False).encode()
+
+
+@given(text=st.text(max_size=200) | st.text(alphabet="<>/ab='\"&;!?#x0", max_size=200))
+def test_xml_and_json_readers_raise_nothing_but_parse_error(text: str) -> None:
+    for reader in (xml_nodes, json_object):
+        try:
+            reader(text)
+        except ParseError:
+            continue
+
+
+def test_real_event_logs_are_read_completely() -> None:
+    if not REAL.is_dir():
+        pytest.skip("../shared/samples/sigmahq is not beside this checkout")
+    count = 0
+    for path in sorted(REAL.rglob("*.evtx")):
+        for record in PyEvtxParser(str(path)).records_json():
+            assert isinstance(record, dict)
+            for event in read(record["data"]):
+                count += 1
+                assert event["event.code"], path
+                assert event["host.name"], path
+                assert "event.category" in event, (path, event)
+                assert list(faults(event)) == [], path
+    assert count >= 100
