@@ -235,20 +235,24 @@ class Reader:
         rest = b""
         skipping = False
         while (block := self._blocks.get()) is not None:
-            *whole, rest = (rest + block).split(b"\n")
-            if skipping and whole:
-                whole = whole[1:]
+            whole, end, rest = (rest + block).rpartition(b"\n")
+            if end:
+                # blocks are shorter than the limit, so none but the first line can be beyond it
+                first = whole.find(b"\n") if b"\n" in whole else len(whole)
+                if not skipping and first > LINE_BYTES_MAX:
+                    self._too_long()
+                    skipping = True
+                lines = whole.decode("utf-8", "replace").split("\n")
+                yield from lines[1:] if skipping else lines
                 skipping = False
-            for line in whole:
-                if len(line) > LINE_BYTES_MAX:
-                    self.problems.append(f"a packet's row of more than {LINE_BYTES_MAX} bytes was left out")
-                else:
-                    yield line.decode("utf-8", "replace")
             if len(rest) > LINE_BYTES_MAX:
                 if not skipping:
-                    self.problems.append(f"a packet's row of more than {LINE_BYTES_MAX} bytes was left out")
+                    self._too_long()
                 rest, skipping = b"", True
         # a row without its end is cut in the middle of a value: it tells nothing that could be believed
+
+    def _too_long(self) -> None:
+        self.problems.append(f"a packet's row of more than {LINE_BYTES_MAX} bytes was left out")
 
     def _drain(self) -> None:
         with suppress(queue.Empty):

@@ -95,28 +95,32 @@ class Live:
 
     def count(self, packet: Packet) -> None:
         """Take one packet into account."""
-        side = int(packet.src != self.src if self.src != self.dst else packet.sport != self.sport)
+        time, length, src, _, proto, sport, _, flags, data, _, service, _ = packet
+        side = int(src != self.src if self.src != self.dst else sport != self.sport)
         self.packets[side] += 1
-        self.bytes[side] += packet.length
-        if packet.data:
+        self.bytes[side] += length
+        if data:
             self.data[side] += 1
-        if packet.time > self.last:
-            self.last = packet.time
-        elif packet.time < self.start:
-            self.start = packet.time
-        if not self.service and packet.service:
-            self.service = packet.service
-        if packet.proto == TCP:
-            self._flags(packet.flags, side)
-
-    def _flags(self, flags: int, side: int) -> None:
+        if time > self.last:
+            self.last = time
+        elif time < self.start:
+            self.start = time
+        if service and not self.service:
+            self.service = service
+        if proto != TCP:
+            return
         self.flags[side] |= flags
+        if flags & (SYN | RST | FIN) or self.lane == _ATTEMPT:
+            self._turn(flags)
+        if self.probe and not side and flags not in PROBES:
+            self.probe = False
+
+    def _turn(self, flags: int) -> None:
+        # what opens and closes a TCP connection
         if flags & SYN:
             self.syn += 1
         if flags & RST:
             self.rst += 1
-        if not side and self.probe and flags not in PROBES:
-            self.probe = False
         if flags & RST or self.flags[0] & self.flags[1] & FIN:
             self.lane = _CLOSED
         elif self.lane == _ATTEMPT and self.packets[1] and self.flags[0] & ACK:

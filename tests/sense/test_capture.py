@@ -137,10 +137,10 @@ def test_a_tshark_killed_before_its_first_row_is_an_error(capture: Write, script
 
 
 def test_a_tshark_that_falls_silent_is_stopped_and_what_it_read_is_kept(capture: Write, script: Script) -> None:
-    tshark = script('/usr/bin/tshark "$@"\nexec sleep 600')
-    reader = Reader(capture(datagrams(100)), COLUMNS, tshark, stall_seconds=2)
-    assert len(list(reader.rows())) == 100
-    assert "said nothing for 2 s" in reader.problems[0]
+    rows = "a\\tb\\tc\\td\\n" * 100
+    reader = Reader(capture(datagrams(1)), COLUMNS, script(f"printf '{rows}'\nexec sleep 600"), stall_seconds=3)
+    assert list(reader.rows()) == [["a", "b", "c", "d"]] * 100
+    assert "said nothing for 3 s" in reader.problems[0]
 
 
 def test_a_tshark_that_writes_rubbish_is_reported(capture: Write, script: Script) -> None:
