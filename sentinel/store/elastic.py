@@ -6,14 +6,24 @@ sure of are read and judged here. Readers see whatever was stored before they as
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
 import orjson
+import urllib3
 from elastic_transport import ConnectionError as Unreachable
-from elastic_transport import ConnectionTimeout, SerializationError, TlsError, TransportError
+from elastic_transport import (
+    ConnectionTimeout,
+    NodeConfig,
+    SerializationError,
+    TlsError,
+    TransportError,
+    Urllib3HttpNode,
+)
 from elasticsearch import (
     ApiError,
     AuthenticationException,
@@ -26,22 +36,80 @@ from elasticsearch import (
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Rejected, Span
+from sentinel.core.ports import Appended, Span
 from sentinel.core.where import Where, holds
 from sentinel.store import es_mapping as es
-from sentinel.store.es_bulk import REQUEST_BYTES_MAX, Line, Outcome, Patience, judge, lines, reason, requests
+from sentinel.store.es_bulk import (
+    BUSY,
+    REQUEST_BYTES_MAX,
+    Delivery,
+    Line,
+    Outcome,
+    Patience,
+    Trouble,
+    divisible,
+    index_of,
+    lines,
+    reason,
+    requests,
+)
 from sentinel.store.es_document import decode
 from sentinel.store.es_query import NONE, Query, all_of, any_of
-from sentinel.store.es_tally import axis_of, counted, inside, odd, sides_of
+from sentinel.store.es_tally import axis_of, counted, inside, most_frequent, odd, sides_of
 from sentinel.store.where_es import translate
 
 T = TypeVar("T")
 Hit = dict[str, Any]
 
 _PAGE = 1_000
+_SENDERS = 2
+_ANSWER_SECONDS_MAX = 60.0
 _KEEP_ALIVE = "2m"
 _SEQ_MAX = (1 << 63) - 1
-_RETRIED = frozenset({429, 502, 503, 504})
+
+
+class _TooLargeError(StoreError):
+    """An answer was larger than we take; the same question in smaller pieces may do."""
+
+
+class _TooMuchError(TransportError):
+    """More bytes than an answer may have."""
+
+
+class _BoundedNode(Urllib3HttpNode):
+    """Reads no answer for longer than a request may take, however slowly it trickles, nor a larger one than we take."""
+
+    ANSWER_BYTES_MAX = 256 << 20
+
+    def __init__(self, config: NodeConfig) -> None:
+        """Stand between the client and its connections."""
+        super().__init__(config)
+        ask = self.pool.urlopen
+
+        def bounded(*args: Any, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401  passed on
+            options["preload_content"] = False
+            response = ask(*args, **options)
+            until = time.monotonic() + (config.request_timeout or _ANSWER_SECONDS_MAX)
+            try:
+                whole = self._whole(response, until)
+            except BaseException:
+                response.close()
+                raise
+            finally:
+                response.release_conn()  # also a broken one: its place is wanted
+            return urllib3.HTTPResponse(whole, response.headers, response.status)
+
+        self.pool.urlopen = bounded  # type: ignore[method-assign]  # the class has no better place for it
+
+    def _whole(self, response: urllib3.BaseHTTPResponse, until: float) -> bytes:
+        whole = bytearray()
+        while part := response.read1(1 << 20):
+            whole += part
+            if len(whole) > self.ANSWER_BYTES_MAX:
+                raise _TooMuchError("too large")
+            if time.monotonic() > until:
+                raise urllib3.exceptions.ReadTimeoutError(self.pool, "", "the answer trickles")
+        return bytes(whole)
 
 
 class ElasticStore:
@@ -77,9 +145,13 @@ class ElasticStore:
         self._readonly = readonly
         self._timeout_seconds = timeout_seconds
         self._request_bytes_max = request_bytes_max
-        self._patience = patience or Patience()
-        self._pause = pause
-        self._chance = chance or Random()  # noqa: S311  spreads retries, keeps no secret
+        self._delivery = Delivery(
+            send=self._send,
+            patience=patience or Patience(),
+            pause=pause,
+            chance=chance or Random(),  # noqa: S311  spreads retries, keeps no secret
+        )
+        self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix="elastic")
         trust = {"ca_certs": str(ca_cert)} if ca_cert else {}
         try:
             self._client = Elasticsearch(
@@ -88,6 +160,7 @@ class ElasticStore:
                 request_timeout=timeout_seconds,
                 max_retries=0,
                 retry_on_timeout=False,
+                node_class=_BoundedNode,
                 serializers={"application/vnd.elasticsearch+json": OrjsonSerializer()},
                 **trust,  # type: ignore[arg-type]  # the client tells an absent argument from None
             )
@@ -121,8 +194,7 @@ class ElasticStore:
 
     def drop(self, day: date) -> None:
         """Forget all events that arrived on that UTC day."""
-        name = f"{self._prefix}-events-standard-{day.year:04d}.{day.month:02d}.{day.day:02d}"
-        self._ask(lambda: self._client.indices.delete(index=name, ignore_unavailable=True))
+        self._ask(lambda: self._client.indices.delete(index=index_of(self._prefix, day), ignore_unavailable=True))
 
     # -- append
 
@@ -130,52 +202,25 @@ class ElasticStore:
         """Keep `events`; an event that a lost answer had already stored counts as a duplicate."""
         if self._readonly:
             raise StoreError("this store was opened for reading only")
-        wanted, rejected = lines(events, self._prefix)
-        stored = duplicates = 0
-        for batch in requests(wanted, self._request_bytes_max):
-            for outcome in self._deliver(batch):
-                stored += outcome.stored
-                duplicates += outcome.duplicates
-                rejected += outcome.rejected
-        return Appended(stored, duplicates, tuple(rejected))
+        whole = Outcome()
+        batches = requests(lines(events, self._prefix, whole.rejected), self._request_bytes_max)
+        # while the server works on one request, the next is prepared
+        under_way = [self._senders.submit(self._delivery, batch) for batch in batches]
+        wait(under_way)
+        for delivered in under_way:
+            whole.add(delivered.result())
+        return Appended(whole.stored, whole.duplicates, tuple(whole.rejected))
 
-    def _deliver(self, batch: list[Line]) -> Iterator[Outcome]:
-        failures = 0
-        while batch:
-            asked: str | None = None
-            try:
-                outcome = judge(batch, self._bulk(batch))
-                why = "the answer is not what was asked for"
-            except (ApiError, TransportError) as error:
-                if isinstance(error, ApiError) and error.meta.status == 413:
-                    yield from self._deliver_in_parts(batch)
-                    return
-                if not _may_pass(error):
-                    raise self._explained(error) from error
-                outcome, why, asked = None, str(self._explained(error)), _retry_after(error)
-            if outcome is not None:
-                yield outcome
-                batch, why = outcome.again, outcome.why
-            if batch:
-                failures += 1
-                if failures >= self._patience.attempts:
-                    raise StoreError(f"Elasticsearch takes no events after {failures} attempts: {why}")
-                self._pause(self._patience.pause(failures, asked, self._chance))
-
-    def _deliver_in_parts(self, batch: list[Line]) -> Iterator[Outcome]:
-        # something on the way takes smaller requests only
-        if len(batch) == 1:
-            yield Outcome(rejected=[Rejected(batch[0].event, "larger than the server takes")])
-            return
-        middle = len(batch) // 2
-        yield from self._deliver(batch[:middle])
-        yield from self._deliver(batch[middle:])
-
-    def _bulk(self, batch: Sequence[Line]) -> object:
-        return self._client.bulk(
-            operations=b"".join(line.data for line in batch),  # type: ignore[arg-type]  # bytes are taken as they are
-            filter_path="errors,took,items.*.error,items.*.status",
-        ).body
+    def _send(self, batch: Sequence[Line]) -> object | Trouble:
+        try:
+            answer = self._client.bulk(
+                operations=b"".join(line.data for line in batch),  # type: ignore[arg-type]  # bytes go as they are
+                filter_path="errors,took,items.*.error,items.*.status",
+            )
+        except (ApiError, TransportError) as error:
+            divide = isinstance(error, ApiError) and divisible(error.meta.status, error.body)
+            return Trouble(self._explained(error), error, _may_pass(error), _retry_after(error), divide=divide)
+        return answer.body  # type: ignore[no-any-return]  # judged before it is believed
 
     # -- search
 
@@ -189,20 +234,12 @@ class ElasticStore:
             return []
         sort = [{axis_of(span): "desc"}, {es.SEQ: "desc"}]
         self._refresh()
-        if sides.exact and limit <= _PAGE:
-            hits = self._page(query, sort, limit)
-            found = [event for event in map(_event, hits) if holds(where, event)]
-            if len(found) == len(hits):
-                return found
-        found = []
-        size = _PAGE if not sides.exact else min(limit, _PAGE)
-        for hits in self._pages(query, sort, size):
+        found: list[Event] = []
+        for hits in self._pages(query, sort, min(limit, _PAGE) if sides.exact else _PAGE):
             found += [event for event in map(_event, hits) if holds(where, event)]
             if len(found) >= limit:
                 break
         return found[:limit]
-
-    # -- tally
 
     def tally(
         self, where: Where, span: Span, by: Sequence[str], limit: int
@@ -216,22 +253,16 @@ class ElasticStore:
                 if holds(where, event):
                     key = orjson.dumps([event.fields.get(name) for name in by])
                     counts[key] = counts.get(key, 0) + 1
-        ordered = sorted(counts.items(), key=lambda row: (-row[1], row[0]))[: max(limit, 0)]
-        return [(tuple(_frozen(one) for one in orjson.loads(key)), count) for key, count in ordered]
-
-    # -- since
+        return most_frequent(counts, limit)
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Return the first `limit` events with `cursor < seq <= until` in order of `seq`."""
         if limit <= 0 or cursor >= until:
             return []
         query = {"range": {es.SEQ: {"gt": max(cursor, -1), "lte": min(until, _SEQ_MAX)}}}
-        sort = [{es.SEQ: "asc"}]
         self._refresh()
-        if limit <= _PAGE:
-            return [_event(hit) for hit in self._page(query, sort, limit)]
         found: list[Event] = []
-        for hits in self._pages(query, sort, _PAGE):
+        for hits in self._pages(query, [{es.SEQ: "asc"}], min(limit, _PAGE)):
             found += map(_event, hits)
             if len(found) >= limit:
                 break
@@ -240,29 +271,25 @@ class ElasticStore:
     def newest(self) -> int:
         """Return the highest `seq` stored, 0 if empty."""
         self._refresh()
-        hits = self._page({"match_all": {}}, [{es.SEQ: {"order": "desc", "unmapped_type": "long"}}], 1, source=False)
+        sort = [{es.SEQ: {"order": "desc", "unmapped_type": "long"}}]
+        answer = self._search(index=self._everywhere, sort=sort, size=1, source=False, track_total_hits=False)
+        hits = answer["hits"]["hits"]
         return int(hits[0]["sort"][0]) if hits else 0
 
     def close(self) -> None:
         """Let go of the connections."""
+        self._senders.shutdown()
         self._client.close()
 
     # -- asking
 
     def _refresh(self) -> None:
-        # a key that may only read may not refresh: it sees what the server shows of its own accord, a second later
+        # a key that may only read may not refresh: it sees what the server shows of its own accord, five seconds later
         try:
             self._ask(lambda: self._client.indices.refresh(index=self._everywhere))
         except StoreError as error:
             if not isinstance(error.__cause__, AuthorizationException):
                 raise
-
-    def _page(self, query: Query, sort: list[Hit], size: int, *, source: bool = True) -> list[Hit]:
-        answer = self._search(
-            index=self._everywhere, query=query, sort=sort, size=size, source=source, track_total_hits=False
-        )
-        hits: list[Hit] = answer["hits"]["hits"]
-        return hits
 
     def _pages(self, query: Query, sort: list[Hit], size: int) -> Iterator[list[Hit]]:
         # all that `query` finds as things are now, `size` at a time
@@ -276,16 +303,17 @@ class ElasticStore:
         if opened is None:
             return
         pit, after = opened["id"], None
+        question = {"query": query, "sort": sort, "track_total_hits": False}
         try:
             while True:
-                answer = self._search(
-                    pit={"id": pit, "keep_alive": _KEEP_ALIVE},
-                    query=query,
-                    sort=sort,
-                    size=size,
-                    search_after=after,
-                    track_total_hits=False,
-                )
+                held = {"id": pit, "keep_alive": _KEEP_ALIVE}
+                try:
+                    answer = self._search(pit=held, size=size, search_after=after, **question)
+                except _TooLargeError:
+                    if size == 1:
+                        raise
+                    size //= 2
+                    continue
                 hits = answer["hits"]["hits"]
                 pit = answer.get("pit_id", pit)
                 if hits:
@@ -294,7 +322,8 @@ class ElasticStore:
                     return
                 after = hits[-1]["sort"]
         finally:
-            self._ask(lambda: self._found(lambda: self._client.close_point_in_time(id=pit)))
+            with suppress(StoreError):  # the server closes it by itself before long
+                self._ask(lambda: self._found(lambda: self._client.close_point_in_time(id=pit)))
 
     def _search(self, **question: object) -> Hit:
         answer: Hit = self._ask(lambda: self._client.search(**question).body)  # type: ignore[arg-type]  # passed on
@@ -311,17 +340,19 @@ class ElasticStore:
             return None
 
     def _ask(self, call: Callable[[], T]) -> T:
+        how = self._delivery
         failures = 0
         while True:
             try:
                 return call()
             except (ApiError, TransportError) as error:
                 failures += 1
-                if not _may_pass(error) or failures >= min(3, self._patience.attempts):
+                if not _may_pass(error) or failures >= min(3, how.patience.attempts):
                     raise self._explained(error) from error
-                self._pause(self._patience.pause(failures, _retry_after(error), self._chance))
+                how.pause(how.patience.pause(failures, _retry_after(error), how.chance))
 
     def _explained(self, error: ApiError | TransportError) -> StoreError:
+        kind: type[StoreError] = StoreError
         match error:
             case UnsupportedProductError():
                 what = "is not Elasticsearch 8 or 9 (OpenSearch and other relatives will not do)"
@@ -335,19 +366,22 @@ class ElasticStore:
                 what = f"cannot be trusted: {error.message}; is ca_cert the authority that signed its certificate?"
             case ConnectionTimeout():
                 what = f"does not answer within {self._timeout_seconds:g} seconds"
+            case Unreachable(__cause__=_TooMuchError()):
+                kind, what = _TooLargeError, f"answers with more than {_BoundedNode.ANSWER_BYTES_MAX} bytes"
             case Unreachable():
                 what = f"cannot be reached: {error.message}; is it running, and is http or https right?"
             case SerializationError():
                 what = "answers with something that is not its JSON"
             case _:
                 what = f"cannot be used: {error}"
-        return StoreError(f"Elasticsearch at {self._url} {what}")
+        return kind(f"Elasticsearch at {self._url} {what}")
 
 
 def _may_pass(error: ApiError | TransportError) -> bool:
     if isinstance(error, ApiError):
-        return error.meta.status in _RETRIED
-    return isinstance(error, Unreachable | ConnectionTimeout | SerializationError) and not isinstance(error, TlsError)
+        return error.meta.status in BUSY
+    lasting = isinstance(error, TlsError) or isinstance(error.__cause__, _TooMuchError)
+    return isinstance(error, Unreachable | ConnectionTimeout | SerializationError) and not lasting
 
 
 def _retry_after(error: ApiError | TransportError) -> str | None:
@@ -361,8 +395,3 @@ def _said(error: ApiError) -> str:
 
 def _event(hit: Hit) -> Event:
     return decode(hit["_id"], hit["_source"])
-
-
-def _frozen(value: Any) -> Value | None:  # noqa: ANN401  what JSON gives
-    frozen: Value | None = tuple(value) if isinstance(value, list) else value
-    return frozen

@@ -1,21 +1,27 @@
 """Batches for Elasticsearch's bulk interface, and what its answers mean, item by item."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import date
+from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
+from sentinel.core.kill import point
 from sentinel.core.ports import Rejected
-from sentinel.store.es_document import UnstorableError, encode
+from sentinel.store.es_document import UnstorableError, encode, micros, moment
 
-REQUEST_BYTES_MAX = 5 << 20
+REQUEST_BYTES_MAX = 2 << 20
+"""A request holds so much: enough for the server to work in one go, small enough to prepare the next meanwhile."""
+_DAY_MICROSECONDS = 86_400_000_000
 _REASON_MAX = 500
-_BUSY = frozenset({429, 502, 503, 504})
+_ID_BYTES_MAX = 512
+BUSY = frozenset({429, 502, 503, 504})
+"""Statuses that pass."""
 _TYPES_OF_BAD_DOCUMENTS = frozenset({
     "document_parsing_exception",
     "mapper_parsing_exception",
@@ -45,8 +51,7 @@ class Patience:
         return min(seconds, self.cap_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """An event and its two lines of a bulk request."""
 
     event: Event
@@ -63,30 +68,44 @@ class Outcome:
     again: list[Line] = field(default_factory=list)
     why: str = ""
 
+    def add(self, other: "Outcome") -> None:
+        """Count what became of other lines too."""
+        self.stored += other.stored
+        self.duplicates += other.duplicates
+        self.rejected += other.rejected
 
-def index_of(prefix: str, ingested: datetime) -> str:
-    """Return the index of an event that arrived then: a retry on whatever day meets the same one."""
-    day = ingested.astimezone(UTC)
+
+def index_of(prefix: str, day: date) -> str:
+    """Return the index of the events that arrived on that UTC day: a retry, whenever it is, meets the same one."""
     return f"{prefix}-events-standard-{day.year:04d}.{day.month:02d}.{day.day:02d}"
 
 
-def lines(events: Sequence[Event], prefix: str) -> tuple[list[Line], list[Rejected]]:
-    """Return `events` as lines of a bulk request, and those that can never be one."""
-    wanted: list[Line] = []
-    refused: list[Rejected] = []
+@lru_cache(maxsize=4096)
+def _head(prefix: str, day: int) -> bytes:
+    index = index_of(prefix, moment(day * _DAY_MICROSECONDS).date())
+    return b'{"create":{"_index":"%b","_id":' % index.encode()
+
+
+def _ident(event: Event) -> bytes:
+    if not 0 < len(event.id.encode("utf-8", "replace")) <= _ID_BYTES_MAX:
+        raise UnstorableError(f"an id has 1 to {_ID_BYTES_MAX} bytes")
+    return orjson.dumps(event.id)
+
+
+def lines(events: Iterable[Event], prefix: str, refused: list[Rejected]) -> Iterator[Line]:
+    """Yield `events` as lines of a bulk request; those that can never be one are added to `refused`."""
     for event in events:
         try:
             document = encode(event)
-            ident = orjson.dumps(event.id)
+            ident = _ident(event)
         except (UnstorableError, TypeError) as error:
             refused.append(Rejected(event, str(error)))
             continue
-        index = index_of(prefix, event.ingested).encode()
-        wanted.append(Line(event, b'{"create":{"_index":"%b","_id":%b}}\n%b\n' % (index, ident, document)))
-    return wanted, refused
+        head = _head(prefix, micros(event.ingested) // _DAY_MICROSECONDS)
+        yield Line(event, b"%b%b}}\n%b\n" % (head, ident, document))
 
 
-def requests(wanted: Sequence[Line], bytes_max: int) -> Iterator[list[Line]]:
+def requests(wanted: Iterable[Line], bytes_max: int) -> Iterator[list[Line]]:
     """Cut lines into requests of at most `bytes_max` bytes; a line larger than that goes by itself."""
     batch: list[Line] = []
     size = 0
@@ -123,7 +142,7 @@ def _judge_one(outcome: Outcome, line: Line, result: Mapping[str, Any]) -> None:
         outcome.stored += 1
     elif status == 409:
         outcome.duplicates += 1
-    elif status in _BUSY:
+    elif status in BUSY:
         outcome.again.append(line)
         outcome.why = reason(result.get("error")) or f"status {status}"
     else:
@@ -132,6 +151,13 @@ def _judge_one(outcome: Outcome, line: Line, result: Mapping[str, Any]) -> None:
         if status != 400 or kind not in _TYPES_OF_BAD_DOCUMENTS:
             raise StoreError(f"Elasticsearch refuses to store events (status {status}): {reason(error)}")
         outcome.rejected.append(Rejected(line.event, reason(error)))
+
+
+def divisible(status: int, body: object) -> bool:
+    """Say whether a refused request may be accepted in parts."""
+    error = body.get("error") if isinstance(body, Mapping) else None
+    spoiled = isinstance(error, Mapping) and error.get("type") == "action_request_validation_exception"
+    return status == 413 or (status == 400 and spoiled)
 
 
 def reason(error: object) -> str:
@@ -144,3 +170,66 @@ def reason(error: object) -> str:
     if isinstance(error, str):
         said.append(error)
     return " <- ".join(part for part in said if part)[:_REASON_MAX]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A request that failed as a whole: the error to raise, whether it may pass, the pause asked for (Retry-After).
+
+    `divide`: it may be too large, or a single event spoils it; smaller requests will show.
+    """
+
+    error: StoreError
+    cause: Exception
+    may_pass: bool
+    asked: str | None = None
+    divide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Brings lines to the server by `send`, again and again while that may help; raises StoreError.
+
+    A request whose answer was lost may have been obeyed: what it stored is counted as a duplicate afterwards.
+    """
+
+    send: Callable[[Sequence[Line]], "object | Trouble"]
+    patience: Patience
+    pause: Callable[[float], None]
+    chance: Random
+
+    def __call__(self, batch: list[Line]) -> Outcome:
+        """Return what became of each line of `batch`."""
+        whole = Outcome()
+        failures = 0
+        while batch:
+            point("store.before_bulk")
+            answer = self.send(batch)
+            point("store.after_bulk")
+            asked: str | None = None
+            if isinstance(answer, Trouble):
+                if answer.divide:
+                    whole.add(self._in_parts(batch, str(answer.error)))
+                    return whole
+                if not answer.may_pass:
+                    raise answer.error from answer.cause
+                why, asked = str(answer.error), answer.asked
+            elif (outcome := judge(batch, answer)) is None:
+                why = "the answer is not what was asked for"
+            else:
+                whole.add(outcome)
+                batch, why = outcome.again, outcome.why
+            if batch:
+                failures += 1
+                if failures >= self.patience.attempts:
+                    raise StoreError(f"Elasticsearch takes no events after {failures} attempts: {why}")
+                self.pause(self.patience.pause(failures, asked, self.chance))
+        return whole
+
+    def _in_parts(self, batch: list[Line], why: str) -> Outcome:
+        if len(batch) == 1:
+            return Outcome(rejected=[Rejected(batch[0].event, why[:_REASON_MAX])])
+        middle = len(batch) // 2
+        whole = self(batch[:middle])
+        whole.add(self(batch[middle:]))
+        return whole

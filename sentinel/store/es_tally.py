@@ -1,10 +1,11 @@
 """Counting in Elasticsearch: what the index may count by itself, and what has to be read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from sentinel.core.event import Value
 from sentinel.core.ports import Span
 from sentinel.core.where import Where, fields_of
 from sentinel.store import es_mapping as es
@@ -66,3 +67,14 @@ def counted(search: Callable[..., dict[str, Any]], query: Query, by: Sequence[st
         if "after_key" not in found:
             return
         rows["after"] = found["after_key"]
+
+
+def most_frequent(counts: Mapping[bytes, int], limit: int) -> list[tuple[tuple[Value | None, ...], int]]:
+    """Return up to `limit` keys with their counts, most frequent first, ties in the order of the keys' JSON text."""
+    ordered = sorted(counts.items(), key=lambda row: (-row[1], row[0]))[: max(limit, 0)]
+    return [(tuple(_frozen(one) for one in orjson.loads(key)), count) for key, count in ordered]
+
+
+def _frozen(value: Any) -> Value | None:  # noqa: ANN401  what JSON gives
+    frozen: Value | None = tuple(value) if isinstance(value, list) else value
+    return frozen

@@ -1,0 +1,177 @@
+"""A store on a real node, a gate in front of the node that misbehaves as told, and events to put in."""
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from sentinel.core.clock import iso
+from sentinel.core.event import Event, Value
+from sentinel.store.elastic import ElasticStore
+from sentinel.store.es_bulk import Patience
+
+START = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def make() -> Callable[..., Event]:
+    """Return what makes an event: `make(number, {field: value}, ingested=…, ident=…)`."""
+
+    def maker(
+        number: int,
+        fields: Mapping[str, Value] | None = None,
+        *,
+        ingested: datetime | None = None,
+        ident: str | None = None,
+    ) -> Event:
+        happened = START + timedelta(seconds=number)
+        name = ident or blake2b(b"%d" % number, digest_size=16).hexdigest()
+        whole: dict[str, Value] = {"@timestamp": iso(happened), "event.id": name, **(fields or {})}
+        return Event(name, number, happened, ingested or happened, whole)
+
+    return maker
+
+
+@pytest.fixture
+def opened(elastic_url: str, elastic_prefix: str) -> Iterator[Callable[..., ElasticStore]]:
+    """Return what opens a store on the node; it is closed when the test ends."""
+    with ExitStack() as stack:
+
+        def opener(url: str = elastic_url, **options: Any) -> ElasticStore:  # noqa: ANN401  handed on
+            store = ElasticStore(url, prefix=elastic_prefix, **options)
+            stack.callback(store.close)
+            return store
+
+        yield opener
+
+
+@pytest.fixture
+def store(opened: Callable[..., ElasticStore]) -> ElasticStore:
+    """Return a store on the node."""
+    return opened()
+
+
+Fault = Callable[["Passage"], None]
+
+
+class Passage(BaseHTTPRequestHandler):
+    """One request at the gate; a fault may answer it itself or have `forward` ask the node."""
+
+    gate: "Gate"
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def forward(self) -> tuple[int, bytes]:
+        """Return the node's status and body for this request."""
+        node = http.client.HTTPConnection(self.gate.node, timeout=60)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in {"host", "connection"}}
+        node.request(self.command, self.path, self.body, headers)
+        answer = node.getresponse()
+        status, body = answer.status, answer.read()
+        node.close()
+        return status, body
+
+    def reply(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Answer as Elasticsearch would."""
+        self.send_response(status)
+        for name, value in {
+            "X-Elastic-Product": "Elasticsearch",
+            "Content-Type": "application/vnd.elasticsearch+json;compatible-with=8",
+            "Content-Length": str(len(body)),
+            **(headers or {}),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    def handle_any(self) -> None:
+        """Do as the next fault says if this is a request it is meant for, else let it pass."""
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self.gate.next_fault(self)
+        if fault is None:
+            self.reply(*self.forward())
+            return
+        try:
+            fault(self)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the client has gone, as it should
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815  the names http.server looks for
+
+
+class Gate:
+    """A server on 127.0.0.1 before the node; `faults` happen to the next requests whose path has `on` in it."""
+
+    def __init__(self, node: str) -> None:
+        """Open the gate to `node` (host:port)."""
+        self.node = node
+        self.faults: list[Fault] = []
+        self.happened = 0
+        self.on = "_bulk"
+        self.lock = threading.Lock()
+        handler = type("_Passage", (Passage,), {"gate": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.server.block_on_close = False
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        """The gate's address."""
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def next_fault(self, passage: Passage) -> Fault | None:
+        """Take the next fault if this request is one it is meant for."""
+        with self.lock:
+            if self.on not in passage.path or not self.faults:
+                return None
+            self.happened += 1
+            return self.faults.pop(0)
+
+    def close(self) -> None:
+        """Shut the gate."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def gate(elastic_url: str) -> Iterator[Gate]:
+    """Return a gate before the node."""
+    opened = Gate(elastic_url.removeprefix("http://"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """Return the list of pauses a store behind the gate would have made."""
+    return []
+
+
+@pytest.fixture
+def behind(opened: Callable[..., ElasticStore], gate: Gate, pauses: list[float]) -> ElasticStore:
+    """Return a store that knows the node only through the gate and waits in `pauses` only."""
+    patience = Patience(attempts=4, base_seconds=0.1, cap_seconds=20)
+    return opened(gate.url, patience=patience, pause=pauses.append, timeout_seconds=5, request_bytes_max=50_000)
+
+
+@pytest.fixture
+def status() -> Callable[..., Fault]:
+    """Return what makes a fault: an answer with this status instead of the node's."""
+
+    def maker(code: int, headers: Mapping[str, str] | None = None, kind: str = "some_exception") -> Fault:
+        body = json.dumps({"error": {"type": kind, "reason": "as told"}, "status": code}).encode()
+        return lambda passage: passage.reply(code, body, headers)
+
+    return maker
