@@ -7,7 +7,7 @@ lane is an equality (`event.code` = `1`) without which the rule cannot hold.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from sentinel.core.detection import Detection
 from sentinel.core.event import Event, Value
@@ -42,12 +42,13 @@ _Anchors = frozenset[tuple[str, str]]
 
 
 class View:
-    """One event as the compiled rules look at it; remembers the texts it has folded."""
+    """One event as the compiled rules look at it; remembers the texts it has folded and what it was asked already."""
 
-    __slots__ = ("_folded", "fields")
+    __slots__ = ("_folded", "fields", "known")
 
     def __init__(self, event: Event | Mapping[str, Value]) -> None:
         self.fields = event.fields if isinstance(event, Event) else event
+        self.known: dict[object, bool] = {}
         self._folded: dict[str, tuple[str, ...]] = {}
 
     def folded(self, field: str) -> tuple[str, ...]:
@@ -103,6 +104,16 @@ def _like(leaf: Leaf, pattern: str, fields: tuple[str, ...]) -> Predicate:
     return lambda view: any(test(text) for field in fields for text in view.folded(field))
 
 
+def _remembered(test: Predicate) -> Predicate:
+    def once(view: View) -> bool:
+        known = view.known.get(once)
+        if known is None:
+            known = view.known[once] = test(view)
+        return known
+
+    return once
+
+
 def _by_holds(leaf: Leaf) -> Predicate:
     return lambda view: holds(leaf, view.fields)
 
@@ -120,14 +131,23 @@ def _all(items: Iterable[Where]) -> Predicate:
 
 
 def _any(items: Iterable[Where]) -> Predicate:
+    # alternatives on one field are asked together: equality as a set, ends and beginnings as one call each
     equal: dict[str, set[str]] = {}
+    parts: dict[str, list[tuple[_Kind, str]]] = {}
     rest: list[Where] = []
     for item in items:
-        if isinstance(item, Is) and isinstance(item.value, str) and not item.cased:
-            equal.setdefault(item.field, set()).add(fold(item.value))
-        else:
-            rest.append(item)
-    tests = (*(_one_of(field, frozenset(texts)) for field, texts in equal.items()), *map(compiled, rest))
+        match item:
+            case Is(field, str() as value, False):
+                equal.setdefault(field, set()).add(fold(value))
+            case Like(field, pattern, False) if (part := _part(pattern)) is not None:
+                parts.setdefault(field, []).append(part)
+            case _:
+                rest.append(item)
+    tests = (
+        *(_one_of(field, frozenset(texts)) for field, texts in equal.items()),
+        *(_parts_of(field, found) for field, found in parts.items()),
+        *map(compiled, rest),
+    )
 
     def some(view: View) -> bool:
         for test in tests:  # noqa: SIM110  as above
@@ -138,26 +158,46 @@ def _any(items: Iterable[Where]) -> Predicate:
     return tests[0] if len(tests) == 1 else some
 
 
+_Kind = Literal["begins", "ends", "holds"]
+
+
+def _part(pattern: str) -> tuple[_Kind, str] | None:
+    match _pieces(pattern):
+        case [None, str() as text, None]:
+            return "holds", text
+        case [str() as text, None]:
+            return "begins", text
+        case [None, str() as text]:
+            return "ends", text
+        case _:
+            return None
+
+
+def _parts_of(field: str, found: Iterable[tuple[_Kind, str]]) -> Predicate:
+    found = tuple(found)
+    begins = tuple(text for kind, text in found if kind == "begins")
+    ends = tuple(text for kind, text in found if kind == "ends")
+    inside = tuple(text for kind, text in found if kind == "holds")
+
+    def some(view: View) -> bool:
+        for have in view.folded(field):
+            if have.endswith(ends) or have.startswith(begins):
+                return True
+            for text in inside:
+                if text in have:
+                    return True
+        return False
+
+    return some
+
+
 def _one_of(field: str, texts: frozenset[str]) -> Predicate:
     return lambda view: not texts.isdisjoint(view.folded(field))
 
 
 def _shape(pattern: str) -> Callable[[str], bool] | None:
     # the shapes that nearly all patterns have: text*, *text, *text*, text*text; on folded text
-    pieces = tokens(pattern)
-    if "?" in pieces:
-        return None
-    parts: list[str | None] = []
-    for piece in pieces:
-        if piece == "*":
-            parts.append(None)
-        else:
-            text = fold(piece[1] if piece in {"\0*", "\0?"} else piece)
-            if parts and parts[-1] is not None:
-                parts[-1] += text
-            else:
-                parts.append(text)
-    match parts:
+    match _pieces(pattern):
         case [None]:
             return lambda _: True
         case [None, str() as text, None]:
@@ -173,6 +213,23 @@ def _shape(pattern: str) -> Callable[[str], bool] | None:
             return lambda have: len(have) >= least and have.startswith(head) and have.endswith(tail)
         case _:
             return None
+
+
+def _pieces(pattern: str) -> list[str | None] | None:
+    # folded text and None for each run of anything; None as a whole if there is a `?`
+    parts: list[str | None] = []
+    for piece in tokens(pattern):
+        if piece == "?":
+            return None
+        if piece == "*":
+            parts.append(None)
+            continue
+        text = fold(piece[1] if piece in {"\0*", "\0?"} else piece)
+        if parts and parts[-1] is not None:
+            parts[-1] += text
+        else:
+            parts.append(text)
+    return parts
 
 
 def _cost(where: Where) -> int:
@@ -226,13 +283,25 @@ class Matcher:
 
     def __init__(self, detections: Iterable[Detection]) -> None:
         self.broken: list[tuple[Detection, str]] = []
+        self._sources: dict[Where, Predicate] = {}
         self._always: list[Rule] = []
         self._lanes: dict[str, dict[str, list[Rule]]] = {}
         for detection in detections:
             try:
-                self._sort(Rule(detection, compiled(detection.where)))
+                self._sort(Rule(detection, self._compiled(detection.where)))
             except (ValueError, TypeError, RecursionError, AssertionError) as error:
                 self.broken.append((detection, f"cannot be prepared: {error}"))
+
+    def _compiled(self, where: Where) -> Predicate:
+        # every rule begins with its log source, which many rules share: an event is asked once for all of them
+        match where:
+            case AllOf((source, body)):
+                if source not in self._sources:
+                    self._sources[source] = _remembered(compiled(source))
+                first, second = self._sources[source], compiled(body)
+                return lambda view: first(view) and second(view)
+            case _:
+                return compiled(where)
 
     def _sort(self, rule: Rule) -> None:
         found = anchors(rule.detection.where)
