@@ -5,10 +5,11 @@ files: names and the files' own metadata say all there is to know, so nothing ca
 writes, held apart by a lock; any number read, without a lock and without asking the writer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from threading import Lock
+from weakref import finalize
 
 import duckdb
 
@@ -22,8 +23,9 @@ from sentinel.store.following import Follower
 from sentinel.store.reading import Reader
 from sentinel.store.writing import Writer
 
-MEMORY_BYTES = 144 << 20
+MEMORY_BYTES = 160 << 20
 _FETCH = 2048
+_TOO_LARGE = "the question needs more memory than the store may use; ask for a shorter span"
 _PROBLEMS_MAX = 1000
 
 
@@ -40,7 +42,8 @@ class DuckEngine:
             "allow_community_extensions": False,
         }
         self._lock = Lock()
-        self._connection: duckdb.DuckDBPyConnection | None = duckdb.connect(config=self._config)
+        self._narrow = Lock()
+        self._open: list[duckdb.DuckDBPyConnection] = [duckdb.connect(config=self._config)]
         self._understood: dict[str, bool] = {}
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
@@ -49,13 +52,24 @@ class DuckEngine:
 
     def stream(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
         """Yield the rows without holding all of them."""
+        yielded = False
+        try:
+            for row in self._attempt(sql, parameters):
+                yielded = True
+                yield row
+        except duckdb.OutOfMemoryException as error:
+            if yielded:
+                raise StoreError(_TOO_LARGE) from error
+            yield from self._alone(sql, parameters)
+
+    def _attempt(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
         cursor = self._cursor()
         try:
             cursor.execute(sql, dict(parameters))
             while rows := cursor.fetchmany(_FETCH):
                 yield from rows
-        except duckdb.OutOfMemoryException as error:
-            raise StoreError("the question needs more memory than the store may use; ask for a shorter span") from error
+        except duckdb.OutOfMemoryException:
+            raise
         except (duckdb.FatalException, duckdb.InternalException) as error:
             self._reopen()
             raise EngineError(str(error)) from error
@@ -63,6 +77,17 @@ class DuckEngine:
             raise EngineError(str(error)) from error
         finally:
             cursor.close()
+
+    def _alone(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
+        """Ask again with one thread, which halves what the readers of files hold."""
+        with self._narrow:
+            list(self._attempt("SET threads = 1", {}))
+            try:
+                yield from self._attempt(sql, parameters)
+            except duckdb.OutOfMemoryException as error:
+                raise StoreError(_TOO_LARGE) from error
+            finally:
+                list(self._attempt("SET threads = 2", {}))
 
     def regex_ok(self, regex: str) -> bool:
         """Say whether DuckDB's RE2 understands the expression."""
@@ -81,22 +106,25 @@ class DuckEngine:
     def close(self) -> None:
         """Let go of the database."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            _close_all(self._open)
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
-            if self._connection is None:
+            if not self._open:
                 raise StoreError("the store has been closed")
-            return self._connection.cursor()
+            return self._open[0].cursor()
 
     def _reopen(self) -> None:
         # after such an error DuckDB refuses every further statement; it holds nothing that would be lost
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = duckdb.connect(config=self._config)
+            if self._open:
+                _close_all(self._open)
+                self._open.append(duckdb.connect(config=self._config))
+
+
+def _close_all(connections: list[duckdb.DuckDBPyConnection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 class EmbeddedStore:
@@ -111,27 +139,33 @@ class EmbeddedStore:
         path: Path,
         *,
         readonly: bool = False,
-        segment_events: int = 50_000,
+        segment_events: int = 20_000,
         segment_bytes: int = 32 << 20,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        self._problems: list[Problem] = []
+        self._problems = Problems()
         self._engine = DuckEngine(path / "scratch", memory_bytes)
-        catalogue = Catalogue(path, self._engine, self._damaged)
+        catalogue = Catalogue(path, self._engine, self._problems.add)
+        self._catalogue = catalogue
         self._reader = Reader(catalogue)
         self._follower = Follower(catalogue)
         self._writer: Writer | None = None
         if not readonly:
             try:
-                self._writer = Writer(path, self._engine, catalogue.damage, self._note, (segment_events, segment_bytes))
+                self._writer = Writer(
+                    path, self._engine, catalogue.damage, self._problems.add, (segment_events, segment_bytes)
+                )
             except BaseException:
                 self._engine.close()
                 raise
+            self._problems.quarantine = self._writer.quarantine
+        # a process that ends without closing: DuckDB would complain at length on stderr
+        self._finish = finalize(self, _finished, self._writer, self._engine)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What was found damaged since this store was opened; damaged files lie in `quarantine/`."""
-        return tuple(self._problems)
+        return self._problems.known()
 
     def append(self, events: Sequence[Event], /) -> Appended:
         """Keep `events` durably; see `Store.append`."""
@@ -159,26 +193,51 @@ class EmbeddedStore:
         """Seal what is hot and wait until all of it is sealed; raises StoreError if that fails."""
         self._writing().seal()
 
+    def verify(self) -> tuple[Problem, ...]:
+        """Compare all that is sealed with its checksums, set apart what is damaged; return all problems known.
+
+        Reads every byte: for once a day, or on an operator's word.
+        """
+        self._catalogue.verify()
+        return self.problems
+
     def drop_before(self, day: date) -> list[str]:
         """Remove everything that arrived before `day` (UTC); return the names of the files removed."""
         return self._writing().drop_before(day)
 
     def close(self) -> None:
         """Finish sealing, let go of the lock; what is hot stays hot."""
-        if self._writer is not None:
-            self._writer.close()
-        self._engine.close()
+        self._finish()
 
     def _writing(self) -> Writer:
         if self._writer is None:
             raise StoreError("this store was opened for reading only")
         return self._writer
 
-    def _note(self, problem: Problem) -> None:
-        if problem not in self._problems and len(self._problems) < _PROBLEMS_MAX:
-            self._problems.append(problem)
 
-    def _damaged(self, problem: Problem) -> None:
-        self._note(problem)
-        if self._writer is not None:
-            self._writer.quarantine(problem.path)
+def _finished(writer: Writer | None, engine: DuckEngine) -> None:
+    if writer is not None:
+        writer.close()
+    engine.close()
+
+
+class Problems:
+    """Collects what is found damaged; a damaged sealed segment is set apart by who may do so, the writer."""
+
+    def __init__(self) -> None:
+        self.quarantine: Callable[[str], None] | None = None
+        self._known: dict[Problem, None] = {}
+        self._lock = Lock()
+
+    def add(self, problem: Problem) -> None:
+        """Note a problem, once."""
+        with self._lock:
+            if len(self._known) < _PROBLEMS_MAX:
+                self._known[problem] = None
+        if self.quarantine is not None and problem.damaged:
+            self.quarantine(problem.path)
+
+    def known(self) -> tuple[Problem, ...]:
+        """Return what has been noted, oldest first."""
+        with self._lock:
+            return tuple(self._known)

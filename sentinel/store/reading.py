@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
+from pathlib import Path
 
 import orjson
 
@@ -10,7 +12,7 @@ from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span
 from sentinel.core.where import Where, fields_of, holds
 from sentinel.store.catalogue import Catalogue, Group
-from sentinel.store.codec import BOOLEAN, FOREIGN, INTEGER, SEPARATOR, SEVERAL, TEXT, decode, micros
+from sentinel.store.codec import BOOLEAN, FOREIGN, INTEGER, SEPARATOR, SEVERAL, TEXT, micros
 from sentinel.store.engine import select
 from sentinel.store.sealing import HOT, literal
 from sentinel.store.segments import Segment
@@ -48,33 +50,63 @@ class Reader:
             if len(found) >= limit and _latest(relevant[at], span) < found[-1].place[0]:
                 break
             for group in self._catalogue.groups(relevant[at : at + width], fields_of(where)):
-                found += self._latest_of(group, where, span, limit)
+                if group.schema is HOT:
+                    found += self._latest_hot(group, where, span, limit)
+                else:
+                    found += self._latest_of(group, where, span, limit)
             found = sorted(found, key=lambda hit: hit.place, reverse=True)[:limit]
             at, width = at + width, min(width * 2, _BATCH_MAX)
         self._fetch([hit for hit in found if not hit.line])
-        return [decode(hit.line) for hit in found]
+        events = [self._catalogue.decoded(hit.group, hit.line) for hit in found]
+        return [event for event in events if event is not None]
 
     def _latest_of(self, group: Group, where: Where, span: Span, limit: int) -> "list[_Hit]":
         asked = self._translated(group, where)
         axis, within = _in_span(span)
         sure = "TRUE" if asked.both.may == asked.both.must else asked.both.must
-        line = "doc" if group.schema is HOT else "''"  # lines are large: they are fetched for those chosen only
         width = limit if sure == "TRUE" else max(64, limit * 2)
         found: list[_Hit] = []
         further: dict[str, object] = {}
         while True:
             on = f" AND ({axis}, seq, ing) < ($a, $b, $c)" if further else ""
             order = f" ORDER BY {axis} DESC, seq DESC, ing DESC LIMIT {width}"
-            what = f"{axis}, seq, ing, {line}, {sure}"
+            what = f"{axis}, seq, ing, '', {sure}"  # lines are large: they are fetched for those chosen only
             sql = select(what, group.source.sql, f"{within} AND {asked.both.may}{on}", order)
             rows = self._catalogue.rows(group, sql, {**asked.parameters, **_bounds(span), **further})
             hits = [_Hit(row[:3], row[3], row[4], group) for row in rows]
             self._fetch([hit for hit in hits if not hit.sure and not hit.line])
-            found += [hit for hit in hits if hit.sure or holds(where, decode(hit.line))]
+            found += [hit for hit in hits if hit.sure or self._holds(where, hit)]
             if len(rows) < width or len(found) >= limit:
                 return found[:limit]
             further = dict(zip("abc", rows[-1][:3], strict=True))
             width = min(width * 4, _PAGE_MAX)
+
+    def _latest_hot(self, group: Group, where: Where, span: Span, limit: int) -> "list[_Hit]":
+        hits = (
+            _Hit((ts if span.axis == "timestamp" else ingested, event.seq, ingested), line, True, group)  # noqa: FBT003  sure
+            for event, ts, ingested, line in self._hot(group, where, span)
+        )
+        return nlargest(limit, hits, key=lambda hit: hit.place)
+
+    def _hot(self, group: Group, where: Where, span: Span) -> Iterator[tuple[Event, int, int, str]]:
+        """Yield the events of hot segments for which `where` holds, their times in µs and their lines.
+
+        Each line is decoded and judged here: measured, that costs an eighth of taking JSON apart in SQL.
+        """
+        low, high = micros(span.start), micros(span.end)
+        for segment in group.segments:
+            with Path(self._catalogue.path(segment)).open(encoding="utf-8", errors="replace", newline="\n") as lines:
+                for line in lines:
+                    event = self._catalogue.decoded(group, line) if line.endswith("\n") else None
+                    if event is None:
+                        continue
+                    ts, ingested = micros(event.timestamp), micros(event.ingested)
+                    if low <= (ts if span.axis == "timestamp" else ingested) < high and holds(where, event):
+                        yield event, ts, ingested, line
+
+    def _holds(self, where: Where, hit: "_Hit") -> bool:
+        event = self._catalogue.decoded(hit.group, hit.line)
+        return event is not None and holds(where, event)
 
     def _fetch(self, hits: "list[_Hit]") -> None:
         """Fill in the lines of hits in sealed segments."""
@@ -98,6 +130,11 @@ class Reader:
     ) -> list[tuple[tuple[Value | None, ...], int]]:
         counts: dict[bytes, int] = {}
         for group in self._catalogue.groups(_overlapping(segments, span), {*fields_of(where), *by}):
+            if group.schema is HOT:
+                for hot, *_ in self._hot(group, where, span):
+                    key = orjson.dumps([hot.fields.get(name) for name in by])
+                    counts[key] = counts.get(key, 0) + 1
+                continue
             asked = self._translated(group, where)
             _, within = _in_span(span)
             for key, count in self._sure_counts(group, asked, within, span, by):
@@ -107,8 +144,8 @@ class Reader:
             unsure = f"{within} AND {asked.both.may} AND NOT {asked.both.must}"
             sql = select("doc", group.source.sql, unsure)
             for (line,) in self._catalogue.stream(group, sql, {**asked.parameters, **_bounds(span)}):
-                event = decode(line)
-                if holds(where, event):
+                event = self._catalogue.decoded(group, line)
+                if event is not None and holds(where, event):
                     key = orjson.dumps([event.fields.get(name) for name in by])
                     counts[key] = counts.get(key, 0) + 1
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
