@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.alert.book import Book
@@ -295,6 +295,7 @@ def offline(
     return found
 
 
+@settings(max_examples=max(200, settings().max_examples))
 @given(
     events=TIMES,
     count=st.integers(1, 4),
@@ -322,7 +323,7 @@ def test_delays_batches_and_restarts_change_no_alert(  # noqa: PLR0917  what is 
     waits = quiet * UNIT
     for number, (at, ip) in enumerate(arrivals, start=1):
         store.append([make(number, failure(ip), at=at * UNIT)])
-        if chance.random() < 0.3:
+        if chance.random() < 0.5:
             with Book(path, CLOCK, waits) as book:
                 if chance.random() < 0.3:
                     book._db.execute("DELETE FROM progress")  # as if the cursor had never been written
