@@ -151,8 +151,8 @@ def _what(found: Fields, pairs: dict[str, str]) -> None:
         found[f"file.hash.{kind}"] = digest.lower()
     if "attackid" in pairs and "policyid" not in pairs:
         text.put(found, (("rule.id", pairs["attackid"]), ("rule.name", pairs.get("attack"))))
-    if "message" not in found and "logdesc" in pairs:
-        found["message"] = pairs["logdesc"]
+    if "message" not in found:
+        text.put(found, (("message", pairs.get("logdesc")),))
 
 
 def _meaning(found: Fields, pairs: dict[str, str]) -> None:

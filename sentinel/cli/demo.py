@@ -114,6 +114,9 @@ def _running(config: Path) -> Iterator[dict[str, int]]:
         if not ready.wait(START_SECONDS) or process.poll() is not None or len(ports) < 2:
             raise SentinelError("sentinel run did not start:\n" + "".join(said))
         yield ports
+    except typer.Exit:
+        talk("demo: sentinel run said:\n" + "".join(said), "yellow")
+        raise
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -127,13 +130,14 @@ def _attack(config: Path, folder: Path, ports: dict[str, int], app: App) -> None
     sent += city.send_tcp(scene.tcp, ports["tcp"])
     with (folder / "mail.log").open("a", encoding="utf-8") as mail:
         mail.writelines(f"{line}\n" for line in scene.mail)
-    evtx, pcap = city.write_files(folder, now)
+    files = city.write_files(folder, now)
     quietly = not stdout().is_terminal
-    for command in (["import", "--source", "dc1", str(evtx)], ["sense", "--pcap", str(pcap)]):
+    senses = [["sense", "--pcap", str(capture)] for capture in files.captures]
+    for command in (["import", "--source", "dc1", str(files.event_log)], *senses):
         whole = [sys.executable, "-m", "sentinel", *command, "--config", str(config)]
         done = subprocess.run(whole, capture_output=True, text=True, check=False)  # noqa: S603  our own command
         if done.returncode and quietly:
             talk(f"demo: sentinel {command[0]}: {done.stderr.strip()}", "red")
     if quietly:
         talk(f"demo: sent {sent} syslog lines over UDP and TCP, {len(scene.mail)} lines into a followed file,")
-        talk(f"demo: imported {evtx.name} and read {pcap.name}; rules run every second")
+        talk(f"demo: imported {files.event_log.name}, read {len(files.captures)} captures; rules run every second")

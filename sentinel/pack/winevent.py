@@ -204,9 +204,8 @@ def _gather(part: object, data: dict[str, str], name: str = "") -> None:
 
 
 def _unnamed(data: dict[str, str], value: str) -> None:
-    at = 1 + sum(1 for name in data if name.startswith("param"))
-    if at <= DATA_MAX:
-        data[f"param{at}"] = value
+    if len(data) < DATA_MAX:
+        data[f"param{1 + sum(name.startswith('param') for name in data)}"] = value
 
 
 def _keep(data: dict[str, str], name: str, value: str) -> None:

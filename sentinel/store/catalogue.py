@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from sentinel.core.errors import StoreError
+from sentinel.core.event import Event
+from sentinel.store.codec import decode
 from sentinel.store.engine import Engine, EngineError, Problem, Row, select
 from sentinel.store.sealing import HOT, Schema, Source, literal, load_schema, source_sql
-from sentinel.store.segments import Segment, listing
+from sentinel.store.segments import Segment, checksum, listing
 
 ATTEMPTS_MAX = 50
 SCHEMAS_MAX = 20_000
@@ -107,6 +109,32 @@ class Catalogue:
                 raise StoreError(f"the store cannot answer: {error}") from error
             raise _VanishedError from error
 
+    def decoded(self, group: Group, line: str) -> Event | None:
+        """Return the event in a line of the group; None for a damaged line of a hot segment.
+
+        The writer sets such lines apart when it opens the store; a sealed segment with one is damaged as a whole.
+        """
+        try:
+            return decode(line)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            if group.schema is HOT:
+                return None
+            if not self._set_apart(group):
+                raise StoreError(f"a line in the store cannot be read: {error}") from error
+            raise _VanishedError from error
+
+    def verify(self) -> None:
+        """Compare every sealed segment with its checksum, report the damaged ones and leave them out."""
+        for one in listing(self.folder):
+            if one.extent is not None and one.name not in self._broken:
+                try:
+                    intact = checksum(self.folder / one.name) == one.crc
+                except FileNotFoundError:
+                    continue
+                if not intact:
+                    self._broken.add(one.name)
+                    self._report(Problem(one.name, "its content has changed since it was sealed", damaged=True))
+
     def _set_apart(self, group: Group) -> bool:
         """Find the damaged ones among the group's sealed segments, leave them out from now on, report them."""
         found = False
@@ -120,12 +148,14 @@ class Catalogue:
             if reason:
                 found = True
                 self._broken.add(one.name)
-                self._report(Problem(one.name, reason))
+                self._report(Problem(one.name, reason, damaged=True))
         return found
 
     def damage(self, segment: Segment) -> str:
         """Read a sealed segment from end to end; return what is wrong with it, empty if nothing is."""
         path = self.folder / segment.name
+        if checksum(path) != segment.crc:
+            return "its content has changed since it was sealed"
         try:
             self.engine.rows(select("max(hash(COLUMNS(*)))", f"read_parquet([{literal(str(path))}])"))
             known = select("value", f"parquet_kv_metadata([{literal(str(path))}])", "key = 'sentinel'::BLOB")

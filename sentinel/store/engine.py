@@ -26,10 +26,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something a person should know of: which file, and what is the matter."""
+    """Something a person should know of: which file, what is the matter, and whether it is a damaged sealed segment."""
 
     path: str
     reason: str
+    damaged: bool = False
 
 
 def select(what: str, source: str, condition: str = "", rest: str = "") -> str:

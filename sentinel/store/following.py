@@ -8,7 +8,6 @@ from threading import Lock
 
 from sentinel.core.event import Event
 from sentinel.store.catalogue import Catalogue
-from sentinel.store.codec import decode
 from sentinel.store.engine import Row, select
 from sentinel.store.segments import Segment
 from sentinel.store.tail import Tail
@@ -83,7 +82,9 @@ class Follower:
             if ahead is None or not ahead.after <= cursor < ahead.through:
                 ahead = self._read_ahead(segment, cursor, max(limit, AHEAD_EVENTS))
             rows = (row for row in _from(ahead.rows, cursor) if row[0] <= until)
-            found += [decode(line) for _, line in islice(rows, limit - len(found))]
+            group = self._catalogue.lines([segment])
+            events = [self._catalogue.decoded(group, line) for _, line in islice(rows, limit - len(found))]
+            found += [event for event in events if event is not None]
             cursor = found[-1].seq if len(found) >= limit else ahead.through
             assert segment.extent is not None  # noqa: S101  sealed
             if ahead.through >= segment.extent.seq[1]:

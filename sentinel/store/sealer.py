@@ -17,7 +17,7 @@ from sentinel.store.engine import Engine, EngineError, Problem, select
 from sentinel.store.hot import HotFile
 from sentinel.store.ids import pack
 from sentinel.store.sealing import copy_sql, literal, plan
-from sentinel.store.segments import Extent, ids_name, sealed_name, sync_folder
+from sentinel.store.segments import Extent, checksum, ids_name, sealed_name, sync_folder
 
 RETRY_SECONDS = 30.0
 WAITING_MAX = 2
@@ -106,7 +106,7 @@ class Sealer:
                 aside.unlink(missing_ok=True)
             raise
         point("store.seal_ids")
-        aside.rename(self._folder / sealed_name(hot.day, hot.number, extent))
+        aside.rename(self._folder / sealed_name(hot.day, hot.number, extent, checksum(aside)))
         sync_folder(self._folder)
         point("store.seal_renamed")
         self._sealed(hot)

@@ -157,7 +157,8 @@ def source_sql(files: list[str], schema: Schema, names: list[str], *, hot: bool)
     if hot:
         lines = f"read_ndjson_objects({listed}, {LINES_OPTIONS})"
         base = select(f"json::VARCHAR AS doc, json_extract_string(json, {paths.sql()}) AS v", lines, "json IS NOT NULL")
-        fixed = ["v[1]::BIGINT AS seq", "v[2]::BIGINT AS ts", "v[3]::BIGINT AS ing", "doc"]
+        # a damaged line has NULL here, and no span holds NULL
+        fixed = [f"TRY_CAST(v[{at}] AS BIGINT) AS {name}" for at, name in enumerate(("seq", "ts", "ing"), 1)] + ["doc"]
     else:
         inside_doc = f', json_extract_string("#doc", {paths.sql()}) AS v' if paths.paths else ""
         base = select(f"*{inside_doc}", f"read_parquet({listed}, union_by_name=true)")

@@ -5,7 +5,7 @@
     20261123-0000000042.ids                         the ids in it (see `ids.py`)
 
 The day is that of arrival (UTC). The numbers are hexadecimal: lowest and highest sequence, number of events, earliest
-and latest `timestamp` and `ingested` in microseconds since the year 1.
+and latest `timestamp` and `ingested` in microseconds since the year 1, and the CRC-32 of the file.
 """
 
 import os
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
+from zlib import crc32
 
 from sentinel.core.errors import StoreError
 
 _FIRST_DAY = date(1970, 1, 1)
 _YEAR_ONE = 719_162 * 86_400_000_000
 _HOT = re.compile(r"(\d{8})-(\d{10})\.ndjson")
-_SEALED = re.compile(r"(\d{8})-(\d{10})-" + "-".join(["([0-9a-f]+)"] * 7) + r"\.parquet")
+_SEALED = re.compile(r"(\d{8})-(\d{10})-" + "-".join(["([0-9a-f]+)"] * 8) + r"\.parquet")
 _LISTINGS_MAX = 100
 
 
@@ -42,6 +43,7 @@ class Segment:
     day: int
     number: int
     extent: Extent | None
+    crc: int = 0
 
 
 def day_text(day: int) -> str:
@@ -64,10 +66,10 @@ def ids_name(day: int, number: int) -> str:
     return f"{day_text(day)}-{number:010d}.ids"
 
 
-def sealed_name(day: int, number: int, extent: Extent) -> str:
+def sealed_name(day: int, number: int, extent: Extent, crc: int) -> str:
     """Return the name of a sealed segment."""
     times = (value + _YEAR_ONE for value in (*extent.timestamp, *extent.ingested))
-    numbers = "-".join(f"{value:x}" for value in (*extent.seq, extent.count, *times))
+    numbers = "-".join(f"{value:x}" for value in (*extent.seq, extent.count, *times, crc))
     return f"{day_text(day)}-{number:010d}-{numbers}.parquet"
 
 
@@ -77,9 +79,10 @@ def parse_name(name: str) -> Segment | None:
     if hot := _HOT.fullmatch(name):
         return Segment(name, _day(hot[1]), int(hot[2]), None)
     if sealed := _SEALED.fullmatch(name):
-        low, high, count, *times = (int(group, 16) for group in sealed.groups()[2:])
+        low, high, count, *times, crc = (int(group, 16) for group in sealed.groups()[2:])
         first, last, early, late = (value - _YEAR_ONE for value in times)
-        return Segment(name, _day(sealed[1]), int(sealed[2]), Extent((low, high), count, (first, last), (early, late)))
+        extent = Extent((low, high), count, (first, last), (early, late))
+        return Segment(name, _day(sealed[1]), int(sealed[2]), extent, crc)
     return None
 
 
@@ -120,3 +123,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def checksum(path: Path) -> int:
+    """Return the CRC-32 of a file."""
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            crc = crc32(piece, crc)
+    return crc

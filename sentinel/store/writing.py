@@ -304,7 +304,7 @@ class Writer:
         try:
             rows = self._engine.rows(select('"#id"', f"read_parquet([{literal(str(path))}])"))
         except EngineError:
-            self._report(Problem(segment.name, self._damage(segment)))
+            self._report(Problem(segment.name, self._damage(segment), damaged=True))
             self.quarantine(segment.name)
             return None
         return [key_of(row[0]) for row in rows]

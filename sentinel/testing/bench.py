@@ -184,7 +184,7 @@ def _watched(
     seen: list[tuple[float, int, int]] = []
     quiet = time.monotonic()
     while not seen or seen[-1][2] < count:
-        time.sleep(0.02)
+        time.sleep(0.1)
         spooled, stored = look()
         if not seen or (spooled, stored) != seen[-1][1:]:
             quiet = time.monotonic()

@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
 from sentinel.testing.city import City
 from sentinel.testing.evtxfile import WindowsEvent, write_evtx
-from sentinel.testing.packets import demo_capture
+from sentinel.testing.packets import demo_capture, dns_query, ethernet, ip, udp, write_pcap
 
 ATTACKER = "203.0.113.66"
 SPRAYER = "198.51.100.23"
@@ -93,8 +94,8 @@ def _pfsense(now: datetime) -> Iterator[str]:
         moment = now - timedelta(seconds=70 - at)
         yield (
             f"<134>1 {moment:%Y-%m-%dT%H:%M:%S}.000000+00:00 pf-schule-42 filterlog 915 - - "
-            f"5,,,1000000103,igb0,match,block,in,4,0x0,,52,{10000 + at},0,none,6,tcp,44,{ATTACKER},192.0.2.42,"
-            f"{52000 + at},{20 + at},0,S,{1000 + at},,1024,,mss"
+            f"5,,,1000000103,igb1,match,block,in,4,0x0,,64,{10000 + at},0,DF,6,tcp,60,{SCHOOL_PC},203.0.113.{at + 1},"
+            f"{52000 + at},6881,0,S,{1000 + at},,64240,,mss"
         )
 
 
@@ -107,13 +108,30 @@ def _postfix(now: datetime) -> Iterator[str]:
         )
 
 
-def write_files(folder: Path, now: datetime) -> tuple[Path, Path]:
-    """Write the event log of a domain controller and the capture of a school's network; returns both paths."""
-    evtx = folder / "dc1-Security.evtx"
-    _event_log(evtx, now)
-    pcap = folder / "schule-42.pcap"
-    demo_capture(pcap, now - timedelta(minutes=2))
-    return evtx, pcap
+@dataclass(frozen=True, slots=True)
+class Files:
+    """An event log, and captures of two networks."""
+
+    event_log: Path
+    captures: tuple[Path, ...]
+
+
+def write_files(folder: Path, now: datetime) -> Files:
+    """Write the event log of a domain controller and the captures of two schools' networks."""
+    files = Files(folder / "dc1.evtx", (folder / "schule-17.pcap", folder / "schule-42.pcap"))
+    _event_log(files.event_log, now)
+    demo_capture(files.captures[0], now - timedelta(minutes=2))
+    write_pcap(files.captures[1], _tunnel(now))
+    return files
+
+
+def _tunnel(now: datetime) -> Iterator[tuple[int, bytes]]:
+    """Yield the packets of a tablet that carries data out in the names of DNS questions."""
+    begin = int((now - timedelta(seconds=60)).timestamp()) * 1_000_000_000
+    for at in range(30):
+        label = sha256(b"%d" % at).hexdigest()[:60]
+        question = udp(SCHOOL_PC, "10.20.42.1", 50000 + at, 53, dns_query(at, f"{label}.t.example", "TXT"))
+        yield begin + at * 400_000_000, ethernet(SCHOOL_PC, "10.20.42.1", ip(SCHOOL_PC, "10.20.42.1", 17, question))
 
 
 def _event_log(path: Path, now: datetime) -> None:
@@ -131,7 +149,7 @@ def _event_log(path: Path, now: datetime) -> None:
         "UtcTime": f"{started:%Y-%m-%d %H:%M:%S}.000",
         "ProcessId": "6544",
         "Image": "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
-        "CommandLine": "powershell.exe -NoProfile -WindowStyle Hidden -EncodedCommand SQBFAFgAIAAoAE4AZQB3AC0A",
+        "CommandLine": "powershell.exe -NoProfile -WindowStyle Hidden -EncodedCommand SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQAKQA=",
         "ParentImage": "C:\\Program Files\\Microsoft Office\\root\\Office16\\WINWORD.EXE",
         "ParentCommandLine": "WINWORD.EXE /n Mahnung.docm",
         "User": "STADT\\gneumann",

@@ -163,7 +163,7 @@ def pauses() -> list[float]:
 def behind(opened: Callable[..., ElasticStore], gate: Gate, pauses: list[float]) -> ElasticStore:
     """Return a store that knows the node only through the gate and waits in `pauses` only."""
     patience = Patience(attempts=4, base_seconds=0.1, cap_seconds=20)
-    return opened(gate.url, patience=patience, pause=pauses.append, timeout_seconds=5, request_bytes_max=50_000)
+    return opened(gate.url, patience=patience, pause=pauses.append, request_bytes_max=50_000)
 
 
 @pytest.fixture

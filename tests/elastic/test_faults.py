@@ -102,11 +102,11 @@ def test_an_answer_lost_after_the_work_was_done_leaves_each_event_once(
 
 
 def test_no_answer_in_time_counts_as_lost(opened: Any, gate: Any, pauses: list[float], make: Make) -> None:
-    store = opened(gate.url, pause=pauses.append, timeout_seconds=0.7)
+    store = opened(gate.url, pause=pauses.append, timeout_seconds=3)
 
     def asleep(passage: Any) -> None:
         passage.forward()
-        time.sleep(1.5)
+        time.sleep(5)
         passage.close_connection = True
 
     store.append([make(1)])  # the day's index is there
@@ -118,16 +118,16 @@ def test_no_answer_in_time_counts_as_lost(opened: Any, gate: Any, pauses: list[f
 
 
 def test_an_answer_that_trickles_is_given_up(opened: Any, gate: Any, make: Make) -> None:
-    store = opened(gate.url, patience=Patience(attempts=1), timeout_seconds=0.6)
+    store = opened(gate.url, patience=Patience(attempts=1), timeout_seconds=3)
 
     def trickle(passage: Any) -> None:
         passage.reply(200, b"{", {"Content-Length": "100000"})
-        for _ in range(30):
+        for _ in range(50):
             passage.wfile.write(b" ")
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     gate.faults = [trickle]
-    with pytest.raises(StoreError, match=r"does not answer within 0\.6 seconds"):
+    with pytest.raises(StoreError, match=r"does not answer within 3 seconds"):
         store.append([make(1)])
 
 
