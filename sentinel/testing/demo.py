@@ -149,7 +149,8 @@ def _event_log(path: Path, now: datetime) -> None:
         "UtcTime": f"{started:%Y-%m-%d %H:%M:%S}.000",
         "ProcessId": "6544",
         "Image": "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
-        "CommandLine": "powershell.exe -NoProfile -WindowStyle Hidden -EncodedCommand SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQAKQA=",
+        "CommandLine": "powershell.exe -NoProfile -WindowStyle Hidden "
+        "-EncodedCommand SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQAKQA=",
         "ParentImage": "C:\\Program Files\\Microsoft Office\\root\\Office16\\WINWORD.EXE",
         "ParentCommandLine": "WINWORD.EXE /n Mahnung.docm",
         "User": "STADT\\gneumann",

@@ -14,7 +14,8 @@ from sentinel.ui.visible import visible
 
 HOSTILE = (
     "\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;ZXZpbA==\x07", "\x1bP+q\x1b\\", "\x1b_x\x1b\\", "\x9b31m",
-    "\x1b]8;;http://x\x07",    "\x1bc", "\x1b[6n", "\u202eabc", "\u2028", "a" + "\u0301" * 4096, "[@click=app.bell]x[/]", "[/etc/passwd]", "[red]x[/red]",
+    "\x1b]8;;http://x\x07", "\x1bc", "\x1b[6n", "\u202eabc", "\u2028",
+    "a" + "\u0301" * 4096, "[@click=app.bell]x[/]", "[/etc/passwd]", "[red]x[/red]",
     "\x00\r\n\t\b",
     "\u200b\ufeff", "\U000e0041", "\ud800",
 )  # fmt: skip
