@@ -116,7 +116,7 @@ class Catalogue:
         """
         try:
             return decode(line)
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             if group.schema is HOT:
                 return None
             if not self._set_apart(group):

@@ -83,14 +83,21 @@ def day_of(microseconds: int) -> int:
 def decode(line: bytes | str) -> Event:
     """Return the event a line holds; raises ValueError, KeyError or TypeError if it holds none."""
     whole = orjson.loads(line)
+    ident: str = whole["id"]
     fields: dict[str, Any] = whole["f"]
+    if type(ident) is not str or type(fields) is not dict:
+        raise ValueError("no event")
     for name in whole.get("r", ()):
         value = fields[name]
         if isinstance(value, list):
             fields[name] = tuple(value)
     ts, ingested = whole["ts"], whole["ing"]
-    happened = moment_of(ts)
-    return Event(whole["id"], whole["seq"], happened, happened if ts == ingested else moment_of(ingested), fields)
+    try:
+        happened = moment_of(ts)
+        arrived = happened if ts == ingested else moment_of(ingested)
+    except OverflowError as error:
+        raise ValueError("a time beyond the calendar") from error
+    return Event(ident, whole["seq"], happened, arrived, fields)
 
 
 class Encoder:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sentinel.testing.city import City
 from sentinel.testing.evtxfile import WindowsEvent, write_evtx
-from sentinel.testing.packets import demo_capture, dns_query, ethernet, ip, udp, write_pcap
+from sentinel.testing.packets import demo_capture, dns_query, udp, write_pcap
 
 ATTACKER = "203.0.113.66"
 SPRAYER = "198.51.100.23"
@@ -130,8 +130,8 @@ def _tunnel(now: datetime) -> Iterator[tuple[int, bytes]]:
     begin = int((now - timedelta(seconds=60)).timestamp()) * 1_000_000_000
     for at in range(30):
         label = sha256(b"%d" % at).hexdigest()[:60]
-        question = udp(SCHOOL_PC, "10.20.42.1", 50000 + at, 53, dns_query(at, f"{label}.t.example", "TXT"))
-        yield begin + at * 400_000_000, ethernet(SCHOOL_PC, "10.20.42.1", ip(SCHOOL_PC, "10.20.42.1", 17, question))
+        question = dns_query(at, f"{label}.t.example", "TXT")
+        yield begin + at * 400_000_000, udp(SCHOOL_PC, "10.20.42.1", 50000 + at, 53, question)
 
 
 def _event_log(path: Path, now: datetime) -> None:

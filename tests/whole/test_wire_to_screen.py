@@ -23,7 +23,7 @@ def test_a_line_becomes_an_event_and_many_become_one_alert(city: "Running", pati
     city.udp(*(failed(at) for at in range(30)))
     patiently(lambda: len(city.json("query", f"source.ip:{ATTACKER}")) == 30)
     alerts = patiently(lambda: city.json("alerts", "list"))
-    (brute,) = [alert for alert in alerts if "brute" in alert["title"].lower()]
+    (brute,) = [alert for alert in alerts if "failed SSH logins" in alert["title"]]
     assert ATTACKER in brute["key"].values()
     city.tcp(*(failed(at) for at in range(30, 60)))
     patiently(lambda: city.json("alerts", "list")[0]["count"] > brute["count"])
