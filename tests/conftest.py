@@ -67,6 +67,25 @@ def elastic_url() -> Iterator[str]:
 
 
 @pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """Return a folder on a file system of its own, of 8 MiB."""
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("needs root and mount for a small tmpfs")
+    # not among pytest's folders: were this run killed, the next could not clear them away
+    folder = Path(tempfile.mkdtemp(prefix="sentinel-small-disk-"))
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False)
+    try:
+        if done.returncode:
+            pytest.skip(f"mount of a small tmpfs was refused: {done.stderr.decode().strip()}")
+        yield folder
+    finally:
+        if not done.returncode:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
+
+
+@pytest.fixture
 def elastic_prefix(elastic_url: str) -> Iterator[str]:
     """Return how the names of a test's indices may begin; they are gone when it ends."""
     prefix = f"t{uuid4().hex[:12]}"

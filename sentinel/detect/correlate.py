@@ -2,7 +2,8 @@
 
 The window of an event reaches back from it: `(t - span, t]`. A rule fires on a window whose count stands in the rule's
 relation to its number, and every event of such a window belongs to the finding. Only windows that new events touch
-are judged, each from what is stored, so nothing is kept between runs and a late event judges exactly what it changes.
+are judged, so a late event judges exactly what it changes. What a window holds is what is stored: the part that came
+since this process began to judge is remembered (`recent.py`), the rest is asked of the store.
 
 With `gt` and `gte` the result does not depend on the order of arrival. With `lt`, `lte`, `eq` and `neq` a window may
 fire that a late event would have filled: what has been raised is not taken back.
@@ -22,6 +23,7 @@ from sentinel.core.event import Event, Scalar
 from sentinel.core.ports import Span, Store
 from sentinel.core.where import AllOf, Compare, Is, Where, plain, values
 from sentinel.core.wildcard import fold
+from sentinel.detect.recent import Name, Recent, Seen
 
 GROUPS_OF_ONE_MAX = 16
 """An event with several values in its group's fields belongs to at most this many groups."""
@@ -41,26 +43,30 @@ class TooManyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """One correlation, the store it counts in, and the arrival sequence beyond which nothing counts yet."""
+    """One correlation, the store it counts in, the arrival sequence beyond which nothing counts yet, and its memory."""
 
     store: Store
     detection: Detection
     rule: Correlation
     until: int
+    recent: Recent
 
     def findings(self, events: Iterable[Event]) -> Iterator[Finding]:
         """Yield what the new events `events`, for which the rule's `Where` holds, make the rule find."""
-        groups: dict[tuple[str, ...], tuple[Key, list[Event]]] = {}
+        groups: dict[Name, tuple[Key, list[Seen]]] = {}
         for event in events:
+            seen = _seen(event)
             for key in keys(event, self.rule.group_by):
-                groups.setdefault(_name(key), (key, []))[1].append(event)
+                name = _name(key)
+                groups.setdefault(name, (key, []))[1].append(seen)
+                self.recent.take(name, seen)
         for name in self._promising({name: new for name, (_, new) in groups.items()}):
             key, new = groups[name]
-            new.sort(key=lambda event: event.timestamp)
+            new.sort()
             for cluster in _clusters(new, 2 * self.rule.span):
                 yield from self._judge(key, cluster)
 
-    def _promising(self, groups: dict[tuple[str, ...], list[Event]]) -> list[tuple[str, ...]]:
+    def _promising(self, groups: dict[Name, list[Seen]]) -> list[Name]:
         # the groups that may have enough events; with few groups, or if few events are enough, all of them
         least = _least(self.rule)
         if len(groups) <= DIRECT_MAX or least <= 1:
@@ -68,7 +74,7 @@ class Counting:
         times = [event.timestamp for new in groups.values() for event in new]
         span = Span(_floor(min(times) - self.rule.span), _floor(max(times) + self.rule.span) + _TICK)
         rows = self.store.tally(self._where(), span, self.rule.group_by, TALLY_MAX)
-        counts: dict[tuple[str, ...], int] = {}
+        counts = {name: len(self.recent.between(name, span.start, span.end, self.until)) for name in groups}
         for group, count in rows:
             for combination in islice(product(*map(values, group)), GROUPS_OF_ONE_MAX):
                 name = tuple(fold(plain(value)) for value in combination)
@@ -77,10 +83,12 @@ class Counting:
         return sorted(name for name in groups if counts.get(name, 0 if whole else least) >= least)
 
     def _where(self, key: Key = ()) -> Where:
+        # what the memory does not hold
         same = tuple(Is(field, value) for field, value in key)
-        return AllOf((*same, Compare("event.sequence", "lte", self.until), self.detection.where))
+        before = Compare("event.sequence", "lte", min(self.until, self.recent.start))
+        return AllOf((*same, before, self.detection.where))
 
-    def _judge(self, key: Key, new: Sequence[Event]) -> Iterator[Finding]:
+    def _judge(self, key: Key, new: Sequence[Seen]) -> Iterator[Finding]:
         around = self._around(key, new)
         times = [event.timestamp for event in around]
         first, last = new[0].timestamp, new[-1].timestamp
@@ -92,7 +100,7 @@ class Counting:
                 marks[begin] += 1
                 marks[end] -= 1
         depth = 0
-        found: list[Event] = []
+        found: list[Seen] = []
         for event, mark in zip(around, marks, strict=False):
             depth += mark
             if depth:
@@ -101,26 +109,28 @@ class Counting:
             for at in range(0, len(run), EVIDENCE_MAX):
                 yield self._finding(key, run[at : at + EVIDENCE_MAX])
 
-    def _around(self, key: Key, new: Sequence[Event]) -> list[Event]:
+    def _around(self, key: Key, new: Sequence[Seen]) -> list[Seen]:
         # before the first new event only the nearest `count + 1` matter: more would change no window's answer
         where = self._where(key)
         first, last = _floor(new[0].timestamp), new[-1].timestamp
-        found = {event.id: event for event in new}
-        before = self.store.search(where, Span(_floor(first - self.rule.span), first), self.rule.count + 1)
-        found.update((event.id, event) for event in before)
-        end = _floor(last + self.rule.span) + _TICK
+        begin, end = _floor(first - self.rule.span), _floor(last + self.rule.span) + _TICK
+        nearest = self.rule.count + 1
+        stored = map(_seen, self.store.search(where, Span(begin, first), nearest))
+        before = {one.id: one for one in (*stored, *self.recent.between(_name(key), begin, first, self.until))}
+        found = {one.id: one for one in (*sorted(before.values())[-nearest:], *new)}
+        found.update((one.id, one) for one in self.recent.between(_name(key), first, end, self.until))
         while True:
             page = self.store.search(where, Span(first, end), PAGE)
-            found.update((event.id, event) for event in page)
+            found.update((event.id, _seen(event)) for event in page)
             if len(page) < PAGE:
                 break
             oldest = _floor(page[-1].timestamp) + _TICK
             if oldest >= end or len(found) > AROUND_MAX:
                 raise TooManyError(f"more than {len(found)} events around one time in the group {dict(key)}")
             end = oldest
-        return sorted(found.values(), key=lambda event: (event.timestamp, event.seq))
+        return sorted(found.values())
 
-    def _finding(self, key: Key, run: Sequence[Event]) -> Finding:
+    def _finding(self, key: Key, run: Sequence[Seen]) -> Finding:
         return Finding(
             detection=self.detection,
             key=key,
@@ -149,11 +159,15 @@ def _folded(value: Scalar) -> Scalar:
     return fold(value) if isinstance(value, str) else value
 
 
-def _name(key: Key) -> tuple[str, ...]:
+def _name(key: Key) -> Name:
     return tuple(fold(plain(value)) for _, value in key)
 
 
-def _clusters(events: Sequence[Event], gap: timedelta) -> Iterator[Sequence[Event]]:
+def _seen(event: Event) -> Seen:
+    return Seen(event.timestamp, event.seq, event.id)
+
+
+def _clusters(events: Sequence[Seen], gap: timedelta) -> Iterator[Sequence[Seen]]:
     begin = 0
     for at, (one, two) in enumerate(pairwise(events), start=1):
         if two.timestamp - one.timestamp > gap:

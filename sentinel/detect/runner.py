@@ -17,6 +17,7 @@ from sentinel.core.ports import Clock, Store
 from sentinel.core.where import values
 from sentinel.detect.correlate import Counting, TooManyError
 from sentinel.detect.matcher import Matcher, View
+from sentinel.detect.recent import Memory
 
 BATCH = 5_000
 LISTED_MAX = 2_000
@@ -125,6 +126,7 @@ class Runner:
         self._batch = batch
         self._listed_max = listed_max
         self._matcher = Matcher(detections)
+        self._memory = Memory()
 
     def run(self) -> RunReport:
         """Judge everything that has arrived since the last run."""
@@ -135,8 +137,10 @@ class Runner:
         judged = found = 0
         raised: list[str] = []
         while events := self._store.since(cursor, until, self._batch):
+            self._memory.at(cursor)
             batch = self._judge(run, cursor, events)
             raised += self._book.record(batch.findings, batch.last, after=cursor, gaps=batch.gaps)
+            self._memory.done(batch.last, {gap.rule_id for gap in batch.gaps})
             cursor = batch.last
             judged += len(events)
             found += len(batch.findings)
@@ -155,6 +159,8 @@ class Runner:
     def _judge(self, run: _Run, after: int, events: Sequence[Event]) -> _Batch:
         batch = _Batch(after, events[-1].seq)
         batch.gaps += [Gap(rule.id, after, batch.last, reason) for rule, reason in self._matcher.broken]
+        aside = [rule_id for rule_id, budget in run.budgets.items() if budget.failures >= FAILURES_MAX]
+        batch.gaps += [Gap(rule_id, after, batch.last, "failed too often in this run") for rule_id in aside]
         for event in events:
             view = View(event)
             for rule in self._matcher.candidates(view):
@@ -203,7 +209,8 @@ class Runner:
         if detection.correlation is None or budget.failures >= FAILURES_MAX:
             return
         try:
-            batch.findings += Counting(self._store, detection, detection.correlation, batch.last).findings(new)
+            recent = self._memory.of(detection.id)
+            batch.findings += Counting(self._store, detection, detection.correlation, batch.last, recent).findings(new)
         except StoreError:
             raise
         except TooManyError as error:

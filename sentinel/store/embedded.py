@@ -147,8 +147,8 @@ class EmbeddedStore:
         self._engine = DuckEngine(path / "scratch", memory_bytes)
         catalogue = Catalogue(path, self._engine, self._problems.add)
         self._catalogue = catalogue
-        self._reader = Reader(catalogue)
         self._follower = Follower(catalogue)
+        self._reader = Reader(catalogue, self._follower.lowest)
         self._writer: Writer | None = None
         if not readonly:
             try:

@@ -45,6 +45,10 @@ class Follower:
             )
         )
 
+    def lowest(self, segment: Segment) -> int:
+        """Return the lowest `seq` in a segment, 0 if it is empty; FileNotFoundError says that a hot one is gone."""
+        return segment.extent.seq[0] if segment.extent else self._tail(segment).lowest()
+
     def _forget_all_but(self, names: set[str]) -> None:
         with self._lock:
             for name in self._tails.keys() - names:

@@ -10,7 +10,7 @@ import orjson
 
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span
-from sentinel.core.where import Where, fields_of, holds
+from sentinel.core.where import AllOf, Compare, Where, fields_of, holds
 from sentinel.store.catalogue import Catalogue, Group
 from sentinel.store.codec import BOOLEAN, FOREIGN, INTEGER, SEPARATOR, SEVERAL, TEXT, micros
 from sentinel.store.engine import select
@@ -25,8 +25,9 @@ _PAGE_MAX = 4096
 class Reader:
     """Answers `Store.search` and `Store.tally`."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, lowest: Callable[[Segment], int]) -> None:
         self._catalogue = catalogue
+        self._lowest = lowest
 
     def search(self, where: Where, span: Span, limit: int) -> list[Event]:
         """Return up to `limit` events for which `where` holds, latest first."""
@@ -40,10 +41,15 @@ class Reader:
             self._catalogue.asked(lambda segments: self._tally(segments, where, span, by, limit)) if limit > 0 else []
         )
 
+    def _relevant(self, segments: list[Segment], where: Where, span: Span) -> list[Segment]:
+        found = _overlapping(segments, span)
+        last = _last_seq(where)
+        return found if last is None else [one for one in found if self._lowest(one) <= last]
+
     # -- search
 
     def _search(self, segments: list[Segment], where: Where, span: Span, limit: int) -> list[Event]:
-        relevant = sorted(_overlapping(segments, span), key=lambda one: _latest(one, span), reverse=True)
+        relevant = sorted(self._relevant(segments, where, span), key=lambda one: _latest(one, span), reverse=True)
         found: list[_Hit] = []
         at, width = 0, 1
         while at < len(relevant):
@@ -129,7 +135,7 @@ class Reader:
         self, segments: list[Segment], where: Where, span: Span, by: Sequence[str], limit: int
     ) -> list[tuple[tuple[Value | None, ...], int]]:
         counts: dict[bytes, int] = {}
-        for group in self._catalogue.groups(_overlapping(segments, span), {*fields_of(where), *by}):
+        for group in self._catalogue.groups(self._relevant(segments, where, span), {*fields_of(where), *by}):
             if group.schema is HOT:
                 for hot, *_ in self._hot(group, where, span):
                     key = orjson.dumps([hot.fields.get(name) for name in by])
@@ -184,6 +190,17 @@ class _Hit:
 class _Asked:
     both: Both
     parameters: dict[str, object]
+
+
+def _last_seq(where: Where) -> float | None:
+    """Return the sequence beyond which `where` cannot hold, None if it does not say."""
+    match where:
+        case AllOf(items):
+            return min((last for item in items if (last := _last_seq(item)) is not None), default=None)
+        case Compare("event.sequence", "lt" | "lte", value):
+            return value
+        case _:
+            return None
 
 
 def _overlapping(segments: list[Segment], span: Span) -> list[Segment]:

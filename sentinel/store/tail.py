@@ -42,6 +42,12 @@ class Tail:
             self._catch_up(file.fileno())
             return max((block.high for block in self._blocks), default=0)
 
+    def lowest(self) -> int:
+        """Return the lowest sequence in the segment, 0 if it is empty."""
+        with self._lock, self._path.open("rb") as file:
+            self._catch_up(file.fileno())
+            return min((block.low for block in self._blocks), default=0)
+
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Return the first `limit` events with `cursor < seq <= until`, in order."""
         found: list[Event] = []

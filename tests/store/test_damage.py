@@ -1,10 +1,7 @@
 """Damage costs what is damaged, is told, and never stops the store."""
 
-import os
 import random
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,23 +124,6 @@ def test_an_empty_hot_segment_is_no_matter(sealed: Path, make: Make) -> None:
             store.append([make(31)])
             assert len(store.search(ALWAYS, EVER, 100)) == 31
         store.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder on a file system of 8 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("needs root and mount for a small tmpfs")
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"mount of a small tmpfs was refused: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=False)
 
 
 def noise(number: int) -> str:

@@ -1,0 +1,86 @@
+"""What a correlation has counted lately, so that the store is asked only for what came before.
+
+A memory, no state: it starts empty with each process and each leap of the cursor, and what it does not hold is asked
+of the store. Of one correlation it holds every counted event with `start < seq`, by group and in order of event time.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from datetime import datetime
+from operator import attrgetter
+from typing import NamedTuple
+
+EVENTS_MAX = 100_000
+"""So many events are remembered of one correlation; then the older half is left to the store again."""
+
+Name = tuple[str, ...]
+_timestamp = attrgetter("timestamp")
+
+
+class Seen(NamedTuple):
+    """What a correlation needs to know of an event; sorts by time."""
+
+    timestamp: datetime
+    seq: int
+    id: str
+
+
+class Recent:
+    """The events counted since the sequence `start`."""
+
+    def __init__(self, start: int, events_max: int = EVENTS_MAX) -> None:
+        self.start = start
+        self._events_max = events_max
+        self._groups: dict[Name, list[Seen]] = {}
+        self._count = 0
+
+    def take(self, name: Name, seen: Seen) -> None:
+        """Remember an event of a group; one that is there already stays there once."""
+        group = self._groups.setdefault(name, [])
+        if not group or group[-1] < seen:
+            group.append(seen)
+        elif group[bisect_left(group, seen)] != seen:
+            insort(group, seen)
+        else:
+            return
+        self._count += 1
+        if self._count > self._events_max:
+            self._forget()
+
+    def between(self, name: Name, low: datetime, high: datetime, until: int) -> list[Seen]:
+        """Return the group's events with `low <= timestamp < high` and `seq <= until`, in order."""
+        group = self._groups.get(name, [])
+        begin = bisect_left(group, low, key=_timestamp)
+        return [one for one in group[begin : bisect_left(group, high, key=_timestamp)] if one.seq <= until]
+
+    def _forget(self) -> None:
+        seqs = sorted(one.seq for group in self._groups.values() for one in group)
+        self.start = seqs[len(seqs) // 2]
+        kept = {name: [one for one in group if one.seq > self.start] for name, group in self._groups.items()}
+        self._groups = {name: group for name, group in kept.items() if group}
+        self._count = sum(map(len, self._groups.values()))
+
+
+class Memory:
+    """The memories of all correlations, as far as the judging has gone without a leap."""
+
+    def __init__(self) -> None:
+        self._through = 0
+        self._by_rule: dict[str, Recent] = {}
+        self._start = 0
+
+    def of(self, rule_id: str) -> Recent:
+        """Return the memory of one correlation."""
+        return self._by_rule.setdefault(rule_id, Recent(self._start))
+
+    def at(self, after: int) -> None:
+        """Say that events from `after` on are judged next; a leap forgets everything."""
+        if after != self._through:
+            self._by_rule.clear()
+            self._start = self._through = after
+
+    def done(self, through: int, incomplete: Iterable[str]) -> None:
+        """Say that all events up to `through` have been judged, but not by the rules `incomplete`."""
+        self._through = through
+        for rule_id in incomplete:
+            self._by_rule[rule_id] = Recent(through)
