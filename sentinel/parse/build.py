@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
+from typing import cast
 
 from sentinel.core import ecs
 from sentinel.core.clock import iso
@@ -60,12 +61,11 @@ _SHAPES: dict[tuple[ecs.Type, bool], int] = {
     ("keyword", False): _TEXT, ("long", False): _LONG, ("keyword", True): _TEXTS, ("ip", False): _IP,
 }  # fmt: skip
 _LONG_MAX = 1 << 63
-# what the packs say again and again in fields of several texts, such as ("authentication",)
-_known_texts: set[tuple[str, ...]] = set()
-_KNOWN_MAX = 1_024
 _address = lru_cache(maxsize=16_384)(text.address)
 _iso = lru_cache(maxsize=256)(iso)
 _plans: dict[str, _Plan | None] = {}
+_layouts: dict[tuple[str, ...], "_Layout"] = {}
+_LAYOUTS_MAX = 2_048
 
 
 def _plan(name: str) -> _Plan | None:
@@ -134,36 +134,19 @@ def complete(entry: Entry, part: int, said: Mapping[str, object], base: Fields, 
 
     Raises TypeError for a value that is none of text, number, truth, or several of them.
     """
-    fields: Fields = {}
     tags: list[str] = []
     related: dict[str, dict[str, None]] = {}
-    for name, value in said.items() if len(said) <= FIELDS_MAX else _first(said, tags):
-        plan = _plans.get(name) or _plan(name)
-        if plan is None:
-            if value is not None and name not in _OURS:
+    names = tuple(said)
+    layout = _layouts.get(names) or _layout(names)
+    fields = layout.fill(said, tags, related) if layout.plain else None
+    if fields is None:
+        fields = {}
+        for name, value in said.items() if len(said) <= FIELDS_MAX else _first(said, tags):
+            plan = _plans.get(name) or _plan(name)
+            if plan is not None:
+                _put(fields, name, value, plan, tags, related)
+            elif value is not None and name not in _OURS:
                 _aside(fields, name, value, tags)
-            continue
-        # the shapes of nearly all values, apart for the sake of speed; `_put` knows them too
-        shape = plan.shape
-        if shape == _TEXT and type(value) is str and value.isascii() and 0 < len(value) <= ORIGINAL_MAX:
-            fields[name] = value
-        elif (shape == _LONG and type(value) is int and -_LONG_MAX <= value < _LONG_MAX) or (
-            shape == _TEXTS and type(value) is tuple and value in _known_texts
-        ):
-            fields[name] = value
-            continue
-        elif shape == _IP and type(value) is str and (address := _address(value)) is not None:
-            fields[name] = value = address  # noqa: PLW2901  the canonical text is what is gathered
-        else:
-            _put(fields, name, value, plan, tags, related)
-            continue
-        group = plan.related
-        if group is not None:
-            held = related.get(group)
-            if held is None:
-                related[group] = {value: None}
-            else:
-                held[value] = None
     timestamp = _timestamp(fields, entry, tags)
     fields.update(base)
     fields["event.id"] = name = event_id(entry, part)
@@ -177,6 +160,72 @@ def complete(entry: Entry, part: int, said: Mapping[str, object], base: Fields, 
         old = fields.get("tags", ())
         fields["tags"] = tuple(dict.fromkeys([*(old if isinstance(old, tuple) else (str(old),)), *tags]))
     return Event(name, sequence, timestamp, arrived(entry), fields)
+
+
+class _Layout:
+    """What is to be done with documents of these field names: nearly all hold just what their fields ask for.
+
+    Their texts are then checked in one stroke, which costs a tenth of asking each; `_put` says the same of each.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        plans = [(name, plan) for name in names if (plan := _plans.get(name) or _plan(name)) is not None]
+        self.plain = len(plans) == len(names) <= FIELDS_MAX
+        by_shape: list[list[str]] = [[] for _ in range(5)]
+        for name, plan in plans:
+            by_shape[plan.shape].append(name)
+        self._others = [(name, plan) for name, plan in plans if plan.shape == _OTHER]
+        _, self._texts, self._longs, self._several, self._addresses = by_shape
+        self._related = [(name, plan.related) for name, plan in plans if plan.related and plan.shape in {_TEXT, _IP}]
+
+    def fill(self, said: Mapping[str, object], tags: list[str], related: dict[str, dict[str, None]]) -> Fields | None:
+        """Return the document's fields; None, with nothing done, if some value is not what its field asks for."""
+        fields = dict(said)
+        texts = [fields[name] for name in self._texts]
+        try:
+            joined = "".join(texts)  # type: ignore[arg-type]  # what is no text raises, and is rare
+            if not joined.isascii():
+                joined.encode("utf-8")
+        except (TypeError, UnicodeEncodeError):
+            return None
+        if len(joined) > ORIGINAL_MAX or "" in texts:
+            return None
+        for name in self._longs:
+            number = fields[name]
+            if type(number) is not int or not -_LONG_MAX <= number < _LONG_MAX:
+                return None
+        for name in self._several:
+            several = fields[name]
+            if type(several) is str:
+                fields[name] = several = (several,)
+            if type(several) is not tuple or not _plain_texts(several):
+                return None
+        for name in self._addresses:
+            written = fields[name]
+            if type(written) is not str or (address := _address(written)) is None:
+                return None
+            fields[name] = address
+        for name, group in self._related:
+            related.setdefault(group, {})[fields[name]] = None  # type: ignore[index]  # a text, by its shape
+        whole = cast("Fields", fields)
+        for name, plan in self._others:
+            _put(whole, name, whole.pop(name), plan, tags, related)
+        return whole
+
+
+def _plain_texts(several: tuple[object, ...]) -> bool:
+    try:
+        joined = "".join(several)  # type: ignore[arg-type]  # what is no text raises, and is rare
+    except TypeError:
+        return False
+    return joined.isascii() and "" not in several and 0 < len(several) <= VALUES_MAX and len(joined) <= ORIGINAL_MAX
+
+
+def _layout(names: tuple[str, ...]) -> _Layout:
+    if len(_layouts) >= _LAYOUTS_MAX:
+        _layouts.clear()
+    _layouts[names] = layout = _Layout(names)
+    return layout
 
 
 def _first(said: Mapping[str, object], tags: list[str]) -> list[tuple[str, object]]:
@@ -227,8 +276,6 @@ def _put(
     if name.startswith("related."):
         return
     fields[name] = tuple(good) if plan.several or len(good) > 1 else good[0]
-    if plan.shape == _TEXTS and value == fields[name] and len(_known_texts) < _KNOWN_MAX:
-        _known_texts.add(tuple(map(str, good)))
 
 
 def _checked(name: str, value: object) -> None:

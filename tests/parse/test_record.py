@@ -149,7 +149,7 @@ def test_a_record_may_become_several_events_but_not_without_end(
         ("1 / 0\nyield", "ZeroDivisionError", "the pack failed: division by zero"),
         ("return iter(())", "NoEvent", "the pack made nothing of the record"),
         ("yield {'user.name': {'first': 'x'}}", "TypeError", "the pack failed: the value of 'user.name' is a dict"),
-        ("yield 17", "TypeError", "the pack failed: object of type 'int' has no len()"),
+        ("yield 17", "TypeError", "the pack failed: 'int' object is not iterable"),
         ("return 17", "TypeError", "the pack failed: 'int' object is not iterable"),
         ("def deeper(): return deeper()\ndeeper()\nyield", "RecursionError", "the pack failed: maximum recursion"),
     ],
