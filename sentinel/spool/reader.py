@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sentinel.core.errors import SpoolError
 from sentinel.core.event import Entry
+from sentinel.spool import checkpoint
 from sentinel.spool.files import listing, segment_path
 from sentinel.spool.head import State
 from sentinel.spool.quarantine import Problems, Quarantine
@@ -118,7 +119,8 @@ class Reader:
         following = min(
             (number for number in listing(self._folder).sizes if segment < number <= state.segment), default=None
         )
-        if following is not None and following > after + 1:
+        # what another process has committed meanwhile may be gone, and is nobody's loss
+        if following is not None and following > max(after, checkpoint.load(self._folder)[0]) + 1:
             self._problems.say(f"records {after + 1} to {following - 1} are missing")
         return following
 

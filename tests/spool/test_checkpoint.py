@@ -113,3 +113,14 @@ def test_a_folder_can_be_looked_at_without_opening_it(opened: Opener, raws: Raws
     assert (report.records, report.last_seq, report.sound) == (100, 100, True)
     assert [entry.raw for entry in cat(folder, 40)] == list(raws(40, 100, 200))
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_a_reader_whose_records_another_process_has_committed_misses_nothing(opened: Opener, raws: Raws) -> None:
+    spool = opened(segment_bytes=4096, checkpoint_seconds=0.01)
+    spool.put(raws(0, 200, 200))
+    other = opened(segment_bytes=4096)
+    assert other.read(0, 10)[-1].seq == 10
+    spool.commit(150)
+    spool.close()  # segments below the checkpoint are gone
+    assert other.read(10, 5)[0].seq > 100
+    assert not other.stats().problems
