@@ -1,16 +1,18 @@
 """Wires the stages; the only module that knows them all."""
 
 import asyncio
-import logging
 import os
 import signal
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +26,9 @@ from sentinel.core.ports import Clock, Collector, Store
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
     from sentinel.detect.rules import Rules
-    from sentinel.detect.runner import RunReport
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
     from sentinel.spool.disk import DiskSpool
-
-_log = logging.getLogger(__name__)
 
 Talk = Callable[[str], None]
 
@@ -175,47 +174,80 @@ class App:
         followed = FollowedFiles(source.name, self.clock, source.paths, checkpoint=checkpoint, start=source.start)
         return Entrance(followed, followed.ready, lambda: ", ".join(source.paths))
 
-    def run(self, talk: Talk, stop: threading.Event | None = None) -> None:
-        """Run everything until `stop` is set or the process is asked to end; what was accepted is on disk then."""
-        stop = stop or threading.Event()
+    def run(self, talk: Talk) -> None:
+        """Run everything until the process is asked to end; what was accepted is on disk then.
+
+        The rules run in a process of their own, which is given `talk` too: a function of a module.
+        """
         with ExitStack() as stack:
-            running = _Running(self, stack, talk, stop)
+            running = _Running(self, stack, talk)
             running.start()
-            asyncio.run(running.collect())
-            running.end()
+            try:
+                asyncio.run(running.collect())
+            finally:
+                running.end()
+
+    def judge(self, talk: Talk, link: Connection) -> None:
+        """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
+        from sentinel.detect.runner import Runner, RunReport
+        from sentinel.detect.schedule import Schedule
+        from sentinel.spool import checkpoint
+
+        def stored() -> int:
+            return arrival(checkpoint.load(self.config.spool_dir)[0] + 1, 0) - 1
+
+        def judged(report: RunReport) -> None:
+            for problem in report.problems:
+                talk(f"rules: {problem}")
+
+        def unjudged(error: Exception) -> None:
+            talk(f"rules could not run, they will be run again: {error}")
+
+        with self.reading() as store, self.desk() as desk:
+            runner = Runner(store, desk, self.rules.detections, self.clock, until=stored)
+            schedule = Schedule(runner, every=self.config.detect_every, report=judged, failed=unjudged)
+            talk(f"rules: {len(self.rules.detections)}, refused: {len(self.rules.refused)}")
+            schedule.start()
+            link.send_bytes(b"ready")
+            link.poll(None)
+            schedule.stop()
+
+
+def _judge(config: Config, talk: Talk, link: Connection) -> None:
+    # Ctrl+C and a service manager's SIGTERM reach every process of the group: when to end is the first one's to say
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        App(config).judge(talk, link)
+    except SentinelError as error:
+        talk(f"rules: {error}")
+        sys.exit(error.exit_code)
 
 
 class _Running:
     """The stages at work, from their start to an orderly end."""
 
-    def __init__(self, app: App, stack: ExitStack, talk: Talk, stop: threading.Event) -> None:
-        from sentinel.detect.runner import Runner
-        from sentinel.detect.schedule import Schedule
+    def __init__(self, app: App, stack: ExitStack, talk: Talk) -> None:
         from sentinel.parse.pipeline import Pipeline
 
         self.talk = talk
-        self.stop = stop
+        self.stop = threading.Event()
         self.spool = stack.enter_context(app.spool())
         self.pipeline = Pipeline(self.spool, stack.enter_context(app.writing()), app.reader, app.clock)
         self.parsing = threading.Thread(target=self._parse, name="parse")
         self.failed: BaseException | None = None
-        self.runner = Runner(
-            stack.enter_context(app.reading()),
-            stack.enter_context(app.desk()),
-            app.rules.detections,
-            app.clock,
-            until=lambda: arrival(self.spool.committed + 1, 0) - 1,
-        )
-        self.schedule = Schedule(self.runner, every=app.config.detect_every, report=self._judged, failed=self._unjudged)
+        # a process of its own: judging and storing each get a core, and neither waits for the other's lock
+        self.link, far = get_context("spawn").Pipe()
+        self.judging = get_context("spawn").Process(target=_judge, args=(app.config, talk, far), name="judge")
         self.entrances = app.entrances()
-        refused = len(app.rules.refused) + len(app.packs.refused)
         talk(f"data: {app.config.data}")
-        talk(f"packs: {len(app.packs.by_name)}, rules: {len(app.rules.detections)}, refused: {refused}")
+        talk(f"packs: {len(app.packs.by_name)}, refused: {len(app.packs.refused)}")
+        self.judging.start()
+        far.close()
 
     def start(self) -> None:
-        """Start storing and judging."""
+        """Start storing."""
         self.parsing.start()
-        self.schedule.start()
 
     async def collect(self) -> None:
         """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
@@ -240,6 +272,9 @@ class _Running:
 
     async def _stopped(self, ended: asyncio.Event) -> None:
         while not ended.is_set() and not self.stop.is_set():
+            if not self.judging.is_alive():
+                self.failed = SentinelError(f"nothing judges any more: the rules' process ended ({self._ending()})")
+                return
             try:
                 await asyncio.wait_for(ended.wait(), 0.2)
             except TimeoutError:
@@ -252,14 +287,21 @@ class _Running:
             waiting.cancel()
             if not task.done():
                 self.talk(f"listening: {one.collector.name} {one.where()}")
-        if not any(task.done() for task in tasks):
+        await asyncio.to_thread(self.link.poll, None)  # until it says that it is ready, or is gone
+        if not any(task.done() for task in tasks) and self.judging.is_alive():
             self.talk("ready")
+
+    def _ending(self) -> str:
+        self.judging.join()
+        code = self.judging.exitcode or 0
+        return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
     def end(self) -> None:
         """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
         self.stop.set()
         self.parsing.join()
-        self.schedule.stop()
+        self.link.close()
+        self.judging.join()
         self.talk("ended: everything that was accepted is on disk")
         if self.failed is not None:
             raise self.failed
@@ -271,13 +313,6 @@ class _Running:
             self.failed = error
             self.stop.set()
             raise
-
-    def _judged(self, report: "RunReport") -> None:
-        for problem in report.problems:
-            self.talk(f"rules: {problem}")
-
-    def _unjudged(self, error: Exception) -> None:
-        self.talk(f"rules could not run, they will be run again: {error}")
 
 
 def _made(folder: Path) -> Path:

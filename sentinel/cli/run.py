@@ -1,4 +1,4 @@
-"""`sentinel run`: everything at work, in one process."""
+"""`sentinel run`: everything at work, the rules in a process of their own."""
 
 import logging
 

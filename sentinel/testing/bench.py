@@ -207,6 +207,13 @@ def _lags(seen: Sequence[tuple[float, int, int]]) -> Iterator[float]:
 
 
 def _usage(pid: int) -> tuple[float, int]:
+    # CPU seconds and largest resident sets of the process and of those it began, added up
+    begun = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    each = [_own_usage(one) for one in (pid, *map(int, begun))]
+    return sum(cpu for cpu, _ in each), sum(rss for _, rss in each)
+
+
+def _own_usage(pid: int) -> tuple[float, int]:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])
     status = Path(f"/proc/{pid}/status").read_text()
