@@ -199,6 +199,13 @@ def test_a_rule_that_fails_is_set_aside_and_the_others_go_on(memory: Store, book
     assert spans == [(0, 1), (1, 2), (2, 10)]
 
 
+def test_a_rule_set_aside_leaves_a_gap_in_every_batch_of_the_run(memory: Store, book: Book, make: Make) -> None:
+    memory.append([make(number, failure(message="x")) for number in range(1, 31)])
+    judge(memory, book, broken(), plain(), batch=10)
+    spans = sorted((gap.after, gap.until) for gap in book.gaps())
+    assert spans == [(0, 1), (1, 2), (2, 10), (10, 20), (20, 30)]
+
+
 def test_a_rule_that_matches_everything_is_told_as_a_number(memory: Store, book: Book, make: Make) -> None:
     memory.append([make(number, failure()) for number in range(1, 1001)])
     report = judge(memory, book, plain(ALWAYS), batch=100, listed_max=30)
