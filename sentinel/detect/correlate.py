@@ -74,13 +74,14 @@ class Counting:
         times = [event.timestamp for new in groups.values() for event in new]
         span = Span(_floor(min(times) - self.rule.span), _floor(max(times) + self.rule.span) + _TICK)
         rows = self.store.tally(self._where(), span, self.rule.group_by, TALLY_MAX)
-        counts = {name: len(self.recent.between(name, span.start, span.end, self.until)) for name in groups}
+        counts: dict[Name, int] = {}
         for group, count in rows:
             for combination in islice(product(*map(values, group)), GROUPS_OF_ONE_MAX):
                 name = tuple(fold(plain(value)) for value in combination)
                 counts[name] = counts.get(name, 0) + count
-        whole = len(rows) < TALLY_MAX
-        return sorted(name for name in groups if counts.get(name, 0 if whole else least) >= least)
+        untold = 0 if len(rows) < TALLY_MAX else least
+        recent = {name: len(self.recent.between(name, span.start, span.end, self.until)) for name in groups}
+        return sorted(name for name in groups if counts.get(name, untold) + recent[name] >= least)
 
     def _where(self, key: Key = ()) -> Where:
         # what the memory does not hold

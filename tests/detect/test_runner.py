@@ -182,6 +182,19 @@ def test_too_many_events_around_one_time_are_reported_as_a_gap(
     assert [one.rule_id for one in book.alerts()] == ["plain-1"]
 
 
+def test_a_group_that_the_store_did_not_list_is_judged_all_the_same(
+    memory: Store, book: Book, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sentinel.detect.correlate.DIRECT_MAX", 0)
+    monkeypatch.setattr("sentinel.detect.correlate.TALLY_MAX", 1)
+    memory.append([make(number, failure("192.0.2.7"), at=timedelta(0)) for number in range(1, 31)])
+    memory.append([make(number, failure("192.0.2.8"), at=timedelta(0)) for number in range(31, 35)])
+    judge(memory, book, counting(5))
+    memory.append([make(35, failure("192.0.2.8"), at=timedelta(0))])
+    judge(memory, book, counting(5))  # a new process: the store lists the larger group only
+    assert {(alert.key[0][1], alert.count) for alert in book.alerts()} == {("192.0.2.7", 30), ("192.0.2.8", 5)}
+
+
 def broken() -> Detection:
     regex = object.__new__(Matches)
     for name, value in (("field", "message"), ("regex", "(?=x)"), ("flags", "")):
