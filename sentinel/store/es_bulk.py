@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple
@@ -13,11 +13,11 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.kill import point
 from sentinel.core.ports import Rejected
-from sentinel.store.es_document import UnstorableError, encode, micros, moment
+from sentinel.store.codec import EPOCH, day_of, micros
+from sentinel.store.es_document import UnstorableError, encode
 
 REQUEST_BYTES_MAX = 2 << 20
 """A request holds so much: enough for the server to work in one go, small enough to prepare the next meanwhile."""
-_DAY_MICROSECONDS = 86_400_000_000
 _REASON_MAX = 500
 _ID_BYTES_MAX = 512
 BUSY = frozenset({429, 502, 503, 504})
@@ -82,7 +82,7 @@ def index_of(prefix: str, day: date) -> str:
 
 @lru_cache(maxsize=4096)
 def _head(prefix: str, day: int) -> bytes:
-    index = index_of(prefix, moment(day * _DAY_MICROSECONDS).date())
+    index = index_of(prefix, (EPOCH + timedelta(day)).date())
     return b'{"create":{"_index":"%b","_id":' % index.encode()
 
 
@@ -101,7 +101,7 @@ def lines(events: Iterable[Event], prefix: str, refused: list[Rejected]) -> Iter
         except (UnstorableError, TypeError) as error:
             refused.append(Rejected(event, str(error)))
             continue
-        head = _head(prefix, micros(event.ingested) // _DAY_MICROSECONDS)
+        head = _head(prefix, day_of(micros(event.ingested)))
         yield Line(event, b"%b%b}}\n%b\n" % (head, ident, document))
 
 

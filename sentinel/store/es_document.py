@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from ipaddress import ip_address
 from math import copysign, isfinite
@@ -17,9 +17,8 @@ from sentinel.core.event import Event, Scalar, Value
 from sentinel.core.where import FIELD_MAX, plain
 from sentinel.core.wildcard import fold
 from sentinel.store import es_mapping as es
+from sentinel.store.codec import micros, moment_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LONG_MIN, _LONG_MAX = -(1 << 63), (1 << 63) - 1
 _DOUBLE_WHOLE_MAX = 1 << 53
 """Up to here a double holds every whole number."""
@@ -32,16 +31,6 @@ _NO_WORD = bytes(byte if byte >= 128 or WORD.fullmatch(chr(byte)) else 32 for by
 
 class UnstorableError(ValueError):
     """The event can never be written as a document; the text says why."""
-
-
-def micros(moment: datetime) -> int:
-    """Return `moment` in whole microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(at: int) -> datetime:
-    """Return the moment `at` microseconds after 1970, UTC."""
-    return _EPOCH + timedelta(microseconds=at)
 
 
 @dataclass(slots=True)
@@ -245,4 +234,4 @@ def decode(ident: str, source: Mapping[str, Any]) -> Event:
             for name, value in source.items()
             if not name.startswith(es.OURS)
         }
-    return Event(ident, source[es.SEQ], moment(source[es.AT]), moment(source[es.IN]), fields)
+    return Event(ident, source[es.SEQ], moment_of(source[es.AT]), moment_of(source[es.IN]), fields)

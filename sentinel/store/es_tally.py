@@ -9,7 +9,7 @@ from sentinel.core.event import Value
 from sentinel.core.ports import Span
 from sentinel.core.where import Where, fields_of
 from sentinel.store import es_mapping as es
-from sentinel.store.es_document import micros
+from sentinel.store.codec import micros
 from sentinel.store.es_query import NONE, Query, all_of, any_of, negated
 from sentinel.store.where_es import translate
 
