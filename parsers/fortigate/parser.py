@@ -7,9 +7,10 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, mapping, names, syslog, text, when
+from sentinel.pack import Fields, ParseError, Raw, kv, mapping, names, syslog, text, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "fields.toml").read_text("utf-8"))
 COPIED, FIELDS = mapping.split(TABLES["fields"])  # "nothing": read by the functions below
@@ -39,21 +40,17 @@ _TZ = re.compile(r"[+-]\d\d:?\d\d")
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line."""
     line = syslog.read(raw)
-    pairs = _pairs(line)
+    known = LAYOUTS.read(line.message) if not line.data and _is_plain(line.message) else None
+    if known is not None:
+        plan, values = known
+        pairs = dict(zip(plan.names, values, strict=True))
+    else:
+        pairs = _pairs(line)
+        plan, values = _plan(tuple(pairs)), tuple(pairs.values())
     if not (pairs.get("type") or pairs.get("logid") or pairs.get("devid")):
         raise ParseError("no FortiGate line: neither type nor logid nor devid")
-    found = ABOUT.copy()
+    found = plan.fill(values)
     _time(found, pairs, line, raw.zone)
-    for name, value in pairs.items():
-        if len(value) < 10 and value in NOTHING:
-            continue
-        target = COPIED.get(name)
-        if target is not None:
-            found.setdefault(target, value)
-        elif name in FIELDS:
-            FIELDS[name](found, value)
-        else:
-            found["fortinet.firewall." + name] = value
     if pairs.get("action"):
         found["fortinet.firewall.action"] = pairs["action"]
     _who(found, pairs, line)
@@ -62,12 +59,58 @@ def parse(raw: Raw) -> Iterator[Fields]:
     yield found
 
 
+class _Plan:
+    """What becomes of the values of a line with these keys."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        targets = [TABLES["fields"].get(name) or "fortinet.firewall." + name for name in names]
+        spoken = [target.rpartition(" ")[2] for target in targets if target != "nothing"]
+        self._ordered = len(set(spoken)) < len(spoken)  # the first of a field counts
+        self._typed = [(at, FIELDS[name]) for at, name in enumerate(names) if name in FIELDS]
+        self._copied = [(at, targets[at]) for at, name in enumerate(names) if name not in FIELDS]
+
+    def fill(self, values: tuple[str, ...]) -> Fields:
+        """Return what the values say, each by itself."""
+        if self._ordered:
+            return self._in_order(values)
+        if NOTHING.isdisjoint(values):
+            found: Fields = {target: values[at] for at, target in self._copied}
+            for at, setter in self._typed:
+                setter(found, values[at])
+        else:
+            found = {target: values[at] for at, target in self._copied if values[at] not in NOTHING}
+            for at, setter in self._typed:
+                if values[at] not in NOTHING:
+                    setter(found, values[at])
+        return found | ABOUT
+
+    def _in_order(self, values: tuple[str, ...]) -> Fields:
+        found: Fields = {}
+        copied, typed = dict(self._copied), dict(self._typed)
+        for at, value in enumerate(values):
+            if value in NOTHING:
+                continue
+            if at in typed:
+                typed[at](found, value)
+            else:
+                found.setdefault(copied[at], value)
+        return found | ABOUT
+
+
+_plan = lru_cache(1024)(_Plan)
+LAYOUTS = kv.Layouts(_PLAIN, _plan)
+
+
+def _is_plain(message: str) -> bool:
+    return "\\" not in message and message.count('"') == 2 * message.count('="')
+
+
 def _pairs(line: syslog.Syslog) -> dict[str, str]:
     message = line.message
     if message.startswith("CEF:"):
         return _cef(message)
-    clean = "\\" not in message and message.count('"') == 2 * message.count('="')
-    rows = ((_PLAIN if clean else _PAIR).findall(message) or _COLON.findall(message))[:PAIRS_MAX]
+    rows = ((_PLAIN if _is_plain(message) else _PAIR).findall(message) or _COLON.findall(message))[:PAIRS_MAX]
     found: dict[str, str] = {name: quoted or bare for name, quoted, bare in rows}
     if len(found) < len(rows):  # the first counts: nothing later in the line may overwrite it
         found = {name: quoted or bare for name, quoted, bare in reversed(rows)}
@@ -98,8 +141,8 @@ def _cef(message: str) -> dict[str, str]:
 def _time(found: Fields, pairs: dict[str, str], line: syslog.Syslog, zone: str) -> None:
     moment = line.timestamp
     try:
-        if pairs.get("eventtime", "").isdecimal():
-            moment = when.epoch(pairs["eventtime"])
+        if (stamp := pairs.get("eventtime", "")).isdecimal():
+            moment = when.epoch(stamp)
         elif "date" in pairs and "time" in pairs:
             offset = _TZ.fullmatch(pairs.get("tz", ""))
             naive = f"{pairs['date']}T{pairs['time']}"
@@ -108,9 +151,9 @@ def _time(found: Fields, pairs: dict[str, str], line: syslog.Syslog, zone: str) 
         pass  # the header's time, or when it was received, must do
     if moment is not None:
         found["@timestamp"] = when.iso(moment)
-    duration = text.number(pairs.get("duration"))
-    if duration is not None and 0 <= duration < 1 << 33:
-        found["event.duration"] = duration * 1_000_000_000
+    duration = pairs.get("duration", "")
+    if duration.isdecimal() and len(duration) < 10:
+        found["event.duration"] = int(duration) * 1_000_000_000
 
 
 def _who(found: Fields, pairs: dict[str, str], line: syslog.Syslog) -> None:
@@ -137,8 +180,8 @@ def _what(found: Fields, pairs: dict[str, str]) -> None:
     service = pairs.get("service", "")
     if service and "/" not in service and service not in NOTHING:
         found["network.protocol"] = service.lower()
-    if "network.application" in found:
-        found["network.application"] = str(found["network.application"]).lower()
+    if (application := found.get("network.application")) is not None:
+        found["network.application"] = str(application).lower()
     for total, one, other in SUMS:
         if one in found and other in found:
             found[total] = int(found[one]) + int(found[other])

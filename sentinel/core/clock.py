@@ -34,11 +34,13 @@ class ManualClock:
 
 def iso(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC with microseconds: `2026-11-23T08:15:00.000000Z` (sorts as text)."""
-    if moment.tzinfo is None:
-        msg = f"a time without a zone: {moment!r}"
-        raise ValueError(msg)
+    if moment.tzinfo is not UTC:
+        if moment.tzinfo is None:
+            msg = f"a time without a zone: {moment!r}"
+            raise ValueError(msg)
+        moment = moment.astimezone(UTC)
     # strftime takes ten times as long, and does not pad years below 1000 on glibc
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return moment.isoformat("T", "microseconds")[:-6] + "Z"
 
 
 def local_zone(moment: datetime) -> tzinfo:

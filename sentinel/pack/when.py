@@ -70,24 +70,17 @@ def offset(moment: datetime, text: str) -> datetime:
 def epoch(value: str | float) -> datetime:
     """Read seconds, ms, µs or ns since 1970, told apart by their size (seconds up to the year 5138)."""
     try:
-        number = (
-            float(value)
-            if isinstance(value, str) and "." in value
-            else value
-            if isinstance(value, float)
-            else int(value)
-        )
+        number = float(value) if isinstance(value, str) and "." in value else value
+        number = number if isinstance(number, float) else int(number)
     except ValueError as error:
         raise ParseError(f"not a time in seconds since 1970: {value!r:.40}") from error
     size = abs(number)
-    for limit, micros in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
-        if size < limit:
-            exact = number * micros
-            break
-    else:
+    if size >= 1e17:
         exact = number // 1000
+    else:
+        exact = number * (1 if size >= 1e14 else 1_000 if size >= 1e11 else 1_000_000)
     try:
-        return _EPOCH + timedelta(microseconds=round(exact))
+        return _EPOCH + timedelta(0, 0, round(exact))
     except OverflowError as error:
         raise ParseError(f"not a time in seconds since 1970: {value!r:.40}") from error
 

@@ -7,12 +7,13 @@ is converted if nothing is lost, else kept as `labels.<name>` and tagged; a valu
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
+from operator import itemgetter
 from typing import cast
 
 from sentinel.core import ecs
@@ -56,9 +57,10 @@ class _Plan:
     shape: int
 
 
-_OTHER, _TEXT, _LONG, _TEXTS, _IP = range(5)
+_OTHER, _TEXT, _LONG, _TEXTS, _IP, _DATE = range(6)
 _SHAPES: dict[tuple[ecs.Type, bool], int] = {
     ("keyword", False): _TEXT, ("long", False): _LONG, ("keyword", True): _TEXTS, ("ip", False): _IP,
+    ("date", False): _DATE,
 }  # fmt: skip
 _LONG_MAX = 1 << 63
 _address = lru_cache(maxsize=16_384)(text.address)
@@ -148,7 +150,7 @@ def complete(entry: Entry, part: int, said: Mapping[str, object], base: Fields, 
             elif value is not None and name not in _OURS:
                 _aside(fields, name, value, tags)
     timestamp = _timestamp(fields, entry, tags)
-    fields.update(base)
+    fields |= base
     fields["event.id"] = name = event_id(entry, part)
     fields["event.sequence"] = sequence = arrival(entry.seq, part)
     fields.setdefault("event.dataset", dataset)
@@ -162,26 +164,32 @@ def complete(entry: Entry, part: int, said: Mapping[str, object], base: Fields, 
     return Event(name, sequence, timestamp, arrived(entry), fields)
 
 
+Getter = Callable[[Mapping[str, object]], tuple[object, ...]]
+
+
 class _Layout:
     """What is to be done with documents of these field names: nearly all hold just what their fields ask for.
 
-    Their texts are then checked in one stroke, which costs a tenth of asking each; `_put` says the same of each.
+    Their values are then checked together, which costs a tenth of asking each; `_put` says the same of each.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         plans = [(name, plan) for name in names if (plan := _plans.get(name) or _plan(name)) is not None]
         self.plain = len(plans) == len(names) <= FIELDS_MAX
-        by_shape: list[list[str]] = [[] for _ in range(5)]
+        by_shape: list[list[str]] = [[] for _ in range(6)]
+        groups: dict[str, list[str]] = {}
         for name, plan in plans:
             by_shape[plan.shape].append(name)
+            if plan.related and plan.shape in {_TEXT, _IP}:
+                groups.setdefault(plan.related, []).append(name)
         self._others = [(name, plan) for name, plan in plans if plan.shape == _OTHER]
-        _, self._texts, self._longs, self._several, self._addresses = by_shape
-        self._related = [(name, plan.related) for name, plan in plans if plan.related and plan.shape in {_TEXT, _IP}]
+        _, texts, longs, self._several, self._addresses, self._dates = by_shape
+        self._texts, self._longs = _getter(texts), _getter(longs)
+        self._groups = [(group, _getter(members)) for group, members in groups.items()]
 
     def fill(self, said: Mapping[str, object], tags: list[str], related: dict[str, dict[str, None]]) -> Fields | None:
         """Return the document's fields; None, with nothing done, if some value is not what its field asks for."""
-        fields = dict(said)
-        texts = [fields[name] for name in self._texts]
+        texts = self._texts(said)
         try:
             joined = "".join(texts)  # type: ignore[arg-type]  # what is no text raises, and is rare
             if not joined.isascii():
@@ -190,10 +198,13 @@ class _Layout:
             return None
         if len(joined) > ORIGINAL_MAX or "" in texts:
             return None
-        for name in self._longs:
-            number = fields[name]
+        for number in self._longs(said):
             if type(number) is not int or not -_LONG_MAX <= number < _LONG_MAX:
                 return None
+        for name in self._dates:
+            if not _is_iso(said[name]):
+                return None
+        fields = dict(said)
         for name in self._several:
             several = fields[name]
             if type(several) is str:
@@ -205,12 +216,22 @@ class _Layout:
             if type(written) is not str or (address := _address(written)) is None:
                 return None
             fields[name] = address
-        for name, group in self._related:
-            related.setdefault(group, {})[fields[name]] = None  # type: ignore[index]  # a text, by its shape
+        for group, members in self._groups:
+            related[group] = dict.fromkeys(members(fields))  # type: ignore[arg-type]  # texts, by their shapes
         whole = cast("Fields", fields)
         for name, plan in self._others:
             _put(whole, name, whole.pop(name), plan, tags, related)
         return whole
+
+
+def _getter(names: Sequence[str]) -> Getter:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda said: tuple([said[name] for name in names])
+
+
+def _is_iso(value: object) -> bool:
+    return type(value) is str and len(value) == 27 and _date(value) == value
 
 
 def _plain_texts(several: tuple[object, ...]) -> bool:
