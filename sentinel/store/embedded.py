@@ -24,6 +24,8 @@ from sentinel.store.reading import Reader
 from sentinel.store.writing import Writer
 
 MEMORY_BYTES = 160 << 20
+_WIDE = 4
+"""So much more memory the widest segments are given while they are sealed."""
 _FETCH = 2048
 _TOO_LARGE = "the question needs more memory than the store may use; ask for a shorter span"
 _PROBLEMS_MAX = 1000
@@ -41,6 +43,7 @@ class DuckEngine:
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
         }
+        self._memory_bytes = memory_bytes
         self._lock = Lock()
         self._narrow = Lock()
         self._open: list[duckdb.DuckDBPyConnection] = [duckdb.connect(config=self._config)]
@@ -49,6 +52,20 @@ class DuckEngine:
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
         """Return all rows."""
         return list(self.stream(sql, parameters or {}))
+
+    def write(self, sql: str) -> None:
+        """Run a statement that writes a file: with one thread, for it is in no hurry and others need the memory.
+
+        The engine works on 2048 lines at a time; if they are so long that its memory does not do, it gets more once.
+        """
+        try:
+            list(self._alone(sql, {}))
+        except StoreError:
+            list(self._attempt(f"SET memory_limit = '{_WIDE * self._memory_bytes >> 20}MiB'", {}))
+            try:
+                list(self._alone(sql, {}))
+            finally:
+                list(self._attempt(f"SET memory_limit = '{self._memory_bytes >> 20}MiB'", {}))
 
     def stream(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
         """Yield the rows without holding all of them."""

@@ -17,6 +17,9 @@ class Engine(Protocol):
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
         """Return all rows."""
 
+    def write(self, sql: str) -> None:
+        """Run a statement that writes a file; raises StoreError if that needs too much memory."""
+
     def stream(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
         """Yield the rows without holding all of them."""
 

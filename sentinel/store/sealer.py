@@ -96,7 +96,7 @@ class Sealer:
         extent = hot.extent
         try:
             schema = plan(hot.census.fields(), hot.count)
-            self._engine.rows(copy_sql(str(hot.path), str(aside), schema, sorted_already=hot.rising))
+            self._engine.write(copy_sql(str(hot.path), str(aside), schema, sorted_already=hot.rising))
             self._prove(aside, extent)
             sync_file(aside)
             point("store.seal_written")

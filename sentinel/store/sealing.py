@@ -20,7 +20,9 @@ from sentinel.store.where_sql import ABSENT, Column
 COLUMNS_MAX = 300
 COLUMN_SHARE = 200  # a field becomes a column if one event in so many has it
 NAMES_MAX = 20_000
-ROW_GROUP = 10_240
+ROW_GROUP = 4_096  # a group is put together in memory, for every column
+SAID_APART = SEVERAL | FLOAT | ODDITY | ASSORTED
+"""Kinds whose raw text may stand in `r`."""
 LINES_OPTIONS = "maximum_object_size=4259840, ignore_errors=true"
 
 
@@ -96,7 +98,7 @@ class Paths:
     def column(self, name: str, kinds: int) -> Column:
         """Return how to reach a field inside the line."""
         raw = self.at("f", name)
-        if kinds & (SEVERAL | FLOAT | ODDITY | ASSORTED):
+        if kinds & SAID_APART:
             raw = f"coalesce({self.at('r', name)}, {raw})"
         folded = f"lower({raw})"
         if kinds & FOREIGN:
@@ -109,22 +111,34 @@ class Paths:
 
 
 def copy_sql(source: str, target: str, schema: Schema, *, sorted_already: bool) -> str:
-    """Return the statement that writes the lines of `source` to the Parquet file `target`."""
-    paths = Paths(["$.seq", "$.ts", "$.ing", "$.id"])
-    chosen = ['v[1]::BIGINT AS "#seq"', 'v[2]::BIGINT AS "#ts"', 'v[3]::BIGINT AS "#ing"', 'v[4] AS "#id"']
+    """Return the statement that writes the lines of `source` to the Parquet file `target`.
+
+    A line is taken apart once, into a struct of all columns: asked path by path it would be searched for each.
+    """
+    parts: dict[str, Any] = {"seq": "BIGINT", "ts": "BIGINT", "ing": "BIGINT", "id": "VARCHAR"}
+    chosen = [f't.{name} AS "#{name}"' for name in parts]
     chosen.append('json::VARCHAR AS "#doc"')
     for name, kinds in schema.columns.items():
-        column = paths.column(name, kinds)
-        chosen.append(f"{column.raw} AS {quoted(name)}")
+        raw = _part(parts, "f", name)
+        if kinds & SAID_APART:
+            raw = f"coalesce({_part(parts, 'r', name)}, {raw})"
+        chosen.append(f"{raw} AS {quoted(name)}")
         if kinds & FOREIGN:
-            chosen.append(f"{paths.at('c', name)} AS {quoted(name + '#f')}")
+            chosen.append(f"{_part(parts, 'c', name)} AS {quoted(name + '#f')}")
     order = "" if sorted_already else ' ORDER BY "#seq"'
     lines = f"read_ndjson_objects({literal(source)}, {LINES_OPTIONS})"
-    taken = select(f"json, json_extract_string(json, {paths.sql()}) AS v", lines, "json IS NOT NULL")
+    shape = literal(orjson.dumps(parts).decode())
+    taken = select(f"json, json_transform(json, {shape}) AS t", lines, "json IS NOT NULL")
     return (
         f"COPY ({select(', '.join(chosen), f'({taken})', '', order)}) TO {literal(target)} (FORMAT parquet, "
         f"COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, KV_METADATA {{sentinel: {literal(schema.dump())}}})"
     )
+
+
+def _part(parts: dict[str, Any], part: str, name: str) -> str:
+    # the struct's field for `name` in the part `f`, `r` or `c` of a line
+    parts.setdefault(part, {})[name] = "VARCHAR"
+    return f"t.{part}.{quoted(name)}"
 
 
 @dataclass(frozen=True, slots=True)

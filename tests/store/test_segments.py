@@ -55,6 +55,18 @@ def test_schemas_that_grow_and_differ_are_searched_together(tmp_path: Path, make
     store.close()
 
 
+def test_a_segment_of_very_wide_events_is_sealed_too(tmp_path: Path, make: Make) -> None:
+    store = EmbeddedStore(tmp_path)
+    wide: list[dict[str, Value]] = [
+        {f"labels.w{at}": f"value {number} of {at}, and more" for at in range(300)} for number in range(2400)
+    ]
+    store.append([make(number, one) for number, one in enumerate(wide, start=1)])
+    store.seal()
+    assert store.problems == ()
+    assert [event.seq for event in store.search(Is("labels.w299", "VALUE 77 of 299, and more"), EVER, 9)] == [78]
+    store.close()
+
+
 def test_five_thousand_field_names_are_kept_sealed_and_found(tmp_path: Path, make: Make) -> None:
     store = EmbeddedStore(tmp_path)
     events = [
