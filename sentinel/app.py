@@ -1,28 +1,21 @@
-"""Wires the stages; the only module that knows them all."""
+"""Wires the stages: makes each as the configuration says; `running` sets them to work."""
 
 import asyncio
-import gc
 import os
-import signal
 import stat
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentinel.config import Config, FileSource, SyslogSource
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
-from sentinel.core.errors import ConfigError, SentinelError, UsageError
-from sentinel.core.event import arrival
-from sentinel.core.ports import Clock, Collector, Store
+from sentinel.core.errors import ConfigError, UsageError
+from sentinel.core.ports import Clock, Collector, Form, Store
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
@@ -30,13 +23,6 @@ if TYPE_CHECKING:
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
     from sentinel.spool.disk import DiskSpool
-
-Talk = Callable[[str], None]
-
-_COLLECTED_AFTER = 50_000
-"""So many new containers start the garbage collector: some batches of events, which leave no cycles."""
-_JUDGING_NICENESS = 5
-"""In a flood receiving comes first: a datagram not received is lost, a rule judges late events as well."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +118,17 @@ class App:
         finally:
             store.close()
 
+    @cached_property
+    def form(self) -> Form:
+        """How the store that is configured forms events; needs no store."""
+        if self.config.store.kind == "embedded":
+            from sentinel.store.forming import Former
+
+            return Former()
+        from sentinel.store import es_bulk
+
+        return es_bulk.Former(self.config.store.prefix)
+
     def _store(self, *, readonly: bool) -> Store:
         options = self.config.store
         if options.kind == "embedded":
@@ -179,150 +176,6 @@ class App:
         checkpoint = _made(self.config.data / "collect") / f"{source.name}.json"
         followed = FollowedFiles(source.name, self.clock, source.paths, checkpoint=checkpoint, start=source.start)
         return Entrance(followed, followed.ready, lambda: ", ".join(source.paths))
-
-    def run(self, talk: Talk) -> None:
-        """Run everything until the process is asked to end; what was accepted is on disk then.
-
-        The rules run in a process of their own, which is given `talk` too: a function of a module.
-        """
-        with ExitStack() as stack:
-            running = _Running(self, stack, talk)
-            running.start()
-            try:
-                asyncio.run(running.collect())
-            finally:
-                running.end()
-
-    def judge(self, talk: Talk, link: Connection) -> None:
-        """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
-        from sentinel.detect.runner import Runner, RunReport
-        from sentinel.detect.schedule import Schedule
-        from sentinel.spool import checkpoint
-
-        def stored() -> int:
-            return arrival(checkpoint.load(self.config.spool_dir)[0] + 1, 0) - 1
-
-        def judged(report: RunReport) -> None:
-            for problem in report.problems:
-                talk(f"rules: {problem}")
-
-        def unjudged(error: Exception) -> None:
-            talk(f"rules could not run, they will be run again: {error}")
-
-        with self.reading() as store, self.desk() as desk:
-            runner = Runner(store, desk, self.rules.detections, self.clock, until=stored)
-            schedule = Schedule(runner, every=self.config.detect_every, report=judged, failed=unjudged)
-            talk(f"rules: {len(self.rules.detections)}, refused: {len(self.rules.refused)}")
-            schedule.start()
-            link.send_bytes(b"ready")
-            link.poll(None)
-            schedule.stop()
-
-
-def _judge(config: Config, talk: Talk, link: Connection) -> None:
-    # Ctrl+C and a service manager's SIGTERM reach every process of the group: when to end is the first one's to say
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    os.nice(_JUDGING_NICENESS)
-    try:
-        App(config).judge(talk, link)
-    except SentinelError as error:
-        talk(f"rules: {error}")
-        sys.exit(error.exit_code)
-
-
-class _Running:
-    """The stages at work, from their start to an orderly end."""
-
-    def __init__(self, app: App, stack: ExitStack, talk: Talk) -> None:
-        from sentinel.parse.pipeline import Pipeline
-
-        self.talk = talk
-        self.stop = threading.Event()
-        self.spool = stack.enter_context(app.spool())
-        self.pipeline = Pipeline(self.spool, stack.enter_context(app.writing()), app.reader, app.clock)
-        self.parsing = threading.Thread(target=self._parse, name="parse")
-        self.failed: BaseException | None = None
-        # a process of its own: judging and storing each get a core, and neither waits for the other's lock
-        self.link, far = get_context("spawn").Pipe()
-        self.judging = get_context("spawn").Process(target=_judge, args=(app.config, talk, far), name="judge")
-        self.entrances = app.entrances()
-        talk(f"data: {app.config.data}")
-        talk(f"packs: {len(app.packs.by_name)}, refused: {len(app.packs.refused)}")
-        self.judging.start()
-        far.close()
-
-    def start(self) -> None:
-        """Start storing."""
-        # what is loaded by now stays; looking through it again and again costs a tenth of the time
-        gc.freeze()
-        gc.set_threshold(_COLLECTED_AFTER)
-        self.parsing.start()
-
-    async def collect(self) -> None:
-        """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if threading.current_thread() is threading.main_thread():
-                loop.add_signal_handler(number, ended.set)
-        entrances = [
-            asyncio.create_task(one.collector.run(self.spool), name=one.collector.name) for one in self.entrances
-        ]
-        waiting = asyncio.create_task(self._stopped(ended))
-        await self._announce(entrances)
-        done, _ = await asyncio.wait([waiting, *entrances], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        for task in entrances:
-            task.cancel()
-        await asyncio.gather(waiting, *entrances, return_exceptions=True)
-        for task in done - {waiting}:
-            error = task.exception() if not task.cancelled() else None
-            self.failed = self.failed or error or SentinelError(f"the entrance {task.get_name()!r} ended by itself")
-
-    async def _stopped(self, ended: asyncio.Event) -> None:
-        while not ended.is_set() and not self.stop.is_set():
-            if not self.judging.is_alive():
-                self.failed = SentinelError(f"nothing judges any more: the rules' process ended ({self._ending()})")
-                return
-            try:
-                await asyncio.wait_for(ended.wait(), 0.2)
-            except TimeoutError:
-                continue
-
-    async def _announce(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
-        for one, task in zip(self.entrances, tasks, strict=True):
-            waiting = asyncio.create_task(one.ready.wait())
-            await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if not task.done():
-                self.talk(f"listening: {one.collector.name} {one.where()}")
-        await asyncio.to_thread(self.link.poll, None)  # until it says that it is ready, or is gone
-        if not any(task.done() for task in tasks) and self.judging.is_alive():
-            self.talk("ready")
-
-    def _ending(self) -> str:
-        self.judging.join()
-        code = self.judging.exitcode or 0
-        return f"by signal {-code}" if code < 0 else f"with exit code {code}"
-
-    def end(self) -> None:
-        """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
-        self.stop.set()
-        self.parsing.join()
-        self.link.close()
-        self.judging.join()
-        self.talk("ended: everything that was accepted is on disk")
-        if self.failed is not None:
-            raise self.failed
-
-    def _parse(self) -> None:
-        try:
-            self.pipeline.run(self.stop)
-        except BaseException as error:
-            self.failed = error
-            self.stop.set()
-            raise
 
 
 def _made(folder: Path) -> Path:

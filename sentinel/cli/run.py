@@ -1,9 +1,10 @@
-"""`sentinel run`: everything at work, the rules in a process of their own."""
+"""`sentinel run`: everything at work, parsing and rules in processes of their own."""
 
 import logging
 
 import typer
 
+from sentinel import running
 from sentinel.cli.common import ConfigOption, application, talk
 
 EXAMPLE = """
@@ -18,4 +19,4 @@ verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 def run(config: ConfigOption = None) -> None:
     """Receive, parse, store and judge until Ctrl+C or SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)r")
-    application(config).run(talk)
+    running.run(application(config), talk)

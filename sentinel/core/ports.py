@@ -1,6 +1,6 @@
 """The protocols by which the stages meet; `app.py` decides who stands behind each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -64,35 +64,60 @@ class Spool(Sink, Protocol):
         """Remember that every record up to `seq` has been dealt with; they may be reclaimed."""
 
     @property
+    def last(self) -> int:
+        """The sequence of the newest durable record; 0 if there never was one."""
+
+    @property
     def committed(self) -> int:
         """The highest sequence handed to `commit`, by this or an earlier process; 0 if none was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An event the store will never take as it is, and why."""
+    """An event the store will never take as it is, by its id and its place in arrival order, and why."""
 
-    event: Event
+    id: str
+    seq: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a batch: newly stored, there before, refused for good."""
+    """What became of a batch: how many are newly stored, which (by `seq`) were there before or are refused for good."""
 
     stored: int
-    duplicates: int = 0
+    known: tuple[int, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+
+    @property
+    def duplicates(self) -> int:
+        """How many were there before."""
+        return len(self.known)
+
+
+class Formed(Protocol):
+    """Events in the form in which a store keeps them: can be made in any process and sent to the one that writes."""
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        """What no store of this kind will ever keep; all others are in here."""
+
+
+Form = Callable[[Sequence[Event]], Formed]
+"""How a kind of store forms events."""
 
 
 class Store(Protocol):
     """Where events are kept and found; usable by several processes at once, one of which writes."""
 
-    def append(self, events: Sequence[Event], /) -> Appended:
-        """Keep `events` durably; one that is already there (same id, same UTC day of `ingested`) changes nothing.
+    def keep(self, formed: Formed, /) -> Appended:
+        """Keep events durably; one that is already there (same id, same UTC day of `ingested`) changes nothing.
 
         Raises StoreError if the store cannot take any now; nothing is then half done that a retry does not mend.
         """
+
+    def append(self, events: Sequence[Event], /) -> Appended:
+        """Form events and keep them; `rejected` are those that could not be formed too."""
 
     def search(self, where: Where, span: Span, limit: int) -> list[Event]:
         """Return up to `limit` events for which `where` holds, latest first (by the span's axis, then `seq`)."""

@@ -119,6 +119,11 @@ class DiskSpool:
         self._keeper.commit(seq)
 
     @property
+    def last(self) -> int:
+        """The sequence of the newest durable record; 0 if there never was one."""
+        return self._tail.state().last
+
+    @property
     def committed(self) -> int:
         """The highest sequence handed to `commit`, by this or an earlier process; 0 if none was."""
         return self._keeper.committed

@@ -67,6 +67,9 @@ class Reader:
             self._places.popitem(last=False)
 
     def _seek(self, after: int, state: State) -> Place:
+        near = max((seq for seq, place in self._places.items() if seq <= after and place <= state.end), default=None)
+        if near is not None:
+            return self._places[near]
         numbers = [number for number in listing(self._folder).sizes if number <= state.segment]
         before = [number for number in numbers if number <= after + 1]
         return (before[-1] if before else numbers[0], 0) if numbers else state.end

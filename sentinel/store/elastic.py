@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -36,20 +37,21 @@ from elasticsearch import (
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Span
+from sentinel.core.ports import Appended, Formed, Span
 from sentinel.core.where import Where, holds
 from sentinel.store import es_mapping as es
 from sentinel.store.es_bulk import (
     BUSY,
     REQUEST_BYTES_MAX,
     Delivery,
+    Former,
     Line,
+    Lines,
     Outcome,
     Patience,
     Trouble,
     divisible,
     index_of,
-    lines,
     reason,
     requests,
 )
@@ -140,6 +142,7 @@ class ElasticStore:
     ) -> None:
         self._url = url.rsplit("@", maxsplit=1)[-1]  # never a password in a message
         self._prefix = prefix
+        self._form = Former(prefix)
         self._everywhere = f"{prefix}-events-*"
         self._template = es.template(prefix, shards=shards, replicas=replicas)
         self._readonly = readonly
@@ -198,18 +201,25 @@ class ElasticStore:
 
     # -- append
 
-    def append(self, events: Sequence[Event], /) -> Appended:
-        """Keep `events`; an event that a lost answer had already stored counts as a duplicate."""
+    def keep(self, formed: Formed, /) -> Appended:
+        """Keep events; an event that a lost answer had already stored counts as one that was there before."""
+        if not isinstance(formed, Lines):
+            raise TypeError(f"{type(formed).__name__} is no form of Elasticsearch's")
         if self._readonly:
             raise StoreError("this store was opened for reading only")
         whole = Outcome()
-        batches = requests(lines(events, self._prefix, whole.rejected), self._request_bytes_max)
-        # while the server works on one request, the next is prepared
+        batches = requests(formed.lines, self._request_bytes_max)
         under_way = [self._senders.submit(self._delivery, batch) for batch in batches]
         wait(under_way)
         for delivered in under_way:
             whole.add(delivered.result())
-        return Appended(whole.stored, whole.duplicates, tuple(whole.rejected))
+        return Appended(whole.stored, tuple(whole.known), tuple(whole.rejected))
+
+    def append(self, events: Sequence[Event], /) -> Appended:
+        """Form events and keep them; see `Store.append`."""
+        formed = self._form(events)
+        kept = self.keep(formed)
+        return replace(kept, rejected=(*formed.rejected, *kept.rejected))
 
     def _send(self, batch: Sequence[Line]) -> object | Trouble:
         try:

@@ -6,6 +6,7 @@ writes, held apart by a lock; any number read, without a lock and without asking
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -15,11 +16,12 @@ import duckdb
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Span
+from sentinel.core.ports import Appended, Formed, Span
 from sentinel.core.where import Where
 from sentinel.store.catalogue import Catalogue
 from sentinel.store.engine import EngineError, Problem, Row
 from sentinel.store.following import Follower
+from sentinel.store.forming import Blocks, Former
 from sentinel.store.reading import Reader
 from sentinel.store.writing import Writer
 
@@ -166,6 +168,7 @@ class EmbeddedStore:
         self._catalogue = catalogue
         self._follower = Follower(catalogue)
         self._reader = Reader(catalogue, self._follower.lowest)
+        self._form = Former()
         self._writer: Writer | None = None
         if not readonly:
             try:
@@ -184,9 +187,16 @@ class EmbeddedStore:
         """What was found damaged since this store was opened; damaged files lie in `quarantine/`."""
         return self._problems.known()
 
+    def keep(self, formed: Formed, /) -> Appended:
+        """Keep events durably; see `Store.keep`."""
+        if not isinstance(formed, Blocks):
+            raise TypeError(f"{type(formed).__name__} is no form of the embedded store")
+        return self._writing().keep(formed.days)
+
     def append(self, events: Sequence[Event], /) -> Appended:
-        """Keep `events` durably; see `Store.append`."""
-        return self._writing().append(events)
+        """Form events and keep them; see `Store.append`."""
+        formed = self._form(events)
+        return replace(self.keep(formed), rejected=tuple(formed.rejected))
 
     def search(self, where: Where, span: Span, limit: int) -> list[Event]:
         """Return up to `limit` events for which `where` holds; see `Store.search`."""

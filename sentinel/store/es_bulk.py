@@ -52,10 +52,19 @@ class Patience:
 
 
 class Line(NamedTuple):
-    """An event and its two lines of a bulk request."""
+    """An event's id and place in arrival order, and its two lines of a bulk request."""
 
-    event: Event
+    id: str
+    seq: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Events as Elasticsearch is sent them."""
+
+    lines: Sequence[Line]
+    rejected: Sequence[Rejected]
 
 
 @dataclass(slots=True)
@@ -63,7 +72,7 @@ class Outcome:
     """What became of the lines of a request; `again` may be tried once more, `why` says what the server lacked."""
 
     stored: int = 0
-    duplicates: int = 0
+    known: list[int] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     again: list[Line] = field(default_factory=list)
     why: str = ""
@@ -71,7 +80,7 @@ class Outcome:
     def add(self, other: "Outcome") -> None:
         """Count what became of other lines too."""
         self.stored += other.stored
-        self.duplicates += other.duplicates
+        self.known += other.known
         self.rejected += other.rejected
 
 
@@ -92,17 +101,26 @@ def _ident(event: Event) -> bytes:
     return orjson.dumps(event.id)
 
 
-def lines(events: Iterable[Event], prefix: str, refused: list[Rejected]) -> Iterator[Line]:
-    """Yield `events` as lines of a bulk request; those that can never be one are added to `refused`."""
-    for event in events:
-        try:
-            document = encode(event)
-            ident = _ident(event)
-        except (UnstorableError, TypeError) as error:
-            refused.append(Rejected(event, str(error)))
-            continue
-        head = _head(prefix, day_of(micros(event.ingested)))
-        yield Line(event, b"%b%b}}\n%b\n" % (head, ident, document))
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Forms events for the indices of `prefix`; see `core.ports.Form`."""
+
+    prefix: str
+
+    def __call__(self, events: Sequence[Event]) -> Lines:
+        """Return the events as lines of bulk requests."""
+        lines: list[Line] = []
+        rejected: list[Rejected] = []
+        for event in events:
+            try:
+                document = encode(event)
+                ident = _ident(event)
+            except (UnstorableError, TypeError) as error:
+                rejected.append(Rejected(event.id, event.seq, str(error)))
+                continue
+            head = _head(self.prefix, day_of(micros(event.ingested)))
+            lines.append(Line(event.id, event.seq, b"%b%b}}\n%b\n" % (head, ident, document)))
+        return Lines(lines, rejected)
 
 
 def requests(wanted: Iterable[Line], bytes_max: int) -> Iterator[list[Line]]:
@@ -141,7 +159,7 @@ def _judge_one(outcome: Outcome, line: Line, result: Mapping[str, Any]) -> None:
     if 200 <= status < 300:
         outcome.stored += 1
     elif status == 409:
-        outcome.duplicates += 1
+        outcome.known.append(line.seq)
     elif status in BUSY:
         outcome.again.append(line)
         outcome.why = reason(result.get("error")) or f"status {status}"
@@ -150,7 +168,7 @@ def _judge_one(outcome: Outcome, line: Line, result: Mapping[str, Any]) -> None:
         kind = error.get("type", "") if isinstance(error, Mapping) else ""
         if status != 400 or kind not in _TYPES_OF_BAD_DOCUMENTS:
             raise StoreError(f"Elasticsearch refuses to store events (status {status}): {reason(error)}")
-        outcome.rejected.append(Rejected(line.event, reason(error)))
+        outcome.rejected.append(Rejected(line.id, line.seq, reason(error)))
 
 
 def divisible(status: int, body: object) -> bool:
@@ -228,7 +246,7 @@ class Delivery:
 
     def _in_parts(self, batch: list[Line], why: str) -> Outcome:
         if len(batch) == 1:
-            return Outcome(rejected=[Rejected(batch[0].event, why[:_REASON_MAX])])
+            return Outcome(rejected=[Rejected(batch[0].id, batch[0].seq, why[:_REASON_MAX])])
         middle = len(batch) // 2
         whole = self(batch[:middle])
         whole.add(self(batch[middle:]))

@@ -1,14 +1,13 @@
 """One hot segment as its writer holds it, and how it is taken up again after a crash."""
 
 import os
-from collections.abc import Iterable
 from itertools import count as counting
-from itertools import pairwise
 from pathlib import Path
 
 from sentinel.core.event import Event
-from sentinel.store.codec import Census, Encoder, day_of, decode, micros
+from sentinel.store.codec import Encoder, day_of, decode, micros
 from sentinel.store.engine import Problem
+from sentinel.store.forming import Block, Gathering
 from sentinel.store.ids import key_of
 from sentinel.store.segments import Extent, Segment, sync_folder
 
@@ -18,11 +17,11 @@ _touches = counting(1)
 class HotFile:
     """A growing NDJSON file. `write`, `sync`, `keep`: only what has been kept counts; `undo` takes writing back."""
 
-    def __init__(self, path: Path, day: int, number: int, census: Census) -> None:
+    def __init__(self, path: Path, day: int, number: int) -> None:
         self.path = path
         self.day = day
         self.number = number
-        self.census = census
+        self.fields: dict[str, tuple[int, int]] = {}
         self.keys: set[int] = set()
         self.rising = True
         self.touched = next(_touches)
@@ -59,13 +58,16 @@ class HotFile:
             self.unsure = True
             raise
 
-    def keep(self, keys: set[int], added: tuple[Extent, bool]) -> None:
-        """Count what was written as kept."""
-        extent, rising = added
+    def keep(self, block: Block) -> None:
+        """Count what was written, the lines of `block`, as kept."""
+        extent, rising = block.extent, block.rising
+        for name, (times, kinds) in block.fields.items():
+            count, before_kinds = self.fields.get(name, (0, 0))
+            self.fields[name] = (count + times, before_kinds | kinds)
         before = self._extent
         self.rising = self.rising and rising and (before is None or before.seq[1] < extent.seq[0])
         self._extent = extent if before is None else _sum(before, extent)
-        self.keys |= keys
+        self.keys.update(block.keys)
         self.size = self._written
         self.touched = next(_touches)
 
@@ -94,9 +96,8 @@ def recovered(folder: Path, segment: Segment, encoder: Encoder) -> tuple[HotFile
     """Take up a hot segment: a torn end is cut off, damaged lines are set apart, the rest is known again."""
     path = folder / segment.name
     problems: list[Problem] = []
-    census = Census()
+    gathered = Gathering(segment.day)
     keys: set[int] = set()
-    kept: list[tuple[int, int, int]] = []
     good: list[tuple[int, int]] = []
     bad: list[bytes] = []
     at = 0
@@ -107,9 +108,9 @@ def recovered(folder: Path, segment: Segment, encoder: Encoder) -> tuple[HotFile
             if event is None or key in keys:
                 bad.append(line)
             else:
-                encoder.note(event, census)
+                encoder.note(event, gathered.census)
                 keys.add(key)
-                kept.append((event.seq, micros(event.timestamp), micros(event.ingested)))
+                gathered.add(key, event.seq, micros(event.timestamp), micros(event.ingested), b"")
                 good.append((at, at + len(line)))
             at += len(line)
     if bad:
@@ -117,21 +118,10 @@ def recovered(folder: Path, segment: Segment, encoder: Encoder) -> tuple[HotFile
         torn = len(bad) == 1 and not bad[0].endswith(b"\n")
         problems.append(Problem(segment.name, "a torn last line" if torn else f"{len(bad)} damaged lines"))
         _rewrite(path, good)
-    hot = HotFile(path, segment.day, segment.number, census)
-    if kept:
-        hot.keep(keys, _extent(kept))
+    hot = HotFile(path, segment.day, segment.number)
+    if keys:
+        hot.keep(gathered.block())
     return hot, problems
-
-
-def _extent(kept: list[tuple[int, int, int]]) -> tuple[Extent, bool]:
-    seqs, times, arrivals = zip(*kept, strict=True)
-    rising = all(one < two for one, two in pairwise(seqs))
-    return Extent(_ends(seqs), len(kept), _ends(times), _ends(arrivals)), rising
-
-
-def _ends(numbers: Iterable[int]) -> tuple[int, int]:
-    have = list(numbers)
-    return min(have), max(have)
 
 
 def _event_in(line: bytes, day: int) -> Event | None:

@@ -95,7 +95,7 @@ class Sealer:
         aside = self._folder / f"{hot.path.stem}.parquet.tmp"
         extent = hot.extent
         try:
-            schema = plan(hot.census.fields(), hot.count)
+            schema = plan(hot.fields, hot.count)
             self._engine.write(copy_sql(str(hot.path), str(aside), schema, sorted_already=hot.rising))
             self._prove(aside, extent)
             sync_file(aside)

@@ -7,23 +7,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import NoReturn
 
 from sentinel.core.errors import StoreError
-from sentinel.core.event import Event
 from sentinel.core.kill import point
-from sentinel.core.ports import Appended, Rejected
-from sentinel.store.codec import Census, Encoder, day_of, micros
+from sentinel.core.ports import Appended
+from sentinel.store.codec import Encoder
 from sentinel.store.engine import Engine, EngineError, Problem, select
+from sentinel.store.forming import Block
 from sentinel.store.hot import HotFile, recovered
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
 from sentinel.store.lock import WriterLock
 from sentinel.store.sealer import Sealer, write_file
 from sentinel.store.sealing import literal
-from sentinel.store.segments import Extent, Segment, day_number, hot_name, ids_name, listing, sync_folder
+from sentinel.store.segments import Segment, day_number, hot_name, ids_name, listing, sync_folder
 
 OPEN_DAYS_MAX = 2
 
@@ -36,29 +35,15 @@ class _Day:
     waiting: list[HotFile] = field(default_factory=list)
     sealed: DayIds | None = None
 
-    def knows(self, key: int) -> bool:
-        if self.hot is not None and key in self.hot.keys:
-            return True
-        if self.waiting and any(key in hot.keys for hot in self.waiting):
-            return True
-        return self.sealed is not None and key in self.sealed
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one call appends to one day."""
-
-    day: _Day
-    hot: HotFile
-    keys: set[int] = field(default_factory=set)
-    lines: list[bytes] = field(default_factory=list)
-    places: list[tuple[int, int, int]] = field(default_factory=list)
-
-    def extent(self) -> tuple[Extent, bool]:
-        """Return what the batch spans, and whether its sequences rise."""
-        seqs, times, arrivals = zip(*self.places, strict=True)
-        extent = Extent((min(seqs), max(seqs)), len(seqs), (min(times), max(times)), (min(arrivals), max(arrivals)))
-        return extent, all(one < two for one, two in pairwise(seqs))
+    def known(self, keys: set[int]) -> set[int]:
+        """Return those of `keys` that the day has."""
+        found: set[int] = set()
+        for hot in (*self.waiting, *([self.hot] if self.hot is not None else [])):
+            if not hot.keys.isdisjoint(keys):
+                found |= hot.keys & keys
+        if self.sealed is not None:
+            found.update(key for key in keys if key in self.sealed)
+        return found
 
 
 class Writer:
@@ -95,65 +80,48 @@ class Writer:
 
     # -- appending
 
-    def append(self, events: Sequence[Event]) -> Appended:
-        """Keep `events` durably; see `Store.append`."""
+    def keep(self, blocks: Sequence[Block]) -> Appended:
+        """Keep blocks durably, each of another day; see `Store.keep`."""
         with self._append_lock:
             if self._broken:
                 raise StoreError(self._broken)
-            duplicates = 0
-            rejected: list[Rejected] = []
-            batches: dict[int, _Batch] = {}
-            encode = self._encoder.encode
-            for event in events:
-                try:
-                    ts, ingested = micros(event.timestamp), micros(event.ingested)
-                    number = day_of(ingested)
-                    batch = batches.get(number)
-                    if batch is None:
-                        batch = batches[number] = self._batch(number)
-                    key = key_of(event.id)
-                    if key in batch.keys or batch.day.knows(key):
-                        duplicates += 1
-                        continue
-                    line = encode(event, ts, ingested, batch.hot.census)
-                except (ValueError, TypeError) as error:
-                    rejected.append(Rejected(event, str(error)))
-                    continue
-                batch.keys.add(key)
-                batch.lines.append(line)
-                batch.places.append((event.seq, ts, ingested))
-            stored = self._keep(batches)
-            return Appended(stored, duplicates, tuple(rejected))
+            known: list[int] = []
+            new: list[tuple[HotFile, Block]] = []
+            for block in blocks:
+                day, hot = self._open(block.day)
+                left = _unknown(block, day, known)
+                if left is not None:
+                    new.append((hot, left))
+            self._write(new)
+            return Appended(sum(len(block.keys) for _, block in new), tuple(known))
 
-    def _keep(self, batches: dict[int, _Batch]) -> int:
-        filled = [batch for batch in batches.values() if batch.lines]
+    def _write(self, new: list[tuple[HotFile, Block]]) -> None:
         point("store.before_write")
         try:
-            for batch in filled:
-                batch.hot.write(b"".join(batch.lines))
+            for hot, block in new:
+                hot.write(block.data)
             point("store.after_write")
-            for batch in filled:
-                batch.hot.sync()
+            for hot, _ in new:
+                hot.sync()
         except OSError as error:
-            self._undo(filled, error)
+            self._undo([hot for hot, _ in new], error)
         point("store.after_sync")
-        for batch in filled:
-            batch.hot.keep(batch.keys, batch.extent())
+        for hot, block in new:
+            hot.keep(block)
         self._rotate()
-        return sum(len(batch.lines) for batch in filled)
 
-    def _undo(self, filled: list[_Batch], error: OSError) -> NoReturn:
+    def _undo(self, hots: list[HotFile], error: OSError) -> NoReturn:
         try:
-            for batch in filled:
-                batch.hot.undo()
+            for hot in hots:
+                hot.undo()
         except OSError as again:
             self._broken = f"the disk below {self._folder} refuses ({again}); mend it and open the store anew"
-        if any(batch.hot.unsure for batch in filled):
+        if any(hot.unsure for hot in hots):
             # after a failed fsync nobody knows what is on the disk: it has to be read again
             self._broken = f"the disk below {self._folder} failed to sync ({error}); mend it and open the store anew"
         raise StoreError(f"the store below {self._folder} takes nothing now: {error}") from error
 
-    def _batch(self, number: int) -> _Batch:
+    def _open(self, number: int) -> tuple[_Day, HotFile]:
         day = self._days.get(number)
         if day is None:
             day = self._days[number] = _Day()
@@ -163,11 +131,11 @@ class Writer:
         if day.hot is None:
             self._number += 1
             try:
-                day.hot = HotFile(self._folder / hot_name(number, self._number), number, self._number, Census())
+                day.hot = HotFile(self._folder / hot_name(number, self._number), number, self._number)
                 sync_folder(self._folder)
             except OSError as error:
                 raise StoreError(f"the store below {self._folder} takes nothing now: {error}") from error
-        return _Batch(day, day.hot)
+        return day, day.hot
 
     def _rotate(self) -> None:
         hots = sorted((day.hot for day in self._days.values() if day.hot is not None), key=lambda hot: hot.touched)
@@ -308,3 +276,19 @@ class Writer:
             self.quarantine(segment.name)
             return None
         return [key_of(row[0]) for row in rows]
+
+
+def _unknown(block: Block, day: _Day, known: list[int]) -> Block | None:
+    """Return what of `block` the day lacks, None if that is nothing; the sequences of the rest are added to `known`."""
+    keys = set(block.keys)
+    seen = day.known(keys)
+    if not seen and len(keys) == len(block.keys):
+        return block
+    positions: list[int] = []
+    for at, key in enumerate(block.keys):
+        if key in seen:
+            known.append(block.seqs[at])
+        else:
+            seen.add(key)
+            positions.append(at)
+    return block.only(positions) if positions else None

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from sentinel.core.clock import iso
 from sentinel.core.detection import Detection
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Span, Store
+from sentinel.core.ports import Appended, Formed, Rejected, Span, Store
 from sentinel.core.where import Where, holds
 from sentinel.detect.rules import Rules
 from sentinel.detect.sigma import load
@@ -31,6 +32,14 @@ detection:
 """
 
 
+@dataclass
+class Plain:
+    """Events as they are."""
+
+    events: Sequence[Event]
+    rejected: Sequence[Rejected] = ()
+
+
 class MemoryStore:
     """Events in a list, found by `holds`; counts how many events its answers held."""
 
@@ -38,10 +47,14 @@ class MemoryStore:
         self.events: dict[str, Event] = {}
         self.told = 0
 
+    def keep(self, formed: Formed, /) -> Appended:
+        assert isinstance(formed, Plain)
+        known = tuple(event.seq for event in formed.events if event.id in self.events)
+        self.events |= {event.id: event for event in formed.events if event.id not in self.events}
+        return Appended(len(formed.events) - len(known), known)
+
     def append(self, events: Sequence[Event], /) -> Appended:
-        new = {event.id: event for event in events if event.id not in self.events}
-        self.events.update(new)
-        return Appended(len(new), len(events) - len(new))
+        return self.keep(Plain(events))
 
     def _within(self, where: Where, span: Span) -> list[Event]:
         inside = [one for one in self.events.values() if span.start <= getattr(one, span.axis) < span.end]

@@ -199,9 +199,9 @@ def test_a_poisoned_event_is_set_apart_and_its_neighbours_are_stored(store: Elas
     batch[253] = make(254, {"custom.number": float("nan")})
     done = store.append(batch)
     assert done.stored == 496
-    assert sorted(one.event.seq for one in done.rejected) == [251, 252, 253, 254]
+    assert sorted(one.seq for one in done.rejected) == [251, 252, 253, 254]
     assert all(one.reason for one in done.rejected)
-    assert "512 bytes" in next(one.reason for one in done.rejected if one.event.seq == 251)
+    assert "512 bytes" in next(one.reason for one in done.rejected if one.seq == 251)
     assert len(store.since(0, 1000, 1000)) == 496
 
 

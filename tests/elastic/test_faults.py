@@ -175,7 +175,7 @@ def test_a_request_too_large_for_something_on_the_way_is_divided(behind: Elastic
     gate.faults = [narrow]
     done = behind.append([*(make(n) for n in range(1, 31)), make(31, {"message": "x" * 3_000})])
     assert done.stored == 30
-    assert [(one.event.seq, one.reason) for one in done.rejected] == [(31, done.rejected[0].reason)]
+    assert [(one.seq, one.reason) for one in done.rejected] == [(31, done.rejected[0].reason)]
 
 
 def test_a_refusal_that_is_no_events_fault_rejects_no_event(behind: ElasticStore, gate: Any, make: Make) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -10,15 +11,18 @@ import pytest
 
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import StoreError
-from sentinel.core.event import Entry, Event, Origin, Raw, record_of
-from sentinel.core.ports import Appended, Rejected, Span, Store
+from sentinel.core.event import Event, Origin, Raw, record_of
+from sentinel.core.ports import Appended, Formed, Rejected, Span, Store
 from sentinel.core.where import Exists
 from sentinel.parse.packs import load
-from sentinel.parse.pipeline import TOGETHER, Count, Pipeline
+from sentinel.parse.pipeline import Pipeline
+from sentinel.parse.prepare import Count, Prepared, Preparer, Stretch
 from sentinel.parse.record import Reader, Reading
 from sentinel.parse.route import Router
 from sentinel.spool.disk import DiskSpool
+from sentinel.store.codec import decode
 from sentinel.store.embedded import EmbeddedStore
+from sentinel.store.forming import Blocks, Former
 from sentinel.testing.packs import RECEIVED
 
 MakePack = Callable[..., Path]
@@ -33,21 +37,48 @@ class Faulty:
         self.refusals = 0
         self.lost_answers = 0
         self.refuses: Callable[[Event], bool] = lambda _: False
+        self.when_formed = False
 
-    def append(self, events: Sequence[Event], /) -> Appended:
+    def form(self, events: Sequence[Event]) -> Blocks:
+        """Form events; refuses some already now if `when_formed`."""
+        refused = [event for event in events if self.when_formed and self.refuses(event)]
+        formed = Former()([event for event in events if event not in refused])
+        return replace(formed, rejected=[Rejected(event.id, event.seq, "too green") for event in refused])
+
+    def keep(self, formed: Formed, /) -> Appended:
+        assert isinstance(formed, Blocks)
         if self.refusals:
             self.refusals -= 1
             raise StoreError("shut")
-        rejected = tuple(Rejected(event, "too green") for event in events if self.refuses(event))
+        events = [decode(line) for block in formed.days for line in block.data.splitlines()]
         appended = self.store.append([event for event in events if not self.refuses(event)])
         if self.lost_answers:
             self.lost_answers -= 1
             raise StoreError("no answer")
-        return Appended(appended.stored, appended.duplicates, rejected)
+        rejected = tuple(Rejected(event.id, event.seq, "too green") for event in events if self.refuses(event))
+        return Appended(appended.stored, appended.known, rejected)
 
     def __getattr__(self, name: str) -> object:
         """Hand the rest through."""
         return getattr(self.store, name)
+
+
+class Here:
+    """Prepares in this process, one stretch at a time."""
+
+    def __init__(self, preparer: Preparer) -> None:
+        self.preparer = preparer
+        self.asked: list[Stretch] = []
+
+    @property
+    def wants(self) -> bool:
+        return not self.asked
+
+    def ask(self, stretch: Stretch, /) -> None:
+        self.asked.append(stretch)
+
+    def take(self) -> Prepared | None:
+        return self.preparer.prepare(self.asked.pop()) if self.asked else None
 
 
 @pytest.fixture
@@ -64,13 +95,18 @@ def store(tmp_path: Path) -> Iterator[Faulty]:
 
 
 @pytest.fixture
-def pipeline(folder: Path, make_pack: MakePack, spool: DiskSpool, store: Faulty) -> Pipeline:
+def pipeline(
+    folder: Path, make_pack: MakePack, spool: DiskSpool, store: Faulty, request: pytest.FixtureRequest
+) -> Pipeline:
+    store.when_formed = getattr(request, "param", False)
     make_pack("oven", "if raw.body == b'bad': raise ParseError('burnt')\nyield {'message': raw.body.decode()}")
     reader = Reader(Router(load([folder])), usual=Reading("oven"))
     door: Store = store  # type: ignore[assignment]  # the rest of the protocol is handed through by __getattr__
     chance = Random(7)  # noqa: S311  chance for a pause, not for a secret
     wait = timedelta(milliseconds=1)
-    return Pipeline(spool, door, reader, ManualClock(RECEIVED), chance, retry_first=wait, retry_max=wait)
+    here = Here(Preparer(spool, reader, store.form))
+    clock = ManualClock(RECEIVED)
+    return Pipeline(spool, door, here, store.form, clock, chance, retry_first=wait, retry_max=wait)
 
 
 def records(*bodies: str, source: str = "kitchen") -> list[Raw]:
@@ -124,6 +160,7 @@ def test_a_step_that_fails_changes_nothing_and_the_next_one_mends_it(
     assert pipeline.counts["kitchen"] == Count(received=2, events=2, stored=0, duplicates=2)
 
 
+@pytest.mark.parametrize("pipeline", [False, True], indirect=True, ids=["asked", "formed"])
 def test_what_the_store_refuses_becomes_a_dead_letter_in_the_same_step(
     pipeline: Pipeline, spool: DiskSpool, store: Faulty
 ) -> None:
@@ -139,6 +176,7 @@ def test_what_the_store_refuses_becomes_a_dead_letter_in_the_same_step(
     assert spool.committed == 4
 
 
+@pytest.mark.parametrize("pipeline", [False, True], indirect=True, ids=["asked", "formed"])
 def test_a_store_that_refuses_even_dead_letters_stops_nothing_and_is_counted(
     pipeline: Pipeline, spool: DiskSpool, store: Faulty
 ) -> None:
@@ -163,7 +201,6 @@ def test_the_equation_holds_whatever_was_there_before(pipeline: Pipeline, spool:
     assert whole.events == whole.stored + whole.duplicates + whole.dropped
     assert whole.stored == len(stored(store)) == 15
     assert whole.duplicates == 15
-    assert TOGETHER not in pipeline.counts or pipeline.counts[TOGETHER].received == 0
 
 
 def test_it_runs_until_told_to_stop_and_outlives_a_store_that_is_away(
@@ -202,14 +239,8 @@ def test_a_pack_that_fails_never_stops_the_flow(
     make_pack("mad", "raise MemoryError('no more') if len(raw.body) % 2 else KeyError(raw.body)\nyield")
     reader = Reader(Router(load([folder])), usual=Reading("mad"))
     door: Store = store  # type: ignore[assignment]  # as above
-    pipeline = Pipeline(spool, door, reader, ManualClock(RECEIVED))
+    here = Here(Preparer(spool, reader, store.form))
+    pipeline = Pipeline(spool, door, here, store.form, ManualClock(RECEIVED))
     spool.put(records("a", "bb", "ccc"))
     assert pipeline.step() == 3
     assert [event.fields["error.type"] for event in stored(store)] == ["MemoryError", "KeyError", "MemoryError"]
-
-
-def test_an_entry_read_twice_has_the_same_ids(pipeline: Pipeline, spool: DiskSpool) -> None:
-    spool.put(records("a", "bad"))
-    entries: list[Entry] = spool.read(0, 10)
-    ids = [[event.id for event in pipeline.reader.read(entry)] for entry in entries]
-    assert ids == [[event.id for event in pipeline.reader.read(entry)] for entry in spool.read(0, 10)]

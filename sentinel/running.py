@@ -1,0 +1,225 @@
+"""The stages at work, each process with its own: receiving and storing, parsing, judging.
+
+None of them waits for another's lock, and a machine with more cores parses more. What a process needs is imported
+where it is needed, so that none carries what belongs to another.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
+
+from sentinel.app import App
+from sentinel.config import Config
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import arrival
+
+if TYPE_CHECKING:
+    from sentinel.detect.runner import RunReport
+    from sentinel.parse.prepare import Preparer
+
+Talk = Callable[[str], None]
+
+_COLLECTED_AFTER = 50_000
+"""So many new containers start the garbage collector: some batches of events, which leave no cycles."""
+_PARSING_NICENESS = 2
+_JUDGING_NICENESS = 5
+"""In a flood receiving comes first: a datagram not received is lost, a rule judges late events as well."""
+_PARSERS_MAX = 4
+"""One process stores; it can keep up with about so many that parse."""
+
+
+def run(app: App, talk: Talk) -> None:
+    """Run everything until the process is asked to end; what was accepted is on disk then.
+
+    Rules run in a process of their own, which is given `talk` too: a function of a module.
+    """
+    with ExitStack() as stack:
+        running = _Running(app, stack, talk)
+        running.start()
+        try:
+            asyncio.run(running.collect())
+        finally:
+            running.end()
+
+
+def _follow(niceness: int) -> None:
+    # Ctrl+C and a service manager's SIGTERM reach every process of the group: when to end is the first one's to say
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(niceness)
+
+
+def _settled() -> None:
+    # what is loaded by now stays; looking through it again and again costs a tenth of the time
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_AFTER)
+
+
+def _parse(config: Config, link: Connection) -> None:
+    from sentinel.parse.prepare import Preparer
+    from sentinel.parse.workers import serve
+
+    _follow(_PARSING_NICENESS)
+    app = App(config)
+    with ExitStack() as stack:
+
+        def made() -> "tuple[Preparer, str]":
+            preparer = Preparer(stack.enter_context(app.spool()), app.reader, app.form)
+            _settled()
+            return preparer, f"packs: {len(app.packs.by_name)}, refused: {len(app.packs.refused)}"
+
+        serve(link, made)
+
+
+def _judge(config: Config, talk: Talk, link: Connection) -> None:
+    _follow(_JUDGING_NICENESS)
+    try:
+        _judged(App(config), talk, link)
+    except SentinelError as error:
+        talk(f"rules: {error}")
+        sys.exit(error.exit_code)
+
+
+def _judged(app: App, talk: Talk, link: Connection) -> None:
+    """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
+    from sentinel.detect.runner import Runner
+    from sentinel.detect.schedule import Schedule
+    from sentinel.spool import checkpoint
+
+    def stored() -> int:
+        return arrival(checkpoint.load(app.config.spool_dir)[0] + 1, 0) - 1
+
+    def judged(report: "RunReport") -> None:
+        for problem in report.problems:
+            talk(f"rules: {problem}")
+
+    def unjudged(error: Exception) -> None:
+        talk(f"rules could not run, they will be run again: {error}")
+
+    with app.reading() as store, app.desk() as desk:
+        runner = Runner(store, desk, app.rules.detections, app.clock, until=stored)
+        schedule = Schedule(runner, every=app.config.detect_every, report=judged, failed=unjudged)
+        talk(f"rules: {len(app.rules.detections)}, refused: {len(app.rules.refused)}")
+        schedule.start()
+        link.send_bytes(b"ready")
+        link.poll(None)
+        schedule.stop()
+
+
+class _Running:
+    """The stages at work, from their start to an orderly end."""
+
+    def __init__(self, app: App, stack: ExitStack, talk: Talk) -> None:
+        from sentinel.parse.pipeline import Pipeline
+        from sentinel.parse.workers import Workers
+
+        self.talk = talk
+        self.stop = threading.Event()
+        self.failed: BaseException | None = None
+        talk(f"data: {app.config.data}")
+        # processes of their own: reading, judging and storing each get a core, and none waits for another's lock
+        self.judging, self.link = _begun(_judge, "judge", app.config, talk)
+        stack.callback(self._unjudged)
+        self.spool = stack.enter_context(app.spool())
+        store = stack.enter_context(app.writing())
+        workers = Workers(lambda: _begun(_parse, "parse", app.config), _parsers(), talk)
+        stack.callback(workers.close)
+        talk(workers.greeting)
+        self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock)
+        self.parsing = threading.Thread(target=self._parse, name="parse")
+        self.entrances = app.entrances()
+
+    def start(self) -> None:
+        """Start storing."""
+        _settled()
+        self.parsing.start()
+
+    def _unjudged(self) -> None:
+        self.link.close()
+        self.judging.join()
+
+    async def collect(self) -> None:
+        """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if threading.current_thread() is threading.main_thread():
+                loop.add_signal_handler(number, ended.set)
+        entrances = [
+            asyncio.create_task(one.collector.run(self.spool), name=one.collector.name) for one in self.entrances
+        ]
+        waiting = asyncio.create_task(self._stopped(ended))
+        await self._announce(entrances)
+        done, _ = await asyncio.wait([waiting, *entrances], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        for task in entrances:
+            task.cancel()
+        await asyncio.gather(waiting, *entrances, return_exceptions=True)
+        for task in done - {waiting}:
+            error = task.exception() if not task.cancelled() else None
+            self.failed = self.failed or error or SentinelError(f"the entrance {task.get_name()!r} ended by itself")
+
+    async def _stopped(self, ended: asyncio.Event) -> None:
+        while not ended.is_set() and not self.stop.is_set():
+            if not self.judging.is_alive():
+                self.failed = SentinelError(f"nothing judges any more: the rules' process ended ({self._ending()})")
+                return
+            try:
+                await asyncio.wait_for(ended.wait(), 0.2)
+            except TimeoutError:
+                continue
+
+    async def _announce(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
+        for one, task in zip(self.entrances, tasks, strict=True):
+            waiting = asyncio.create_task(one.ready.wait())
+            await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not task.done():
+                self.talk(f"listening: {one.collector.name} {one.where()}")
+        await asyncio.to_thread(self.link.poll, None)  # until it says that it is ready, or is gone
+        if not any(task.done() for task in tasks) and self.judging.is_alive():
+            self.talk("ready")
+
+    def _ending(self) -> str:
+        self.judging.join()
+        code = self.judging.exitcode or 0
+        return f"by signal {-code}" if code < 0 else f"with exit code {code}"
+
+    def end(self) -> None:
+        """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
+        self.stop.set()
+        self.parsing.join()
+        self._unjudged()
+        self.talk("ended: everything that was accepted is on disk")
+        if self.failed is not None:
+            raise self.failed
+
+    def _parse(self) -> None:
+        try:
+            self.pipeline.run(self.stop)
+        except BaseException as error:
+            self.failed = error
+            self.stop.set()
+            raise
+
+
+def _begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[BaseProcess, Connection]:
+    spawn = get_context("spawn")
+    near, far = spawn.Pipe()
+    process = spawn.Process(target=work, args=(*arguments, far), name=name)
+    process.start()
+    far.close()
+    return process, near
+
+
+def _parsers() -> int:
+    return max(1, min(_PARSERS_MAX, len(os.sched_getaffinity(0))))
