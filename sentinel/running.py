@@ -64,7 +64,8 @@ def _settled() -> None:
     gc.set_threshold(_COLLECTED_AFTER)
 
 
-def _parse(config: Config, link: Connection) -> None:
+def parse(config: Config, link: Connection) -> None:
+    """Be a process that parses; see `parse.workers.serve`."""
     from sentinel.parse.prepare import Preparer
     from sentinel.parse.workers import serve
 
@@ -127,11 +128,11 @@ class _Running:
         self.failed: BaseException | None = None
         talk(f"data: {app.config.data}")
         # processes of their own: reading, judging and storing each get a core, and none waits for another's lock
-        self.judging, self.link = _begun(_judge, "judge", app.config, talk)
+        self.judging, self.link = begun(_judge, "judge", app.config, talk)
         stack.callback(self._unjudged)
         self.spool = stack.enter_context(app.spool())
         store = stack.enter_context(app.writing())
-        workers = Workers(lambda: _begun(_parse, "parse", app.config), _parsers(), talk)
+        workers = Workers(lambda: begun(parse, "parse", app.config), _parsers(), talk)
         stack.callback(workers.close)
         talk(workers.greeting)
         self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock)
@@ -212,7 +213,8 @@ class _Running:
             raise
 
 
-def _begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[BaseProcess, Connection]:
+def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[BaseProcess, Connection]:
+    """Begin a process that does `work` with `arguments` and, last, the other end of the connection returned."""
     spawn = get_context("spawn")
     near, far = spawn.Pipe()
     process = spawn.Process(target=work, args=(*arguments, far), name=name)

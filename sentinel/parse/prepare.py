@@ -41,11 +41,13 @@ class Count:
 class Stretch:
     """The records of the spool with a sequence above `after`, up to `through`.
 
-    With `unread` no pack is to see them: they become dead letters, and that is why.
+    `again` if a process was lost over them before. With `unread` no pack is to see them: they become dead letters,
+    and that is why.
     """
 
     after: int
     through: int
+    again: bool = False
     unread: str = ""
 
 

@@ -6,9 +6,9 @@ becomes a dead letter without having been read.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -140,13 +140,9 @@ class Workers:
     def _begin_anew(self, worker: _Worker) -> None:
         stretch, *others = worker.asked
         how = worker.end()
-        size = stretch.through - stretch.after
-        if size > 1:
-            middle = stretch.after + size // 2
-            again = [Stretch(stretch.after, middle), Stretch(middle, stretch.through)]
+        again = list(_parts(stretch, how))
+        if len(again) > 1:
             self._order.appendleft(worker)
-        else:
-            again = [Stretch(stretch.after, stretch.through, f"the parser ended over this record ({how})")]
         self._report(f"a parser ended over the records {stretch.after + 1} to {stretch.through} ({how}): read again")
         self._replace(worker, [*again, *others])
 
@@ -166,3 +162,18 @@ class Workers:
         if isinstance(said, SentinelError):
             raise said
         return str(said)
+
+
+def _parts(stretch: Stretch, how: str) -> Iterator[Stretch]:
+    """Yield what is asked for instead of a stretch over which a process was lost (`how`).
+
+    A record is blamed only if a second process was lost over it: the first may have been killed by somebody.
+    """
+    middle = (stretch.after + stretch.through) // 2
+    if stretch.after < middle:
+        yield Stretch(stretch.after, middle, again=True)
+        yield Stretch(middle, stretch.through, again=True)
+    elif stretch.again:
+        yield replace(stretch, unread=f"the parser ended over this record ({how})")
+    else:
+        yield replace(stretch, again=True)

@@ -1,4 +1,4 @@
-"""`sentinel run` is two processes: one falls with the other, and what was not judged is judged by the next."""
+"""`sentinel run` is several processes: none outlives the first, and what one leaves undone is done by the next."""
 
 import os
 import signal
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 Patiently = Callable[..., Any]
 
 
-def judge(city: "Running") -> int:
+def begun(city: "Running") -> list[int]:
     assert city.process is not None
     pid = city.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    (found,) = [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
-    return found
+    return [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def judge(city: "Running") -> int:
+    return begun(city)[0]
 
 
 def accepted() -> str:
@@ -44,12 +47,22 @@ def test_a_judge_that_dies_ends_everything_and_the_next_start_judges_what_came(
     assert alert["count"] == 1
 
 
-def test_a_judge_does_not_outlive_the_process_that_began_it(city: "Running", patiently: Patiently) -> None:
+def test_no_process_outlives_the_one_that_began_it(city: "Running", patiently: Patiently) -> None:
     city.start()
     assert city.process is not None
-    orphan = judge(city)
+    orphans = begun(city)
+    assert len(orphans) >= 2
     city.process.kill()
     city.process.wait(60)
-    patiently(
-        lambda: not Path(f"/proc/{orphan}").exists() or b"spawn" not in Path(f"/proc/{orphan}/cmdline").read_bytes()
-    )
+    for orphan in orphans:
+        command = Path(f"/proc/{orphan}/cmdline")
+        patiently(lambda command=command: not command.exists() or b"spawn" not in command.read_bytes())
+
+
+def test_a_parser_that_dies_is_begun_anew(city: "Running", patiently: Patiently) -> None:
+    city.start()
+    for parser in begun(city)[1:]:
+        os.kill(parser, signal.SIGKILL)
+    for number in range(3):
+        city.tcp(accepted())
+        patiently(lambda number=number: len(city.json("query", "source.ip:203.0.113.66")) == number + 1)
