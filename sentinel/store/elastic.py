@@ -15,25 +15,8 @@ from random import Random
 from typing import Any, TypeVar
 
 import orjson
-import urllib3
-from elastic_transport import ConnectionError as Unreachable
-from elastic_transport import (
-    ConnectionTimeout,
-    NodeConfig,
-    SerializationError,
-    TlsError,
-    TransportError,
-    Urllib3HttpNode,
-)
-from elasticsearch import (
-    ApiError,
-    AuthenticationException,
-    AuthorizationException,
-    Elasticsearch,
-    NotFoundError,
-    OrjsonSerializer,
-    UnsupportedProductError,
-)
+from elastic_transport import TransportError
+from elasticsearch import ApiError, AuthorizationException, NotFoundError
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
@@ -41,7 +24,6 @@ from sentinel.core.ports import Appended, Formed, Span
 from sentinel.core.where import Where, holds
 from sentinel.store import es_mapping as es
 from sentinel.store.es_bulk import (
-    BUSY,
     REQUEST_BYTES_MAX,
     Delivery,
     Former,
@@ -55,6 +37,7 @@ from sentinel.store.es_bulk import (
     reason,
     requests,
 )
+from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, retry_after, spoken
 from sentinel.store.es_document import decode
 from sentinel.store.es_query import NONE, Query, all_of, any_of
 from sentinel.store.es_tally import axis_of, counted, inside, most_frequent, odd, sides_of
@@ -65,53 +48,8 @@ Hit = dict[str, Any]
 
 _PAGE = 1_000
 _SENDERS = 2
-_ANSWER_SECONDS_MAX = 60.0
 _KEEP_ALIVE = "2m"
 _SEQ_MAX = (1 << 63) - 1
-
-
-class _TooLargeError(StoreError):
-    """An answer was larger than we take; the same question in smaller pieces may do."""
-
-
-class _TooMuchError(TransportError):
-    """More bytes than an answer may have."""
-
-
-class _BoundedNode(Urllib3HttpNode):
-    """Reads no answer for longer than a request may take, however slowly it trickles, nor a larger one than we take."""
-
-    ANSWER_BYTES_MAX = 256 << 20
-
-    def __init__(self, config: NodeConfig) -> None:
-        """Stand between the client and its connections."""
-        super().__init__(config)
-        ask = self.pool.urlopen
-
-        def bounded(*args: Any, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401  passed on
-            options["preload_content"] = False
-            response = ask(*args, **options)
-            until = time.monotonic() + (config.request_timeout or _ANSWER_SECONDS_MAX)
-            try:
-                whole = self._whole(response, until)
-            except BaseException:
-                response.close()
-                raise
-            finally:
-                response.release_conn()  # also a broken one: its place is wanted
-            return urllib3.HTTPResponse(whole, response.headers, response.status)
-
-        self.pool.urlopen = bounded  # type: ignore[method-assign]  # the class has no better place for it
-
-    def _whole(self, response: urllib3.BaseHTTPResponse, until: float) -> bytes:
-        whole = bytearray()
-        while part := response.read1(1 << 20):
-            whole += part
-            if len(whole) > self.ANSWER_BYTES_MAX:
-                raise _TooMuchError("too large")
-            if time.monotonic() > until:
-                raise urllib3.exceptions.ReadTimeoutError(self.pool, "", "the answer trickles")
-        return bytes(whole)
 
 
 class ElasticStore:
@@ -140,13 +78,13 @@ class ElasticStore:
         pause: Callable[[float], None] = time.sleep,
         chance: Random | None = None,
     ) -> None:
-        self._url = url.rsplit("@", maxsplit=1)[-1]  # never a password in a message
+        self._url = spoken(url)
+        self._timeout_seconds = timeout_seconds
         self._prefix = prefix
         self._form = Former(prefix)
         self._everywhere = f"{prefix}-events-*"
         self._template = es.template(prefix, shards=shards, replicas=replicas)
         self._readonly = readonly
-        self._timeout_seconds = timeout_seconds
         self._request_bytes_max = request_bytes_max
         self._delivery = Delivery(
             send=self._send,
@@ -155,20 +93,7 @@ class ElasticStore:
             chance=chance or Random(),  # noqa: S311  spreads retries, keeps no secret
         )
         self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix="elastic")
-        trust = {"ca_certs": str(ca_cert)} if ca_cert else {}
-        try:
-            self._client = Elasticsearch(
-                url,
-                api_key=api_key,
-                request_timeout=timeout_seconds,
-                max_retries=0,
-                retry_on_timeout=False,
-                node_class=_BoundedNode,
-                serializers={"application/vnd.elasticsearch+json": OrjsonSerializer()},
-                **trust,  # type: ignore[arg-type]  # the client tells an absent argument from None
-            )
-        except (ValueError, OSError) as error:
-            raise StoreError(f"the address of Elasticsearch cannot be used: {self._url}: {error}") from error
+        self._client = connected(url, api_key, ca_cert, timeout_seconds)
         if readonly or not manage:
             self.newest()
         else:
@@ -229,7 +154,13 @@ class ElasticStore:
             )
         except (ApiError, TransportError) as error:
             divide = isinstance(error, ApiError) and divisible(error.meta.status, error.body)
-            return Trouble(self._explained(error), error, _may_pass(error), _retry_after(error), divide=divide)
+            return Trouble(
+                explained(error, self._url, self._timeout_seconds),
+                error,
+                may_pass(error),
+                retry_after(error),
+                divide=divide,
+            )
         return answer.body  # type: ignore[no-any-return]  # judged before it is believed
 
     # -- search
@@ -319,7 +250,7 @@ class ElasticStore:
                 held = {"id": pit, "keep_alive": _KEEP_ALIVE}
                 try:
                     answer = self._search(pit=held, size=size, search_after=after, **question)
-                except _TooLargeError:
+                except TooLargeError:
                     if size == 1:
                         raise
                     size //= 2
@@ -357,50 +288,9 @@ class ElasticStore:
                 return call()
             except (ApiError, TransportError) as error:
                 failures += 1
-                if not _may_pass(error) or failures >= min(3, how.patience.attempts):
-                    raise self._explained(error) from error
-                how.pause(how.patience.pause(failures, _retry_after(error), how.chance))
-
-    def _explained(self, error: ApiError | TransportError) -> StoreError:
-        kind: type[StoreError] = StoreError
-        match error:
-            case UnsupportedProductError():
-                what = "is not Elasticsearch 8 or 9 (OpenSearch and other relatives will not do)"
-            case AuthenticationException():
-                what = "does not accept the API key"
-            case AuthorizationException():
-                what = f"does not allow this with the API key given: {_said(error)}"
-            case ApiError():
-                what = f"answers with status {error.meta.status}: {_said(error)}"
-            case TlsError():
-                what = f"cannot be trusted: {error.message}; is ca_cert the authority that signed its certificate?"
-            case ConnectionTimeout():
-                what = f"does not answer within {self._timeout_seconds:g} seconds"
-            case Unreachable(__cause__=_TooMuchError()):
-                kind, what = _TooLargeError, f"answers with more than {_BoundedNode.ANSWER_BYTES_MAX} bytes"
-            case Unreachable():
-                what = f"cannot be reached: {error.message}; is it running, and is http or https right?"
-            case SerializationError():
-                what = "answers with something that is not its JSON"
-            case _:
-                what = f"cannot be used: {error}"
-        return kind(f"Elasticsearch at {self._url} {what}")
-
-
-def _may_pass(error: ApiError | TransportError) -> bool:
-    if isinstance(error, ApiError):
-        return error.meta.status in BUSY
-    lasting = isinstance(error, TlsError) or isinstance(error.__cause__, _TooMuchError)
-    return isinstance(error, Unreachable | ConnectionTimeout | SerializationError) and not lasting
-
-
-def _retry_after(error: ApiError | TransportError) -> str | None:
-    return error.meta.headers.get("retry-after") if isinstance(error, ApiError) else None
-
-
-def _said(error: ApiError) -> str:
-    body = error.body
-    return (reason(body.get("error")) if isinstance(body, dict) else str(body)[:200]) or error.message
+                if not may_pass(error) or failures >= min(3, how.patience.attempts):
+                    raise explained(error, self._url, self._timeout_seconds) from error
+                how.pause(how.patience.pause(failures, retry_after(error), how.chance))
 
 
 def _event(hit: Hit) -> Event:

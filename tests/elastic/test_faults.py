@@ -15,8 +15,9 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.ports import Span
 from sentinel.core.where import ALWAYS
-from sentinel.store.elastic import ElasticStore, _BoundedNode
+from sentinel.store.elastic import ElasticStore
 from sentinel.store.es_bulk import Patience
+from sentinel.store.es_client import BoundedNode
 
 pytestmark = pytest.mark.elastic
 
@@ -134,7 +135,7 @@ def test_an_answer_that_trickles_is_given_up(opened: Any, gate: Any, make: Make)
 def test_an_answer_beyond_all_bounds_is_not_swallowed(
     behind: ElasticStore, gate: Any, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_BoundedNode, "ANSWER_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(BoundedNode, "ANSWER_BYTES_MAX", 1 << 20)
 
     def flood(passage: Any) -> None:
         passage.reply(200, b"{", {"Content-Length": str(200 << 20)})
@@ -150,7 +151,7 @@ def test_events_too_many_for_one_answer_are_read_in_smaller_pieces(
     behind: ElasticStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behind.append([make(n, {"event.original": f"{n} " * 5_000}) for n in range(1, 51)])
-    monkeypatch.setattr(_BoundedNode, "ANSWER_BYTES_MAX", 100_000)
+    monkeypatch.setattr(BoundedNode, "ANSWER_BYTES_MAX", 100_000)
     assert stored(behind) == list(range(1, 51))
     assert len(behind.search(ALWAYS, EVER, 100)) == 50
 

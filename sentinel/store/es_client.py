@@ -1,0 +1,141 @@
+"""The way to an Elasticsearch server: a client that waits and reads only so much, and its errors in words."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from elastic_transport import ConnectionError as Unreachable
+from elastic_transport import (
+    ConnectionTimeout,
+    NodeConfig,
+    SerializationError,
+    TlsError,
+    TransportError,
+    Urllib3HttpNode,
+)
+from elasticsearch import (
+    ApiError,
+    AuthenticationException,
+    AuthorizationException,
+    Elasticsearch,
+    OrjsonSerializer,
+    UnsupportedProductError,
+)
+
+from sentinel.core.errors import StoreError
+from sentinel.store.es_bulk import BUSY, reason
+
+_ANSWER_SECONDS_MAX = 60.0
+
+
+class TooLargeError(StoreError):
+    """An answer was larger than we take; the same question in smaller pieces may do."""
+
+
+class _TooMuchError(TransportError):
+    """More bytes than an answer may have."""
+
+
+class BoundedNode(Urllib3HttpNode):
+    """Reads no answer for longer than a request may take, however slowly it trickles, nor a larger one than we take."""
+
+    ANSWER_BYTES_MAX = 256 << 20
+
+    def __init__(self, config: NodeConfig) -> None:
+        """Stand between the client and its connections."""
+        super().__init__(config)
+        ask = self.pool.urlopen
+
+        def bounded(*args: Any, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401  passed on
+            options["preload_content"] = False
+            response = ask(*args, **options)
+            until = time.monotonic() + (config.request_timeout or _ANSWER_SECONDS_MAX)
+            try:
+                whole = self._whole(response, until)
+            except BaseException:
+                response.close()
+                raise
+            finally:
+                response.release_conn()  # also a broken one: its place is wanted
+            return urllib3.HTTPResponse(whole, response.headers, response.status)
+
+        self.pool.urlopen = bounded  # type: ignore[method-assign]  # the class has no better place for it
+
+    def _whole(self, response: urllib3.BaseHTTPResponse, until: float) -> bytes:
+        whole = bytearray()
+        while part := response.read1(1 << 20):
+            whole += part
+            if len(whole) > self.ANSWER_BYTES_MAX:
+                raise _TooMuchError("too large")
+            if time.monotonic() > until:
+                raise urllib3.exceptions.ReadTimeoutError(self.pool, "", "the answer trickles")
+        return bytes(whole)
+
+
+def spoken(url: str) -> str:
+    """Return an address as it may stand in a message: without a password."""
+    return url.rsplit("@", maxsplit=1)[-1]
+
+
+def connected(url: str, api_key: str | None, ca_cert: Path | None, timeout_seconds: float) -> Elasticsearch:
+    """Return a client for the server at `url`; raises StoreError if that is no address."""
+    trust = {"ca_certs": str(ca_cert)} if ca_cert else {}
+    try:
+        return Elasticsearch(
+            url,
+            api_key=api_key,
+            request_timeout=timeout_seconds,
+            max_retries=0,
+            retry_on_timeout=False,
+            node_class=BoundedNode,
+            serializers={"application/vnd.elasticsearch+json": OrjsonSerializer()},
+            **trust,  # type: ignore[arg-type]  # the client tells an absent argument from None
+        )
+    except (ValueError, OSError) as error:
+        raise StoreError(f"the address of Elasticsearch cannot be used: {spoken(url)}: {error}") from error
+
+
+def explained(error: ApiError | TransportError, url: str, timeout_seconds: float) -> StoreError:
+    """Return what went wrong with a request to `url` that might take so long, in words."""
+    kind: type[StoreError] = StoreError
+    match error:
+        case UnsupportedProductError():
+            what = "is not Elasticsearch 8 or 9 (OpenSearch and other relatives will not do)"
+        case AuthenticationException():
+            what = "does not accept the API key"
+        case AuthorizationException():
+            what = f"does not allow this with the API key given: {_said(error)}"
+        case ApiError():
+            what = f"answers with status {error.meta.status}: {_said(error)}"
+        case TlsError():
+            what = f"cannot be trusted: {error.message}; is ca_cert the authority that signed its certificate?"
+        case ConnectionTimeout():
+            what = f"does not answer within {timeout_seconds:g} seconds"
+        case Unreachable(__cause__=_TooMuchError()):
+            kind, what = TooLargeError, f"answers with more than {BoundedNode.ANSWER_BYTES_MAX} bytes"
+        case Unreachable():
+            what = f"cannot be reached: {error.message}; is it running, and is http or https right?"
+        case SerializationError():
+            what = "answers with something that is not its JSON"
+        case _:
+            what = f"cannot be used: {error}"
+    return kind(f"Elasticsearch at {url} {what}")
+
+
+def may_pass(error: ApiError | TransportError) -> bool:
+    """Say whether the same request may succeed later."""
+    if isinstance(error, ApiError):
+        return error.meta.status in BUSY
+    lasting = isinstance(error, TlsError) or isinstance(error.__cause__, _TooMuchError)
+    return isinstance(error, Unreachable | ConnectionTimeout | SerializationError) and not lasting
+
+
+def retry_after(error: ApiError | TransportError) -> str | None:
+    """Return the pause the server asks for, as it says it."""
+    return error.meta.headers.get("retry-after") if isinstance(error, ApiError) else None
+
+
+def _said(error: ApiError) -> str:
+    body = error.body
+    return (reason(body.get("error")) if isinstance(body, dict) else str(body)[:200]) or error.message
