@@ -9,10 +9,11 @@ from threading import Lock
 from sentinel.core.event import Event
 from sentinel.store.catalogue import Catalogue
 from sentinel.store.engine import Row, select
-from sentinel.store.segments import Segment
+from sentinel.store.segments import Extent, Segment
 from sentinel.store.tail import Tail
 
-AHEAD_EVENTS = 8192
+AHEAD_EVENTS = 4096
+"""So many events of a sealed segment are read at a time, if its sequences lie evenly; as many as a row group has."""
 
 
 @dataclass(slots=True)
@@ -80,33 +81,30 @@ class Follower:
         return found
 
     def _sealed_since(self, segment: Segment, cursor: int, until: int, limit: int) -> list[Event]:
+        assert segment.extent is not None  # noqa: S101  sealed
         found: list[Event] = []
         while len(found) < limit and cursor < until:
             ahead = self._ahead.get(segment.name)
             if ahead is None or not ahead.after <= cursor < ahead.through:
-                ahead = self._read_ahead(segment, cursor, max(limit, AHEAD_EVENTS))
+                ahead = self._read_ahead(segment, segment.extent, cursor)
             rows = (row for row in _from(ahead.rows, cursor) if row[0] <= until)
             group = self._catalogue.lines([segment])
             events = [self._catalogue.decoded(group, line) for _, line in islice(rows, limit - len(found))]
             found += [event for event in events if event is not None]
             cursor = found[-1].seq if len(found) >= limit else ahead.through
-            assert segment.extent is not None  # noqa: S101  sealed
             if ahead.through >= segment.extent.seq[1]:
                 break
         return found
 
-    def _read_ahead(self, segment: Segment, cursor: int, width: int) -> _Ahead:
-        assert segment.extent is not None  # noqa: S101  sealed
-        before = self._ahead.get(segment.name)
+    def _read_ahead(self, segment: Segment, extent: Extent, cursor: int) -> _Ahead:
+        # the segment lies in order of `seq`, so such a window is read without looking at the rest
+        low, high = extent.seq
+        start = max(cursor, low - 1)
+        through = min(high, start + max(1, (high - low + 1) * AHEAD_EVENTS // extent.count))
         group = self._catalogue.lines([segment])
-        sql = select("seq, doc", group.source.sql, "seq > $cursor")
-        if before is not None and before.through == cursor:
-            # somebody reads on: then the rest at once, which is no more than a segment's bytes
-            rows = sorted(self._catalogue.rows(group, sql, {"cursor": cursor}), key=lambda row: row[0])
-        else:
-            rows = self._catalogue.rows(group, f"{sql} ORDER BY seq LIMIT {width}", {"cursor": cursor})
-        last = len(rows) < width or (before is not None and before.through == cursor)
-        ahead = _Ahead(cursor, segment.extent.seq[1] if last else rows[-1][0], rows)
+        sql = select("seq, doc", group.source.sql, "seq > $start AND seq <= $through")
+        rows = self._catalogue.rows(group, sql, {"start": start, "through": through})
+        ahead = _Ahead(cursor, through, sorted(rows, key=lambda row: row[0]))
         with self._lock:
             self._ahead.clear()  # one is enough to read on, and bounds the memory
             self._ahead[segment.name] = ahead
