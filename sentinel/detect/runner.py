@@ -19,7 +19,7 @@ from sentinel.detect.correlate import Counting, TooManyError
 from sentinel.detect.matcher import Matcher, View
 from sentinel.detect.recent import Memory
 
-BATCH = 5_000
+BATCH = 2_000
 LISTED_MAX = 2_000
 """So many events of one rule become findings of their own in a run; those beyond are told as a number."""
 KEYS_MAX = 200
