@@ -155,4 +155,5 @@ def _shape(one: Figure, reference: Figure) -> dict[str, object]:
         "cpu_us_each": None if one.cpu_seconds is None else round(one.cpu_seconds / one.count * 1e6, 1),
         "rss_mb": None if one.rss_bytes is None else round(one.rss_bytes / 1e6, 1),
         "ratio_to_reference": round(one.rate / reference.rate, 3),
+        "notes": one.notes,
     }

@@ -131,7 +131,8 @@ def copy_sql(source: str, target: str, schema: Schema, *, sorted_already: bool) 
     taken = select(f"json, json_transform(json, {shape}) AS t", lines, "json IS NOT NULL")
     return (
         f"COPY ({select(', '.join(chosen), f'({taken})', '', order)}) TO {literal(target)} (FORMAT parquet, "
-        f"COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, KV_METADATA {{sentinel: {literal(schema.dump())}}})"
+        f"COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP}, "
+        f"KV_METADATA {{sentinel: {literal(schema.dump())}}})"
     )
 
 

@@ -140,9 +140,13 @@ def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figur
                 seen = _watched(look, count, process)
             seconds = seen[-1][0] - begin
             sender.join()
-            cpu, rss = _usage(process.pid)
+            cpu, each = _usage(process.pid)
         laps = tuple(_lags(seen))
-        return Figure("ingest", count, seconds, laps, cpu, rss, {"a lap": "spooled until stored"}), reference
+        notes = {
+            "a lap": "spooled until stored",
+            "rss_mb": f"the largest process; all: {' + '.join(f'{rss / 1e6:.0f}' for rss in each)}",
+        }
+        return Figure("ingest", count, seconds, laps, cpu, max(each), notes), reference
 
 
 @contextlib.contextmanager
@@ -206,11 +210,11 @@ def _lags(seen: Sequence[tuple[float, int, int]]) -> Iterator[float]:
         yield max(current[0] - moment, 0.0)
 
 
-def _usage(pid: int) -> tuple[float, int]:
-    # CPU seconds and largest resident sets of the process and of those it began, added up
+def _usage(pid: int) -> tuple[float, list[int]]:
+    # CPU seconds of the process and of those it began, added up; the largest resident set of each
     begun = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     each = [_own_usage(one) for one in (pid, *map(int, begun))]
-    return sum(cpu for cpu, _ in each), sum(rss for _, rss in each)
+    return sum(cpu for cpu, _ in each), [rss for _, rss in each]
 
 
 def _own_usage(pid: int) -> tuple[float, int]:
