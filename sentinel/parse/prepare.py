@@ -109,6 +109,8 @@ def letters(refused: Sequence[Rejected], spool: Spool, form: Form) -> Prepared:
     sources: dict[int, str] = {}
     for one in refused:
         for entry in spool.read(record_of(one.seq) - 1, 1):
+            if entry.seq != record_of(one.seq):
+                continue  # the record was damaged meanwhile: the spool has said so
             count = counts.setdefault(entry.raw.source, Count())
             sources[entry.seq] = entry.raw.source
             letter, new = _letter(entry, one)
