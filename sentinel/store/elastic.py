@@ -82,6 +82,7 @@ class ElasticStore:
         self._timeout_seconds = timeout_seconds
         self._prefix = prefix
         self._form = Former(prefix)
+        self._reading: tuple[int, int] | None = None
         self._everywhere = f"{prefix}-events-*"
         self._template = es.template(prefix, shards=shards, replicas=replicas)
         self._readonly = readonly
@@ -197,16 +198,22 @@ class ElasticStore:
         return most_frequent(counts, limit)
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
-        """Return the first `limit` events with `cursor < seq <= until` in order of `seq`."""
+        """Return the first `limit` events with `cursor < seq <= until` in order of `seq`.
+
+        Who goes on with the same `until` where the last answer was full sees what was there when it began: each refresh
+        costs the server a segment, and a flood is read in many pieces.
+        """
         if limit <= 0 or cursor >= until:
             return []
         query = {"range": {es.SEQ: {"gt": max(cursor, -1), "lte": min(until, _SEQ_MAX)}}}
-        self._refresh()
+        if self._reading != (cursor, until):
+            self._refresh()
         found: list[Event] = []
         for hits in self._pages(query, [{es.SEQ: "asc"}], min(limit, _PAGE)):
             found += map(_event, hits)
             if len(found) >= limit:
                 break
+        self._reading = (found[limit - 1].seq, until) if len(found) >= limit else None
         return found[:limit]
 
     def newest(self) -> int:

@@ -223,15 +223,15 @@ def _carried(fields: Mapping[str, Value]) -> dict[str, Value]:
     return named
 
 
-def decode(ident: str, source: Mapping[str, Any]) -> Event:
-    """Return the event whose document `source` is."""
+def decode(ident: str, source: dict[str, Any]) -> Event:
+    """Return the event whose document `source` is, and which it becomes."""
+    seq, happened, arrived = source.pop(es.SEQ), moment_of(source.pop(es.AT)), moment_of(source.pop(es.IN))
     if es.EXACT in source:
-        whole = json.loads(source[es.EXACT])
-        fields = {name: tuple(value) if type(value) is list else value for name, value in whole.items()}
+        fields = json.loads(source[es.EXACT])
     else:
-        fields = {
-            name: tuple(value) if type(value) is list else value
-            for name, value in source.items()
-            if not name.startswith(es.OURS)
-        }
-    return Event(ident, source[es.SEQ], moment_of(source[es.AT]), moment_of(source[es.IN]), fields)
+        fields = source
+        for name in (es.PAIRS, es.WORDS, es.ODD, es.LOOSE):
+            fields.pop(name, None)
+    for name in [name for name, value in fields.items() if type(value) is list]:
+        fields[name] = tuple(fields[name])
+    return Event(ident, seq, happened, arrived, fields)

@@ -29,6 +29,7 @@ from sentinel.core.event import Entry, Event, Origin, Raw
 from sentinel.testing.city import City
 
 BATCH = 1000
+PREFIX = "sentinel-bench"
 Progress = Callable[[Path], contextlib.AbstractContextManager[Callable[[], tuple[int, int]]]]
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -118,8 +119,25 @@ class Node:
         """Return the store's part of the configuration."""
         if self.url is None:
             return '[store]\nkind = "embedded"\n'
-        prefix = f"bench-{os.getpid()}"
-        return f'[store]\nkind = "elasticsearch"\nurl = "{self.url}"\nprefix = "{prefix}"\n'
+        return f'[store]\nkind = "elasticsearch"\nurl = "{self.url}"\nprefix = "{PREFIX}"\n'
+
+    @contextlib.contextmanager
+    def emptied(self) -> Iterator[None]:
+        """See to it that nothing of another run is in an Elasticsearch node, and nothing of this one afterwards."""
+        if self.url is None:
+            yield
+            return
+        from sentinel.store.elastic import ElasticStore  # noqa: PLC0415  seconds, and only for this
+
+        store = ElasticStore(self.url, prefix=PREFIX)
+        try:
+            for day in store.days():
+                store.drop(day)
+            yield
+            for day in store.days():
+                store.drop(day)
+        finally:
+            store.close()
 
 
 def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figure, Figure]:
@@ -132,7 +150,7 @@ def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figur
         lines = Path(folder) / "lines"
         lines.write_bytes(b"".join(line + b"\n" for line in city_lines(count, seed)))
         reference = _reference(lines, count, Path(folder) / "reference")
-        with _running(Path(folder), node) as (process, port):
+        with node.emptied(), _running(Path(folder), node) as (process, port):
             sender = multiprocessing.get_context("spawn").Process(target=_send, args=(str(lines), port))
             with progress(Path(folder) / "sentinel.toml") as look:
                 begin = time.perf_counter()
@@ -188,7 +206,8 @@ def _watched(
     seen: list[tuple[float, int, int]] = []
     quiet = time.monotonic()
     while not seen or seen[-1][2] < count:
-        time.sleep(0.1)
+        # asking costs what is being measured (Elasticsearch refreshes): often only where the end is near
+        time.sleep(0.5 if not seen or seen[-1][2] < 0.95 * count else 0.05)
         spooled, stored = look()
         if not seen or (spooled, stored) != seen[-1][1:]:
             quiet = time.monotonic()
