@@ -21,7 +21,7 @@ from sentinel.store.sealing import copy_sql, literal, plan
 from sentinel.store.segments import Extent, checksum, ids_name, sealed_name, sync_folder
 
 RETRY_SECONDS = 30.0
-WAITING_MAX = 4
+WAITING_MAX = 3
 """So many segments may wait, in a flood, for a calmer moment; the ids of each take two megabytes of memory."""
 NICENESS = 10
 
