@@ -1,7 +1,7 @@
 """`sentinel bench`: this machine's figures, each beside a reference taken in the same run."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from sentinel.core.event import Event, record_of
 from sentinel.core.ports import Span
 from sentinel.core.where import holds
 from sentinel.respond.language import read
+from sentinel.spool import checkpoint
 from sentinel.testing import bench as measure
 from sentinel.testing.bench import Figure
 from sentinel.ui import tables
@@ -122,10 +123,15 @@ def _scan(events: Sequence[Event], batch: Sequence[object]) -> None:
 
 
 @contextmanager
-def _progress(config: Path) -> Iterator[Callable[[], tuple[int, int]]]:
+def _progress(config: Path) -> Iterator[measure.Look]:
     app = App(load(config))
     with app.spool() as spool, app.reading() as store:
-        yield lambda: (spool.stats().last_seq, record_of(store.newest()))
+
+        def look(exact: bool) -> tuple[int, int]:
+            stored = record_of(store.newest()) if exact else checkpoint.load(app.config.spool_dir)[0]
+            return spool.last, stored
+
+        yield look
 
 
 def _told(figure: Figure, reference: Figure, *, json: bool) -> None:
