@@ -224,4 +224,4 @@ def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[Bas
 
 
 def _parsers() -> int:
-    return max(1, min(_PARSERS_MAX, len(os.sched_getaffinity(0))))
+    return min(_PARSERS_MAX, len(os.sched_getaffinity(0)))

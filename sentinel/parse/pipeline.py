@@ -126,17 +126,15 @@ class Pipeline:
     def _keep(self, prepared: Prepared) -> dict[str, Count]:
         counts = {source: replace(count) for source, count in prepared.counts.items()}
         stored, known, refused = self._put(prepared.formed)
-        dropped = list(prepared.dropped)
+        dropped = prepared.dropped
         if refused:
-            instead = letters(refused, self.spool, self.form)
-            for source, count in instead.counts.items():
-                counts[source].add(count)
-            more, again, still = self._put(instead.formed)
+            instead = letters(refused, self.spool, self.form, counts)
+            more, again, still = self._put([instead])
             stored += more
             known += again
             for one in still:
                 counts[prepared.sources[record_of(one.seq)]].dropped += 1
-            dropped += [*instead.dropped, *still]
+            dropped += [*instead.rejected, *still]
         for seq in known:
             counts[prepared.sources[record_of(seq)]].duplicates += 1
         for count in counts.values():

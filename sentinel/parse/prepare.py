@@ -53,8 +53,9 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a stretch became: to be kept in this order, `counts` says what it was and what was refused already.
+    """What a stretch became: `formed`, to be kept in this order, and `counts`, what was refused already included.
 
+    Behind the first of `formed` stand the dead letters of what it rejected; what they reject in turn is dropped.
     `sources` maps each record's sequence to its source; `written` is when the last one entered the spool.
     """
 
@@ -63,7 +64,11 @@ class Prepared:
     counts: Mapping[str, Count]
     sources: Mapping[int, str]
     written: datetime | None
-    dropped: tuple[Rejected, ...] = ()
+
+    @property
+    def dropped(self) -> list[Rejected]:
+        """Those of which not even the dead letter could be formed."""
+        return [one for letters_formed in self.formed[1:] for one in letters_formed.rejected]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +98,28 @@ class Preparer:
         prepared = Prepared(stretch, (formed,), counts, sources, written)
         if not formed.rejected:
             return prepared
-        refused = letters(formed.rejected, self.spool, self.form)
-        for source, count in refused.counts.items():
-            counts[source].add(count)
-        return replace(prepared, formed=(formed, *refused.formed), dropped=refused.dropped)
+        return replace(prepared, formed=(formed, letters(formed.rejected, self.spool, self.form, counts)))
 
     def _read(self, entry: Entry, unread: str) -> list[Event]:
         return [deadletter.letter(entry, "ParserDied", unread)] if unread else self.reader.read(entry)
 
 
-def letters(refused: Sequence[Rejected], spool: Spool, form: Form) -> Prepared:
-    """Return the dead letters of what the store refuses; raises SpoolError."""
-    counts: dict[str, Count] = {}
+def letters(refused: Sequence[Rejected], spool: Spool, form: Form, counts: Mapping[str, Count]) -> Formed:
+    """Return the dead letters of what the store refuses and count them; raises SpoolError."""
     made: list[Event] = []
     sources: dict[int, str] = {}
     for one in refused:
         for entry in spool.read(record_of(one.seq) - 1, 1):
             if entry.seq != record_of(one.seq):
                 continue  # the record was damaged meanwhile: the spool has said so
-            count = counts.setdefault(entry.raw.source, Count())
             sources[entry.seq] = entry.raw.source
             letter, new = _letter(entry, one)
-            count.deadletter += new
+            counts[entry.raw.source].deadletter += new
             made.append(letter)
     formed = form(made)
     for one in formed.rejected:
         counts[sources[record_of(one.seq)]].dropped += 1
-    return Prepared(Stretch(0, 0), (formed,), counts, sources, None, tuple(formed.rejected))
+    return formed
 
 
 def _letter(entry: Entry, rejected: Rejected) -> tuple[Event, bool]:

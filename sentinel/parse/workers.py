@@ -123,6 +123,7 @@ class Workers:
                 self._begin_anew(worker)
                 continue
             if isinstance(answer, SentinelError):
+                worker.end()
                 self._replace(worker, list(worker.asked))  # what it made of the rest is not worth keeping apart
                 raise answer
             worker.asked.popleft()
@@ -147,7 +148,6 @@ class Workers:
         self._replace(worker, [*again, *others])
 
     def _replace(self, worker: _Worker, asked: Sequence[Stretch]) -> None:
-        worker.end()
         worker.process, worker.link = self._begin()
         worker.asked.clear()
         self._greeted(worker)

@@ -131,12 +131,15 @@ class Node:
         from sentinel.store.elastic import ElasticStore  # noqa: PLC0415  seconds, and only for this
 
         store = ElasticStore(self.url, prefix=PREFIX)
+
+        def clear() -> None:
+            for day in store.days():
+                store.drop(day)
+
         try:
-            for day in store.days():
-                store.drop(day)
+            clear()
             yield
-            for day in store.days():
-                store.drop(day)
+            clear()
         finally:
             store.close()
 

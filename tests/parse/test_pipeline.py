@@ -11,7 +11,7 @@ import pytest
 
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import StoreError
-from sentinel.core.event import Event, Origin, Raw, record_of
+from sentinel.core.event import Entry, Event, Origin, Raw, record_of
 from sentinel.core.ports import Appended, Formed, Rejected, Span, Store
 from sentinel.core.where import Exists
 from sentinel.parse.packs import load
@@ -244,3 +244,12 @@ def test_a_pack_that_fails_never_stops_the_flow(
     spool.put(records("a", "bb", "ccc"))
     assert pipeline.step() == 3
     assert [event.fields["error.type"] for event in stored(store)] == ["MemoryError", "KeyError", "MemoryError"]
+
+
+def test_an_entry_read_twice_has_the_same_ids(pipeline: Pipeline, spool: DiskSpool) -> None:
+    spool.put(records("a", "bad"))
+    assert isinstance(pipeline.preparing, Here)
+    reader = pipeline.preparing.preparer.reader
+    entries: list[Entry] = spool.read(0, 10)
+    ids = [[event.id for event in reader.read(entry)] for entry in entries]
+    assert ids == [[event.id for event in reader.read(entry)] for entry in spool.read(0, 10)]

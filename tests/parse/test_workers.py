@@ -25,7 +25,7 @@ from sentinel.testing.packs import RECEIVED
 MakePack = Callable[..., Path]
 
 PARSER = """\
-import os, time
+import os
 if b'boom' in raw.body: os.kill(os.getpid(), 9)
 while b'endless' in raw.body: pass
 yield {'message': raw.body.decode()}"""
