@@ -1,9 +1,6 @@
 """Wires the stages: makes each as the configuration says; `running` sets them to work."""
 
-import asyncio
-import os
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentinel.config import Config, FileSource, SyslogSource
+from sentinel.config import Config
+from sentinel.config.files import made, secret
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, UsageError
-from sentinel.core.ports import Clock, Collector, Form, Store
+from sentinel.core.ports import Clock, Form, Store
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
@@ -23,15 +21,6 @@ if TYPE_CHECKING:
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
     from sentinel.spool.disk import DiskSpool
-
-
-@dataclass(frozen=True)
-class Entrance:
-    """A collector, the event that it sets when it receives, and where that is, in words."""
-
-    collector: Collector
-    ready: asyncio.Event
-    where: Callable[[], str]
 
 
 @dataclass
@@ -57,7 +46,7 @@ class App:
         from sentinel.parse.route import Router
 
         sources = {}
-        for source in (*self.config.syslog, *self.config.files):
+        for source in self.config.sources:
             if source.pack and self.packs.hinted(source.pack) is None:
                 known = ", ".join(sorted(self.packs.by_name))
                 raise ConfigError(f"source {source.name!r} asks for a pack {source.pack!r}; there are: {known}")
@@ -93,7 +82,7 @@ class App:
 
         options = self.config.spool
         spool = DiskSpool(
-            _made(self.config.spool_dir), self.clock, bytes_max=options.bytes_max, ballast_bytes=options.ballast_bytes
+            made(self.config.spool_dir), self.clock, bytes_max=options.bytes_max, ballast_bytes=options.ballast_bytes
         )
         try:
             yield spool
@@ -134,10 +123,10 @@ class App:
         if options.kind == "embedded":
             from sentinel.store.embedded import EmbeddedStore
 
-            return EmbeddedStore(_made(self.config.store_dir), readonly=readonly)
+            return EmbeddedStore(made(self.config.store_dir), readonly=readonly)
         from sentinel.store.elastic import ElasticStore
 
-        key = _secret(options.api_key_file) if options.api_key_file else None
+        key = secret(options.api_key_file) if options.api_key_file else None
         return ElasticStore(
             options.url,
             prefix=options.prefix,
@@ -151,51 +140,6 @@ class App:
         """Open the book of alerts."""
         from sentinel.alert.book import Book
 
-        _made(self.config.data)
+        made(self.config.data)
         with Book(self.config.state_file, self.clock, quiet=timedelta(hours=self.config.detect.quiet_hours)) as book:
             yield book
-
-    def entrances(self) -> list["Entrance"]:
-        """Return every entrance that the configuration names."""
-        return [
-            *(self._syslog(source, transport) for source in self.config.syslog for transport in source.transports),
-            *(self._files(source) for source in self.config.files),
-        ]
-
-    def _syslog(self, source: SyslogSource, transport: str) -> "Entrance":
-        from sentinel.collect.syslog_tcp import SyslogTcp
-        from sentinel.collect.syslog_udp import SyslogUdp
-
-        kind = SyslogUdp if transport == "udp" else SyslogTcp
-        syslog = kind(source.name, self.clock, host=source.host, port=source.port)
-        return Entrance(syslog, syslog.ready, lambda: f"{transport} {source.host}:{syslog.port}")
-
-    def _files(self, source: FileSource) -> "Entrance":
-        from sentinel.collect.files import FollowedFiles
-
-        checkpoint = _made(self.config.data / "collect") / f"{source.name}.json"
-        followed = FollowedFiles(source.name, self.clock, source.paths, checkpoint=checkpoint, start=source.start)
-        return Entrance(followed, followed.ready, lambda: ", ".join(source.paths))
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder}: cannot be made: {error.strerror}; choose another folder with `data = …` in the configuration"
-        ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"{folder}: may not be written by this user; choose another with `data = …`, or run as root")
-    return folder
-
-
-def _secret(path: Path) -> str:
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"{path}: others may read this key; run chmod 600 {path}")
-    return text

@@ -21,6 +21,7 @@ from sentinel.app import App
 from sentinel.config import Config
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import arrival
+from sentinel.entrances import entrances
 
 if TYPE_CHECKING:
     from sentinel.detect.runner import RunReport
@@ -137,7 +138,7 @@ class _Running:
         talk(workers.greeting)
         self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock)
         self.parsing = threading.Thread(target=self._parse, name="parse")
-        self.entrances = app.entrances()
+        self.entrances = list(entrances(app.config, app.clock))
 
     def start(self) -> None:
         """Start storing."""

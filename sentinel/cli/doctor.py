@@ -2,14 +2,11 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import typer
 from rich.table import Table
@@ -18,7 +15,9 @@ from rich.text import Text
 from sentinel import config as configuration
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show
+from sentinel.core.check import Check, State
 from sentinel.core.errors import Exit, SentinelError
+from sentinel.entrances import entrances
 from sentinel.ui.visible import safe
 
 EXAMPLE = """
@@ -26,22 +25,10 @@ sentinel doctor
 sentinel doctor --json
 """
 
-RMEM_WANTED = 8 << 20
 FREE_WANTED = 2 << 30
 
 verb = typer.Typer(add_completion=False, rich_markup_mode=None)
-State = Literal["ok", "warn", "fail"]
 STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at; `advice` says what to do where it is not ok."""
-
-    name: str
-    state: State
-    found: str
-    advice: str = ""
 
 
 @verb.command()
@@ -75,7 +62,7 @@ def _checks(given: Path | None) -> Iterator[Check]:
         )
         return
     yield Check("configuration", "ok", str(configuration.find(given) or "no file: every option at its default"))
-    looks: tuple[Callable[[App], Iterator[Check]], ...] = (_disk, _network, _tools, _content, _spool, _store)
+    looks: tuple[Callable[[App], Iterator[Check]], ...] = (_disk, _entrances, _tools, _content, _spool, _store)
     for look in looks:
         try:
             yield from look(app)
@@ -106,30 +93,13 @@ def _disk(app: App) -> Iterator[Check]:
                 "a slow disk bounds how many records a second are acknowledged" if slow else "")  # fmt: skip
 
 
-def _network(app: App) -> Iterator[Check]:
-    limit = int(Path("/proc/sys/net/core/rmem_max").read_text())
-    small = limit < RMEM_WANTED and any("udp" in source.transports for source in app.config.syslog)
-    yield Check("UDP buffer", "warn" if small else "ok", f"net.core.rmem_max = {limit:,}",
-                "sysctl -w net.core.rmem_max=16777216, or bursts over UDP are dropped" if small else "")  # fmt: skip
-    for source in app.config.syslog:
-        for transport in source.transports:
-            yield _port(source.host, source.port, transport)
-
-
-def _port(host: str, port: int, transport: str) -> Check:
-    name = f"port {port}/{transport}"
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except PermissionError:
-            return Check(name, "fail", "may not be opened", "use a port above 1023, or grant CAP_NET_BIND_SERVICE")
-        except OSError as error:
-            found = f"in use ({error.strerror})"
-            return Check(name, "warn", found, "fine if that is Sentinel itself; see: ss -lnp")
-    return Check(name, "ok", f"free on {host}")
+def _entrances(app: App) -> Iterator[Check]:
+    seen: set[str] = set()
+    for entrance in entrances(app.config, app.clock):
+        for check in entrance.checks():
+            if check.name not in seen:
+                yield check
+            seen.add(check.name)
 
 
 def _tools(app: App) -> Iterator[Check]:

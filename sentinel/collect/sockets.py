@@ -2,10 +2,14 @@
 
 import socket
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
+from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 
 _MAPPED = "::ffff:"
+_RMEM_WANTED = 8 << 20
 
 
 def bound(host: str, port: int, *, kind: socket.SocketKind, reuse_port: bool = False) -> socket.socket:
@@ -40,3 +44,29 @@ def peer_text(address: Sequence[object]) -> str:
     """Return `192.0.2.7:514` or `[2001:db8::7]:514`."""
     host = host_of(address)
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+
+
+def port_check(host: str, port: int, transport: Literal["udp", "tcp"]) -> Check:
+    """Say whether the port could be opened."""
+    name = f"port {port}/{transport}"
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            return Check(name, "fail", "may not be opened", "use a port above 1023, or grant CAP_NET_BIND_SERVICE")
+        except OSError as error:
+            found = f"in use ({error.strerror})"
+            return Check(name, "warn", found, "fine if that is Sentinel itself; see: ss -lnp")
+    return Check(name, "ok", f"free on {host}")
+
+
+def receive_buffer_check() -> Check:
+    """Say whether the kernel would hold a burst of datagrams."""
+    limit = int(Path("/proc/sys/net/core/rmem_max").read_text("ascii"))
+    found = f"net.core.rmem_max = {limit:,}"
+    if limit >= _RMEM_WANTED:
+        return Check("UDP buffer", "ok", found)
+    return Check("UDP buffer", "warn", found, "sysctl -w net.core.rmem_max=16777216, or bursts over UDP are dropped")

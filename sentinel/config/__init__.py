@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from sentinel.config.sources import FileSource, Name, Section, Source, SyslogSource
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
@@ -28,64 +28,7 @@ EXAMPLES = {
 """What `example` shows where an option has no default."""
 
 
-def _zone(name: str) -> str:
-    if name not in available_timezones():
-        near = get_close_matches(name, available_timezones(), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        msg = f"unknown time zone {name!r}{hint}"
-        raise ValueError(msg)
-    return name
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Source(_Section):
-    """What every source of log records has."""
-
-    name: Name
-    """The source's name: lower-case letters, digits, `-` and `_`. It stands in `sentinel.source` of every event."""
-
-    pack: str = ""
-    """The parser pack that reads this source. Empty: Sentinel recognises each record by itself."""
-
-    zone: Zone = "UTC"
-    """The IANA time zone of times that name none (RFC 3164 has no zone), for example "Europe/Berlin"."""
-
-
-class SyslogSource(Source):
-    """A syslog listener; give several `[[syslog]]` tables for several ports."""
-
-    name: Name = "syslog"
-    """The source's name: lower-case letters, digits, `-` and `_`. It stands in `sentinel.source` of every event."""
-
-    host: str = "127.0.0.1"
-    """The address to listen on. "0.0.0.0" hears the whole network: open the port in the firewall for senders only."""
-
-    port: Port = 5514
-    """The port, for UDP and TCP alike. Ports below 1024 need the right to bind them (CAP_NET_BIND_SERVICE)."""
-
-    transports: tuple[Literal["udp", "tcp"], ...] = ("udp", "tcp")
-    """Which transports to offer. UDP is best effort and counted; TCP takes both framings of RFC 6587."""
-
-
-class FileSource(Source):
-    """Followed files; give several `[[files]]` tables for several kinds."""
-
-    paths: tuple[str, ...] = Field(min_length=1)
-    """Paths or patterns such as "/var/log/auth.log*"; new files that fit are found while Sentinel runs."""
-
-    start: Literal["beginning", "end"] = "beginning"
-    """Where to begin in a file that is there when Sentinel sees this source for the first time."""
-
-
-class SpoolOptions(_Section):
+class SpoolOptions(Section):
     """The spool: every record is on disk here before anything else happens to it."""
 
     bytes_max: int = Field(default=8 << 30, ge=1 << 20)
@@ -95,7 +38,7 @@ class SpoolOptions(_Section):
     """Space kept in reserve, so that Sentinel can still write down where it is when the disk is full; 0 for none."""
 
 
-class StoreOptions(_Section):
+class StoreOptions(Section):
     """Where events are kept."""
 
     kind: Literal["embedded", "elasticsearch"] = "embedded"
@@ -114,7 +57,7 @@ class StoreOptions(_Section):
     """Elasticsearch only: a file (mode 0600) that holds the API key; keys never stand in this file itself."""
 
 
-class ContentOptions(_Section):
+class ContentOptions(Section):
     """A city's own packs and rules, beside the ones that Sentinel brings."""
 
     packs: tuple[Path, ...] = (Path("/etc/sentinel/parsers"),)
@@ -124,7 +67,7 @@ class ContentOptions(_Section):
     """Folders of Sigma rules, read together with the shipped ones."""
 
 
-class DetectOptions(_Section):
+class DetectOptions(Section):
     """How rules are run."""
 
     every_seconds: float = Field(default=5.0, gt=0, le=3600)
@@ -134,7 +77,7 @@ class DetectOptions(_Section):
     """After so many hours without a repeat, the same thing is a new alert instead of a higher count."""
 
 
-class Config(_Section):
+class Config(Section):
     """All options of Sentinel."""
 
     data: Path = Field(default_factory=lambda: default_data())  # noqa: PLW0108  defined below
@@ -161,12 +104,23 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Config":
-        names = [source.name for source in (*self.syslog, *self.files)]
+        names = [source.name for source in self.sources]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             msg = f"two sources are named {twice[0]!r}: give each its own name"
             raise ValueError(msg)
         return self
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every source of every kind."""
+        tables = (getattr(self, name) for name in Config.model_fields)
+        return tuple(one for table in tables if isinstance(table, tuple) for one in table if isinstance(one, Source))
+
+    @property
+    def collect_dir(self) -> Path:
+        """The folder in which entrances remember how far they have come."""
+        return self.data / "collect"
 
     @property
     def spool_dir(self) -> Path:
@@ -190,7 +144,7 @@ class Config(_Section):
 
     def source(self, name: str) -> Source | None:
         """Return the source of this name."""
-        return next((source for source in (*self.syslog, *self.files) if source.name == name), None)
+        return next((source for source in self.sources if source.name == name), None)
 
 
 def default_data() -> Path:
@@ -317,7 +271,7 @@ def example() -> str:
     lines = [
         "# Sentinel's configuration. Every option is listed with its default, commented out;",
         "# `sentinel check` says whether the file is right, `sentinel config explain KEY` what an option means.",
-        "# This file is written from sentinel/config.py: `sentinel config example`.",
+        "# This file is written from sentinel/config: `sentinel config example`.",
         "",
     ]
     for name, option in Config.model_fields.items():
