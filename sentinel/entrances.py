@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sentinel.config import Config
 from sentinel.config.files import made
-from sentinel.config.sources import FileSource, SyslogSource
+from sentinel.config.sources import FileSource, Listening, SyslogSource
 from sentinel.core.check import Check
 from sentinel.core.ports import Clock, Collector
+
+if TYPE_CHECKING:
+    from sentinel.collect.tls import Tls, TlsFiles
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,43 @@ def _syslog(source: SyslogSource, transport: str, clock: Clock) -> Entrance:
     from sentinel.collect.syslog_udp import SyslogUdp
 
     def checks() -> Iterator[Check]:
-        yield port_check(source.host, source.port, "udp" if transport == "udp" else "tcp")
         if transport == "udp":
+            yield port_check(source.host, source.port, "udp")
             yield receive_buffer_check()
+        else:
+            yield from _listening_checks(source, source.host, source.port, clock)
 
-    kind = SyslogUdp if transport == "udp" else SyslogTcp
-    syslog = kind(source.name, clock, host=source.host, port=source.port)
+    syslog: SyslogTcp | SyslogUdp
+    if transport == "udp":
+        syslog = SyslogUdp(source.name, clock, host=source.host, port=source.port)
+    else:
+        syslog = SyslogTcp(source.name, clock, host=source.host, port=source.port, tls=_tls(source))
     return Entrance(syslog, syslog.ready, lambda: f"{transport} {source.host}:{syslog.port}", checks)
+
+
+def _tls(source: Listening) -> "Tls | None":
+    from sentinel.collect.tls import Tls
+
+    files = _tls_files(source)
+    return None if files is None else Tls(files)
+
+
+def _tls_files(source: Listening) -> "TlsFiles | None":
+    from sentinel.collect.tls import TlsFiles
+
+    if source.tls_cert is None or source.tls_key is None:
+        return None
+    return TlsFiles(source.tls_cert, source.tls_key, source.tls_client_ca, source.tls_crl, source.tls_allow)
+
+
+def _listening_checks(source: Listening, host: str, port: int, clock: Clock) -> Iterator[Check]:
+    from sentinel.collect.sockets import port_check
+    from sentinel.collect.tls import certificate_check
+
+    yield port_check(host, port, "tcp")
+    files = _tls_files(source)
+    if files is not None:
+        yield certificate_check(files, clock.now().timestamp())
 
 
 def _files(source: FileSource, config: Config, clock: Clock) -> Entrance:

@@ -24,6 +24,10 @@ EXAMPLES = {
     "paths": '["/var/log/auth.log"]',
     "ca_cert": '"/etc/sentinel/ca.pem"',
     "api_key_file": '"/etc/sentinel/api-key"',
+    "tls_cert": '"/etc/sentinel/tls/chain.pem"',
+    "tls_key": '"/etc/sentinel/tls/key.pem"',
+    "tls_client_ca": '"/etc/sentinel/tls/clients.pem"',
+    "tls_crl": '"/etc/sentinel/tls/revoked.pem"',
 }
 """What `example` shows where an option has no default."""
 

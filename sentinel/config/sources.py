@@ -1,10 +1,11 @@
 """What a source of records has, and the options of each kind of entrance."""
 
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 def _zone(name: str) -> str:
@@ -40,7 +41,37 @@ class Source(Section):
     """The IANA time zone of times that name none (RFC 3164 has no zone), for example "Europe/Berlin"."""
 
 
-class SyslogSource(Source):
+class Listening(Source):
+    """A source that senders connect to."""
+
+    tls_cert: Path | None = None
+    """TLS: the server's certificate with its chain, PEM. It is read again when it changes; no connection is dropped."""
+
+    tls_key: Path | None = None
+    """TLS: the key of the certificate, PEM, readable by Sentinel's user only."""
+
+    tls_client_ca: Path | None = None
+    """TLS: the certificates of those who sign clients. Given, every sender has to show a certificate."""
+
+    tls_crl: Path | None = None
+    """TLS: a revocation list (PEM) of those who sign clients; a sender whose certificate stands in it is refused."""
+
+    tls_allow: tuple[str, ...] = ()
+    """TLS: who may come in, such as "dns:fw1.example.org", "ip:192.0.2.7" or "sha256:…" (the certificate's hash);
+    what fits becomes the sender's identity. Empty: everybody whose certificate is well signed."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together: give both or none")
+        if self.tls_cert is None and (self.tls_client_ca or self.tls_crl or self.tls_allow):
+            raise ValueError("tls_client_ca, tls_crl and tls_allow need tls_cert and tls_key")
+        if (self.tls_allow or self.tls_crl) and self.tls_client_ca is None:
+            raise ValueError("tls_allow and tls_crl need tls_client_ca: without it no sender shows a certificate")
+        return self
+
+
+class SyslogSource(Listening):
     """A syslog listener; give several `[[syslog]]` tables for several ports."""
 
     name: Name = "syslog"
@@ -52,8 +83,17 @@ class SyslogSource(Source):
     port: Port = 5514
     """The port, for UDP and TCP alike. Ports below 1024 need the right to bind them (CAP_NET_BIND_SERVICE)."""
 
-    transports: tuple[Literal["udp", "tcp"], ...] = ("udp", "tcp")
-    """Which transports to offer. UDP is best effort and counted; TCP takes both framings of RFC 6587."""
+    transports: tuple[Literal["udp", "tcp", "tls"], ...] = ("udp", "tcp")
+    """Which transports to offer. UDP is best effort and counted; TCP takes both framings of RFC 6587; TLS (RFC 5425)
+    needs a port without TCP, as a rule 6514, and tls_cert and tls_key."""
+
+    @model_validator(mode="after")
+    def _tls_has_a_certificate(self) -> Self:
+        if ("tls" in self.transports) != (self.tls_cert is not None):
+            raise ValueError('transports = ["tls"] and tls_cert, tls_key belong together')
+        if {"tcp", "tls"} <= set(self.transports):
+            raise ValueError("TCP and TLS cannot share a port: give each a [[syslog]] table")
+        return self
 
 
 class FileSource(Source):

@@ -26,13 +26,15 @@ class Origin:
     the record has no identity of its own: then its place in the spool is its identity. `note` says what the
     entrance had to do to the record, words separated by blanks, and is no part of its identity:
     `cut:<length in bytes>:sha256=<of the whole message, hex>`, `utf-16`, `unfinished`,
-    `arrived:<time>` (see `arriving`).
+    `arrived:<time>` (see `arriving`). `identity` is who the sender proved to be (`dns:fw1.example.org` of its
+    certificate), empty if it proved nothing.
     """
 
     via: str
     peer: str = ""
     position: str = ""
     note: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,8 @@ def common(entry: Entry) -> Fields:
         fields["sentinel.origin.note"] = origin.note
         if origin.note.startswith("cut:"):
             fields["tags"] = (CUT,)
+    if origin.identity:
+        fields["sentinel.origin.identity"] = _clean(origin.identity)
     if origin.peer:
         if origin.via.startswith("syslog"):
             fields["log.source.address"] = origin.peer

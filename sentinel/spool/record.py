@@ -1,7 +1,7 @@
 """How one record lies on disk, and how to find the next good one behind damage.
 
     magic u8 | crc u32 | length u32 | seq u64 | written i64 | payload of `length` bytes        (little-endian)
-    payload:   received i64 | names u32 | position u16 | note u16 | source, via, peer | position | note | body
+    payload:   received i64 | names u32 | position u16 | note u16 | source, via, peer, identity | position | note | body
 
 Times are microseconds since 1970-01-01 UTC. The CRC is CRC32C, masked as LevelDB and TFRecord do it, because the
 CRC of bytes that hold CRCs is weak (https://github.com/google/leveldb/blob/main/util/crc32c.h). It covers the
@@ -37,7 +37,7 @@ _FIXED = Struct("<IQq")  # length, seq, written
 _PLACE = Struct("<QQ")  # segment, offset
 _PAYLOAD = Struct("<qIHH")  # received, bytes of names, of position, of note
 _BEHIND_CRC = Struct("<IQqqIHH")  # _FIXED and _PAYLOAD in one
-_NAMES = Struct("<HHH")
+_NAMES = Struct("<HHHH")
 HEADER = 25
 _CRC_END = 5
 RECORD_MIN = HEADER + _PAYLOAD.size + _NAMES.size
@@ -69,7 +69,7 @@ def payload_of(raw: Raw) -> bytes:
     if max(len(position), len(note)) > _TEXT_MAX:
         raise SpoolError(f"a position or note of more than {_TEXT_MAX} bytes (source {raw.source!r})")
     try:
-        names = _names(raw.source, origin.via, origin.peer)
+        names = _names(raw.source, origin.via, origin.peer, origin.identity)
         received = microseconds(raw.received)
     except TypeError as error:
         raise SpoolError(f"a time of receipt without a zone: {raw.received!r} (source {raw.source!r})") from error
@@ -84,8 +84,8 @@ def payload_of(raw: Raw) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _names(source: str, via: str, peer: str) -> bytes:
-    texts = [text.encode("utf-8", "surrogatepass") for text in (source, via, peer)]
+def _names(source: str, via: str, peer: str, identity: str) -> bytes:
+    texts = [text.encode("utf-8", "surrogatepass") for text in (source, via, peer, identity)]
     if any(len(text) > _TEXT_MAX for text in texts):
         raise SpoolError(f"a name of more than {_TEXT_MAX} bytes: source {source[:80]!r}, via {via[:80]!r}")
     return _NAMES.pack(*map(len, texts)) + b"".join(texts)
@@ -93,14 +93,16 @@ def _names(source: str, via: str, peer: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _origin(names: bytes) -> tuple[str, Origin]:
-    source, via, peer = _NAMES.unpack_from(names)
+    sizes = _NAMES.unpack_from(names)
     at = _NAMES.size
-    if len(names) != at + source + via + peer:
+    if len(names) != at + sum(sizes):
         raise ValueError("names that do not add up")
-    texts = [names[at + start : at + end].decode("utf-8", "surrogatepass") for start, end in (
-        (0, source), (source, source + via), (source + via, source + via + peer),
-    )]  # fmt: skip
-    return texts[0], Origin(texts[1], texts[2])
+    texts = []
+    for size in sizes:
+        texts.append(names[at : at + size].decode("utf-8", "surrogatepass"))
+        at += size
+    source, via, peer, identity = texts
+    return source, Origin(via, peer, identity=identity)
 
 
 def record(payload: bytes, segment: int, offset: int, seq: int, written: int) -> bytes:
@@ -151,7 +153,8 @@ class Stretch:
             source, origin = _origin(behind[start:middle])
             if position or note:
                 texts = behind[middle : middle + position], behind[middle + position : middle + position + note]
-                origin = Origin(origin.via, origin.peer, *(text.decode("utf-8", "surrogatepass") for text in texts))
+                place, said = (text.decode("utf-8", "surrogatepass") for text in texts)
+                origin = Origin(origin.via, origin.peer, place, said, origin.identity)
                 middle += position + note
             entries.append(Entry(seq, written, Raw(behind[middle:], source, moment_of(received), origin)))
             after = seq

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sentinel.collect.lines import MESSAGE_MAX
-from sentinel.collect.syslog_tcp import Limits, SyslogTcp
+from sentinel.collect.listening import Limits
+from sentinel.collect.syslog_tcp import SyslogTcp
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import SpoolError
 
