@@ -218,6 +218,9 @@ class Link:
             self._writing = False
             loop.remove_writer(sock)
         if self.closing:
+            if isinstance(sock, ssl.SSLSocket):
+                with suppress(OSError, ValueError):  # says goodbye; whether the other side does is its affair
+                    sock.unwrap()
             self._gone()
 
     def close(self) -> None:
