@@ -152,7 +152,7 @@ class Link:
             self._listener.handshake_ended(self.host)
 
     def _refuse(self, reason: str) -> None:
-        self._listener.refuse(self.host, self.peer, reason)
+        self._listener.refuse(self.host, reason)
         self._gone()
 
     def _readable(self) -> None:

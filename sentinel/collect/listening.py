@@ -16,7 +16,9 @@ from time import monotonic
 
 from sentinel.collect import tls as certificates
 from sentinel.collect.link import Link, Session
+from sentinel.collect.refusals import Refusals
 from sentinel.collect.sockets import bound, host_of, peer_text
+from sentinel.core.ports import Sink
 
 BACKLOG = 512
 _STOP_SECONDS_MAX = 5.0
@@ -67,7 +69,7 @@ class Listener:
         counters: Traffic,
         limits: Limits | None = None,
         tls: certificates.Tls | None = None,
-        refused: Callable[[str, str], None] | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self.session = session
         self.counters = counters
@@ -75,27 +77,30 @@ class Listener:
         self.tls = tls
         self.links: dict[Link, None] = {}
         self._asked = (host, port)
-        self._told = refused
+        self.refusals = refusals
         self._socket: socket.socket | None = None
         self._addresses: Counter[str] = Counter()
         self._handshakes: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
         """The port it is bound to; 0 before it is open."""
         return 0 if self._socket is None else int(self._socket.getsockname()[1])
 
-    def open(self) -> None:
-        """Listen; raises ConfigError."""
+    def open(self, sink: Sink) -> None:
+        """Listen, and write whom it refuses to `sink`; raises ConfigError."""
         self.loop = asyncio.get_running_loop()
         self._socket = sock = bound(*self._asked, kind=socket.SOCK_STREAM)
         sock.setblocking(False)  # noqa: FBT003  the signature is Python's
         sock.listen(BACKLOG)
         self.loop.add_reader(sock, self._accept, sock)
         self._look_round()
+        if self.refusals is not None:
+            self._telling = self.loop.create_task(self.refusals.run(sink))
 
     async def close(self, *, drain: bool) -> None:
         """Let nobody in any more, end every connection; with `drain` what has reached this host is taken first."""
@@ -115,6 +120,9 @@ class Listener:
             link.abort("stopped")
         if self._sweep is not None:
             self._sweep.cancel()
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
 
     def _look_round(self) -> None:
         now = monotonic()
@@ -173,12 +181,11 @@ class Listener:
         """Return who the client is; raises RefusedError."""
         return "" if self.tls is None else self.tls.identity(connection)
 
-    def refuse(self, host: str, peer: str, reason: str) -> None:
+    def refuse(self, host: str, reason: str) -> None:
         """Count a client that was not let in."""
-        del host
         self.counters.refused[reason] += 1
-        if self._told is not None:
-            self._told(peer, reason)
+        if self.refusals is not None:
+            self.refusals.add(host, reason)
 
     def handshake_begins(self, host: str) -> bool:
         """Say whether there is room for one more handshake, and count it."""

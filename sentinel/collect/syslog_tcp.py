@@ -7,13 +7,14 @@ unfinished messages of all of them together.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sentinel.collect.framing import Framing
 from sentinel.collect.lines import Line
 from sentinel.collect.link import Link
 from sentinel.collect.listening import Limits, Listener, Traffic
+from sentinel.collect.refusals import Refusals
 from sentinel.collect.tls import Tls
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
@@ -38,7 +39,7 @@ class Counters(Traffic):
 class SyslogTcp:
     """The TCP or TLS entrance. `port` 0 takes any free one."""
 
-    def __init__(  # noqa: PLR0913  plain arguments, so that entrances.py can wire them
+    def __init__(
         self,
         name: str,
         clock: Clock,
@@ -47,7 +48,6 @@ class SyslogTcp:
         port: int = 514,
         limits: Limits | None = None,
         tls: Tls | None = None,
-        refused: Callable[[str, str], None] | None = None,
     ) -> None:
         self.name = name
         self.ready = asyncio.Event()
@@ -57,7 +57,13 @@ class SyslogTcp:
         self.paused = False
         self._clock = clock
         self._listener = Listener(
-            host, port, self._session, counters=self.counters, limits=self.limits, tls=tls, refused=refused
+            host,
+            port,
+            self._session,
+            counters=self.counters,
+            limits=self.limits,
+            tls=tls,
+            refusals=None if tls is None else Refusals(name, clock),
         )
         self._queue: deque[Raw] = deque()
         self._queued_bytes = 0
@@ -78,7 +84,7 @@ class SyslogTcp:
     async def run(self, sink: Sink, /) -> None:
         """Receive until cancelled, then write whatever has reached this host, unfinished messages included."""
         self._finished = False
-        self._listener.open()
+        self._listener.open(sink)
         writer = asyncio.create_task(self._write(sink))
         self.ready.set()
         try:

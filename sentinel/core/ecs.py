@@ -36,6 +36,7 @@ OWN: dict[str, Type] = {
     "sensor.finding.limit": "long",
     "sensor.finding.window_seconds": "long",
     "winlog.record_id": "long",
+    "sentinel.notice.count": "long",
     "sentinel.spool.seq": "long",
 }
 _NARROW: dict[str, Type] = {

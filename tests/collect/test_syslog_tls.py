@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+import orjson
 import pytest
 import trustme
 from cryptography import x509
@@ -176,8 +177,11 @@ def test_whoever_is_not_wanted_is_refused_with_the_reason(tmp_path: Path, city: 
         await asyncio.to_thread(sent, entrance.port, city.client(city.ca.issue_cert("fw1.example.org")), LINE % 7)
         await until(lambda: entrance.counters.written == 1)
 
-    with with_tls(tmp_path, city.files(allow=("dns:fw1.example.org",)), scenario):
-        pass
+    with with_tls(tmp_path, city.files(allow=("dns:fw1.example.org",)), scenario) as spool:
+        told = [record.raw for record in spool.read(0, 100) if record.raw.origin.via == "sentinel"]
+    said = [orjson.loads(raw.body) for raw in told]
+    assert {one["reason"]: one["count"] for one in said} == dict.fromkeys([*cases, "no_tls"], 1)
+    assert {one["peer"] for one in said} == {"127.0.0.1"}
 
 
 def test_a_revoked_certificate_is_refused(tmp_path: Path, city: City) -> None:
