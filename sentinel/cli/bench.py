@@ -48,10 +48,11 @@ def ingest(
     elasticsearch: Annotated[
         str, typer.Option(help="Into this Elasticsearch node instead of the embedded store.")
     ] = "",
+    rules: Annotated[bool, typer.Option("--rules/--no-rules", help="Judge meanwhile, as in earnest.")] = True,
     json: JsonOption = False,
 ) -> None:
     """TCP socket, spool with fsync, parse, store: a whole `sentinel run` in a process of its own."""
-    node = measure.Node(elasticsearch or None)
+    node = measure.Node(elasticsearch or None, rules)
     _told(*measure.ingest(events, seed, node, _progress), json=json)
 
 

@@ -112,15 +112,20 @@ def parse(count: int, seed: int, read: Callable[[Entry], list[Event]]) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where a benched Sentinel keeps its events: the embedded store, or an Elasticsearch node at `url`."""
+    """Where a benched Sentinel keeps its events: the embedded store, or an Elasticsearch node at `url`.
+
+    Without `rules` nothing judges what has been stored while it is measured.
+    """
 
     url: str | None = None
+    rules: bool = True
 
     def table(self) -> str:
-        """Return the store's part of the configuration."""
+        """Return the part of the configuration that is about the store and the rules."""
+        judging = "" if self.rules else "[detect]\nevery_seconds = 3600\n"
         if self.url is None:
-            return '[store]\nkind = "embedded"\n'
-        return f'[store]\nkind = "elasticsearch"\nurl = "{self.url}"\nprefix = "{PREFIX}"\n'
+            return '[store]\nkind = "embedded"\n' + judging
+        return f'[store]\nkind = "elasticsearch"\nurl = "{self.url}"\nprefix = "{PREFIX}"\n' + judging
 
     @contextlib.contextmanager
     def emptied(self) -> Iterator[None]:
