@@ -1,18 +1,21 @@
 """Every entrance that the configuration names, each made as its source's options say; one function a kind."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sentinel.config import Config
-from sentinel.config.files import made
-from sentinel.config.sources import FileSource, Listening, SyslogSource
+from sentinel.config.files import made, secret
+from sentinel.config.sources import FileSource, HttpSource, Listening, SyslogSource
 from sentinel.core.check import Check
+from sentinel.core.errors import ConfigError
 from sentinel.core.ports import Clock, Collector
 
 if TYPE_CHECKING:
     from sentinel.collect.tls import Tls, TlsFiles
+
+TOKEN_MIN = 16
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
     for syslog in config.syslog:
         for transport in syslog.transports:
             yield _syslog(syslog, transport, clock)
+    for sharing in _by_port(config.http):
+        yield _http(sharing, clock)
     for files in config.files:
         yield _files(files, config, clock)
 
@@ -77,6 +82,36 @@ def _listening_checks(source: Listening, host: str, port: int, clock: Clock) -> 
     files = _tls_files(source)
     if files is not None:
         yield certificate_check(files, clock.now().timestamp())
+
+
+def _by_port(sources: Sequence[HttpSource]) -> list[list[HttpSource]]:
+    ports: dict[tuple[str, int], list[HttpSource]] = {}
+    for source in sources:
+        ports.setdefault((source.host, source.port), []).append(source)
+    return list(ports.values())
+
+
+def _http(sources: Sequence[HttpSource], clock: Clock) -> Entrance:
+    from sentinel.collect.http import HttpEntrance
+
+    first, tokens = sources[0], dict[str, str]()
+    for source in sources:
+        if _tls_files(source) != _tls_files(first):
+            raise ConfigError(f"{first.name!r} and {source.name!r} share a port: give both the same tls_ options")
+        token = secret(source.token_file)
+        if len(token) < TOKEN_MIN:
+            raise ConfigError(f"{source.token_file}: a token needs {TOKEN_MIN} characters: openssl rand -hex 32")
+        if token in tokens:
+            raise ConfigError(f"{tokens[token]!r} and {source.name!r} have the same token: give each its own")
+        tokens[token] = source.name
+    http = HttpEntrance(first.name, clock, tokens, host=first.host, port=first.port, tls=_tls(first))
+    names = ", ".join(source.name for source in sources)
+    return Entrance(
+        http,
+        http.ready,
+        lambda: f"http {first.host}:{http.port} ({names})",
+        lambda: _listening_checks(first, first.host, first.port, clock),
+    )
 
 
 def _files(source: FileSource, config: Config, clock: Clock) -> Entrance:

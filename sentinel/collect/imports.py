@@ -24,6 +24,10 @@ class _Dated:
     sink: Sink
     first: datetime
 
+    @property
+    def full(self) -> bool:
+        return self.sink.full
+
     async def write(self, raws: Sequence[Raw], /) -> int:
         return await self.sink.write([arriving(raw, self.first) for raw in raws])
 

@@ -33,7 +33,8 @@ class Limits:
     """What one port may hold: connections in all and per sender's address, bytes waiting for the sink.
 
     `queue_bytes` is when a sender is paused; `partial_bytes` bounds the unfinished messages of all connections;
-    `handshakes` bounds those under way at once, a quarter of them for one address.
+    `handshakes` bounds those under way at once, a quarter of them for one address; `handshake_seconds` is how long a
+    client has for its handshake, and for the head of a request.
     """
 
     connections: int = 4096

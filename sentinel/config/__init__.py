@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from sentinel.config.sources import FileSource, Name, Section, Source, SyslogSource
+from sentinel.config.sources import FileSource, HttpSource, Name, Section, Source, SyslogSource
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
@@ -24,6 +24,7 @@ EXAMPLES = {
     "paths": '["/var/log/auth.log"]',
     "ca_cert": '"/etc/sentinel/ca.pem"',
     "api_key_file": '"/etc/sentinel/api-key"',
+    "token_file": '"/etc/sentinel/tokens/nxlog"',
     "tls_cert": '"/etc/sentinel/tls/chain.pem"',
     "tls_key": '"/etc/sentinel/tls/key.pem"',
     "tls_client_ca": '"/etc/sentinel/tls/clients.pem"',
@@ -90,6 +91,9 @@ class Config(Section):
 
     syslog: tuple[SyslogSource, ...] = (SyslogSource(),)
     """Syslog listeners."""
+
+    http: tuple[HttpSource, ...] = ()
+    """Senders over HTTP."""
 
     files: tuple[FileSource, ...] = ()
     """Followed files."""

@@ -96,6 +96,19 @@ class SyslogSource(Listening):
         return self
 
 
+class HttpSource(Listening):
+    """A sender of JSON, lines or Windows events over HTTP; tables with the same port share it, each with its token."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. "0.0.0.0" hears the whole network; use TLS then, for tokens travel in the clear."""
+
+    port: Port = 8514
+    """The port. Senders POST to /v1/events."""
+
+    token_file: Path
+    """A file (mode 0600) that holds this source's token, 16 characters at least: openssl rand -hex 32 > FILE."""
+
+
 class FileSource(Source):
     """Followed files; give several `[[files]]` tables for several kinds."""
 

@@ -35,6 +35,10 @@ class Parser(Protocol):
 class Sink(Protocol):
     """Where collectors put what they received."""
 
+    @property
+    def full(self) -> bool:
+        """Say whether `write` would wait for room at present."""
+
     async def write(self, raws: Sequence[Raw], /) -> int:
         """Return the last record's sequence once all of `raws` survive a crash; waits while the spool is full."""
 

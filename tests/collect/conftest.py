@@ -21,6 +21,8 @@ MOMENT = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 class DiskSink:
     """Appends records to a file and syncs it before it says that they are kept; can be stalled or made to fail."""
 
+    full = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.open = asyncio.Event()
