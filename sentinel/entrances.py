@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sentinel.config import Config
 from sentinel.config.files import made, secret
-from sentinel.config.sources import FileSource, HttpSource, Listening, SyslogSource
+from sentinel.config.sources import FileSource, HttpSource, Listening, RelpSource, SyslogSource
 from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 from sentinel.core.ports import Clock, Collector
@@ -33,6 +33,8 @@ def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
     for syslog in config.syslog:
         for transport in syslog.transports:
             yield _syslog(syslog, transport, clock)
+    for relp in config.relp:
+        yield _relp(relp, clock)
     for sharing in _by_port(config.http):
         yield _http(sharing, clock)
     for files in config.files:
@@ -82,6 +84,18 @@ def _listening_checks(source: Listening, host: str, port: int, clock: Clock) -> 
     files = _tls_files(source)
     if files is not None:
         yield certificate_check(files, clock.now().timestamp())
+
+
+def _relp(source: RelpSource, clock: Clock) -> Entrance:
+    from sentinel.collect.relp import Relp
+
+    relp = Relp(source.name, clock, host=source.host, port=source.port, tls=_tls(source))
+    return Entrance(
+        relp,
+        relp.ready,
+        lambda: f"relp {source.host}:{relp.port}",
+        lambda: _listening_checks(source, source.host, source.port, clock),
+    )
 
 
 def _by_port(sources: Sequence[HttpSource]) -> list[list[HttpSource]]:

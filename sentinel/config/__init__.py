@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from sentinel.config.sources import FileSource, HttpSource, Name, Section, Source, SyslogSource
+from sentinel.config.sources import FileSource, HttpSource, Name, RelpSource, Section, Source, SyslogSource
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
@@ -91,6 +91,9 @@ class Config(Section):
 
     syslog: tuple[SyslogSource, ...] = (SyslogSource(),)
     """Syslog listeners."""
+
+    relp: tuple[RelpSource, ...] = ()
+    """RELP listeners."""
 
     http: tuple[HttpSource, ...] = ()
     """Senders over HTTP."""

@@ -96,6 +96,16 @@ class SyslogSource(Listening):
         return self
 
 
+class RelpSource(Listening):
+    """A RELP listener: syslog from rsyslog, acknowledged when it is on disk."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. "0.0.0.0" hears the whole network: open the port in the firewall for senders only."""
+
+    port: Port = 2514
+    """The port."""
+
+
 class HttpSource(Listening):
     """A sender of JSON, lines or Windows events over HTTP; tables with the same port share it, each with its token."""
 
