@@ -62,10 +62,11 @@ def city(folder: Path, tmp_path: Path, make_pack: MakePack) -> Iterator[City]:
         processes.append(process)
         return process, link
 
-    with app.spool() as spool, app.writing() as store:
+    with app.spool() as spool, app.writing() as store, app.books(writer=True) as books:
         parsing = Workers(begin, 2, said.append)
         try:
-            yield City(app, Pipeline(spool, store, parsing, app.form, ManualClock(RECEIVED)), parsing, processes, said)
+            pipeline = Pipeline(spool, store, parsing, app.form, ManualClock(RECEIVED), books)
+            yield City(app, pipeline, parsing, processes, said)
         finally:
             parsing.close()
         assert not any(process.is_alive() for process in processes)
