@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sentinel.core.clock import Clock
-from sentinel.core.errors import ConfigError
+from sentinel.core.errors import ConfigError, SentinelError
 from sentinel.core.source import ENDS
 from sentinel.status import Status
 
@@ -27,7 +27,15 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every figure."""
-        status = self._look()
+        up = GaugeMetricFamily("sentinel_up", "1 if the other figures could be found out")
+        try:
+            status = self._look()
+        except SentinelError:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
         yield from _events(status)
         yield from _gauges(status)
         heard = GaugeMetricFamily(

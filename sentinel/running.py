@@ -179,7 +179,7 @@ class _Running:
         talk(workers.greeting)
         self.entrances = list(entrances(app.config, app.clock))
         self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock, books, losses=self._losses)
-        self.pipeline.beat_seconds = min(BEAT_SECONDS, *_limits(app.config))
+        self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
         self.parsing = threading.Thread(target=self._parse, name="parse")
         self._serve_metrics(app, stack)
 

@@ -13,8 +13,6 @@ from sentinel.spool.survey import SpoolStats
 
 WAITING_READ_MAX = 100_000
 """So many waiting records are looked at to say whose they are."""
-AWAKE = timedelta(seconds=30)
-"""The books hear from a running Sentinel at least every ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def look(app: App) -> Status:
         waiting = max(0, spool.last - progress.through)
         unjudged = books.written_after(progress.judged)
         return Status(
-            running=progress.known is not None and now - progress.known < AWAKE,
+            running=books.at_work(),
             progress=progress,
             tally=tally,
             balance=balance(progress, tally, waiting),

@@ -83,6 +83,7 @@ class Pipeline:
     _earlier: int = field(init=False)
     """Records up to here may have been stored by an earlier process that did not live to book it."""
     _booking: Booking = field(init=False)
+    _done: int = 0
     _entered: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -113,7 +114,7 @@ class Pipeline:
         """Write the books, then let the spool forget what is in them; raises StoreError."""
         now = self.clock.now()
         self._booking.enter(now, caught_up=self._held is None and self.spool.last <= self._booking.through)
-        self.spool.commit(self._booking.through)
+        self.spool.commit(self._done)
         self._entered = monotonic()
 
     def _patience(self) -> float:
@@ -131,6 +132,7 @@ class Pipeline:
         again, self._again = self._again, True
         counts, letters_known = self._keep(prepared, again=again)
         self._held, self._again = None, False
+        self._done = prepared.stretch.through
         # counted only now: what fails and is stored again counts once
         self._booking.add(prepared, counts, letters_known)
         for (source, _), count in counts.items():

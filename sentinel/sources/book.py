@@ -14,7 +14,7 @@ from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.source import Account, Digest, Entering, Heard, Identity, Tally, quantile
 from sentinel.sources.cadence import TICKS_WANTED, Cadence
-from sentinel.sources.file import open_file, set_aside_if_damaged
+from sentinel.sources.file import Turn, open_file, set_aside_if_damaged
 
 SENDERS_MAX = 1_000
 """So many senders of one source and entrance are told apart; further ones are counted together."""
@@ -78,6 +78,7 @@ class SourceBook:
     """The books in the file `path`; one process enters, any number read. Methods raise StoreError."""
 
     def __init__(self, path: Path, clock: Clock, limit: Limit = lambda _: USUAL_LIMIT, *, writer: bool = False) -> None:
+        self._turn = Turn(path, take=writer)
         self.set_aside = set_aside_if_damaged(path) if writer else None
         self._path = path
         self._clock = clock
@@ -96,6 +97,7 @@ class SourceBook:
         """Let go of the file."""
         with self._lock:
             self._db.close()
+        self._turn.close()
 
     # -- entering
 
@@ -228,6 +230,10 @@ class SourceBook:
         self._db.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", list(values.items()))
 
     # -- reading
+
+    def at_work(self) -> bool:
+        """Say whether a Sentinel enters at present; for those who only read."""
+        return self._turn.taken()
 
     def progress(self) -> Progress:
         """Return how far the book has come."""

@@ -1,6 +1,7 @@
 """Sources on a real Sentinel: one falls silent and speaks again; the books balance whatever is killed when."""
 
 import json
+import os
 import random
 import signal
 import socket
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Patiently = Callable[..., Any]
 SILENT = "A source has fallen silent"
-POINTS = ("sources.before_commit:2", "sources.after_commit:2", "sources.before_commit:4", "sources.after_commit:3")
+POINTS = ("sources.before_commit:2", "sources.after_commit:2", "")
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -109,11 +110,9 @@ def send(city: "Running", first: int) -> int:
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("point", [*POINTS, "", ""], ids=[*POINTS, "random-1", "random-2"])
-def test_the_books_balance_after_kill_9(
-    city: "Running", patiently: Patiently, point: str, request: pytest.FixtureRequest
-) -> None:
-    chance = random.Random(request.node.name)  # noqa: S311  repeatable on purpose
+@pytest.mark.parametrize("point", POINTS, ids=["before", "after", "anywhere"])
+def test_the_books_balance_after_kill_9(city: "Running", patiently: Patiently, point: str) -> None:
+    chance = random.Random(int(os.environ.get("SENTINEL_KILL_SEED", "7")))  # noqa: S311  repeatable on purpose
     if point:
         city.environment["SENTINEL_KILL_AT"] = point
     city.start()
