@@ -45,15 +45,12 @@ class Turn:
     def __init__(self, path: Path, *, take: bool) -> None:
         self._path = path.with_suffix(".lock")
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            until = monotonic() + _ASKING_SECONDS
-            while take and not self._locked(fcntl.LOCK_EX):  # who asks for it holds it for a moment
-                if monotonic() > until:
-                    raise StoreBusyError(f"{path}: another process enters the books; only one should")
-                sleep(0.02)
-        except BaseException:
-            self.close()
-            raise
+        until = monotonic() + _ASKING_SECONDS
+        while take and not self._locked(fcntl.LOCK_EX):  # who asks for it holds it for a moment
+            if monotonic() > until:
+                self.close()
+                raise StoreBusyError(f"{path}: another process enters the books; only one should")
+            sleep(0.02)
 
     def _locked(self, kind: int) -> bool:
         try:

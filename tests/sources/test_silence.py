@@ -27,11 +27,16 @@ class Town:
         self.limits = limits
         self.alerts = Book(folder / "state.db", self.clock)
         self.through = 0
+        self.books = self.opened()
         self.start()
+
+    def opened(self) -> SourceBook:
+        return SourceBook(self.folder / "sources.db", self.clock, lambda name: self.limits[name], writer=True)
 
     def start(self) -> None:
         """Begin, as a Sentinel does that was started again."""
-        self.books = SourceBook(self.folder / "sources.db", self.clock, lambda name: self.limits[name], writer=True)
+        self.books.__exit__()
+        self.books = self.opened()
         self.books.begin(self.through, self.through)
         self.silence = Silence(self.books, self.alerts)
 
@@ -54,6 +59,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
     built = Town(tmp_path, {"city": 900.0, "quiet": 0.0})
     yield built
     built.alerts.shut()
+    built.books.__exit__()
 
 
 def test_silence_is_one_alert_after_fifteen_minutes_and_closes_itself(town: Town) -> None:
