@@ -41,8 +41,9 @@ class Observer:
             heard.last_id = event.id
         elif received < heard.first:
             heard.first = received
-        if event.timestamp != received:
-            number = bucket((received - event.timestamp).total_seconds())
+        lag = received - event.timestamp
+        if lag:  # none at all: the record names no time
+            number = bucket(lag.total_seconds())
             heard.lag[number] = heard.lag.get(number, 0) + 1
 
     def _begin(self, raw: Raw, host: str) -> Heard:

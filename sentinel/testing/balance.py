@@ -28,6 +28,8 @@ def balanced(books: SourceBook, spool: Spool, store: Store) -> list[str]:
         problems.append(f"{given:,} records are booked, the spool gave out {progress.booked:,}")
     if progress.carried:
         problems.append("the spool was begun anew: the store's sequences say nothing about this book")
+    if progress.skipped:
+        problems.append(f"{progress.skipped:,} records were dealt with and never booked")
     in_spool = _count(spool, progress.through)
     if in_spool != max(0, spool.last - progress.through):
         problems.append(f"{in_spool:,} records are in the spool, its sequences say {spool.last - progress.through:,}")
