@@ -97,11 +97,15 @@ class Preparer:
         events: list[Event] = []
         unread: set[int] = set()
         observer = Observer()
+        place, moment, count = ("", 0), None, Count()
         for entry in entries:
             made = self._read(entry, stretch.unread)
             observer.note(entry.raw, made[0])
-            place = places[entry.seq] = (entry.raw.source, hour_of(entry.written))
-            count = counts.get(place) or counts.setdefault(place, Count())
+            if entry.written != moment or entry.raw.source != place[0]:
+                moment = entry.written
+                place = (entry.raw.source, hour_of(moment))
+                count = counts.get(place) or counts.setdefault(place, Count())
+            places[entry.seq] = place
             count.received += 1
             count.events += len(made)
             for event in made:
