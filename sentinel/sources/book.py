@@ -24,6 +24,8 @@ FORGOTTEN_AFTER = timedelta(days=30)
 HOURS_KEPT = 400 * 24
 """Older hours are added up in hour 0."""
 USUAL_LIMIT = 900.0
+NO_SENDERS = ("sentinel", "stdin", "evtx")
+"""Entrances at which nobody is expected to go on: our own records of who was refused, and what is brought in once."""
 _LAGS_MAX = 20_000
 _MARKS_MAX = 4_000
 
@@ -283,7 +285,8 @@ class SourceBook:
         for row in rows:
             sender, _ = _sender(row)
             limit = self._limit(sender.identity.source)
-            if limit and (sender.last - sender.first).total_seconds() >= limit:
+            regular = limit and (sender.last - sender.first).total_seconds() >= limit
+            if regular and sender.identity.via not in NO_SENDERS:
                 found.append(sender)
         return found
 

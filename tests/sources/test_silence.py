@@ -116,6 +116,7 @@ def test_what_waits_in_the_spool_while_the_store_is_away_is_not_silence(town: To
 
 def test_strays_and_sources_that_may_be_silent_raise_nothing(town: Town) -> None:
     town.minutes(60, Identity("quiet", "syslog-udp", "192.0.2.9", "printer"))
+    town.minutes(60, Identity("city", "sentinel", "203.0.113.66", ""))  # a stranger who was refused again and again
     town.minutes(3, Identity("city", "syslog-udp", "203.0.113.9", "stray"))
     for number in range(200):
         town.minutes(1, Identity("city", "syslog-udp", f"198.51.100.{number}", "forged"))
