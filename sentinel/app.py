@@ -14,12 +14,14 @@ from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, UsageError
 from sentinel.core.ports import Clock, Form, Store
+from sentinel.core.source import Identity, Owner
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
     from sentinel.detect.rules import Rules
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
+    from sentinel.sources.book import SourceBook
     from sentinel.spool.disk import DiskSpool
 
 
@@ -143,3 +145,17 @@ class App:
         made(self.config.data)
         with Book(self.config.state_file, self.clock, quiet=timedelta(hours=self.config.detect.quiet_hours)) as book:
             yield book
+
+    @contextmanager
+    def books(self, *, writer: bool = False) -> Iterator["SourceBook"]:
+        """Open the books of sources; one process may enter, any number read."""
+        from sentinel.sources.book import SourceBook
+
+        made(self.config.data)
+        with SourceBook(self.config.sources_file, self.clock, self.config.silent_after, writer=writer) as books:
+            yield books
+
+    def owner(self, identity: Identity) -> Owner:
+        """Return where a sender stands and whose it is: nobody has said so."""
+        del identity
+        return Owner()

@@ -10,8 +10,10 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,13 +21,16 @@ from typing import TYPE_CHECKING
 
 from sentinel.app import App
 from sentinel.config import Config
-from sentinel.core.errors import SentinelError
+from sentinel.core.errors import ConfigError, SentinelError
 from sentinel.core.event import arrival
+from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
 
 if TYPE_CHECKING:
-    from sentinel.detect.runner import RunReport
+    from sentinel.detect.runner import Runner, RunReport
     from sentinel.parse.prepare import Preparer
+    from sentinel.sources.book import SourceBook
+    from sentinel.sources.silence import Silence
 
 Talk = Callable[[str], None]
 
@@ -95,10 +100,14 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
     """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
     from sentinel.detect.runner import Runner
     from sentinel.detect.schedule import Schedule
+    from sentinel.sources.silence import Silence
     from sentinel.spool import checkpoint
 
+    def committed() -> int:
+        return checkpoint.load(app.config.spool_dir)[0]
+
     def stored() -> int:
-        return arrival(checkpoint.load(app.config.spool_dir)[0] + 1, 0) - 1
+        return arrival(committed() + 1, 0) - 1
 
     def judged(report: "RunReport") -> None:
         for problem in report.problems:
@@ -107,9 +116,14 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
     def unjudged(error: Exception) -> None:
         talk(f"rules could not run, they will be run again: {error}")
 
-    with app.reading() as store, app.desk() as desk:
+    with app.reading() as store, app.desk() as desk, app.books() as books:
         runner = Runner(store, desk, app.rules.detections, app.clock, until=stored)
-        schedule = Schedule(runner, every=app.config.detect_every, report=judged, failed=unjudged)
+        schedule = Schedule(
+            _Judging(runner, Silence(books, desk), books, committed),
+            every=app.config.detect_every,
+            report=judged,
+            failed=unjudged,
+        )
         talk(f"rules: {len(app.rules.detections)}, refused: {len(app.rules.refused)}")
         schedule.start()
         link.send_bytes(b"ready")
@@ -117,11 +131,35 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
         schedule.stop()
 
 
+@dataclass
+class _Judging:
+    """What one run of the judge does: who is silent first, for that needs no store; then the rules."""
+
+    runner: "Runner"
+    silence: "Silence"
+    books: "SourceBook"
+    committed: Callable[[], int]
+    judged: int = -1
+
+    def run(self) -> "RunReport":
+        problems: tuple[str, ...] = ()
+        try:
+            self.silence.look()
+        except SentinelError as error:
+            problems = (f"nobody can say who is silent: {error}",)
+        through = self.committed()
+        report = self.runner.run()
+        if through != self.judged:
+            self.books.judged(through)
+            self.judged = through
+        return replace(report, problems=(*report.problems, *problems))
+
+
 class _Running:
     """The stages at work, from their start to an orderly end."""
 
     def __init__(self, app: App, stack: ExitStack, talk: Talk) -> None:
-        from sentinel.parse.pipeline import Pipeline
+        from sentinel.parse.pipeline import BEAT_SECONDS, Pipeline
         from sentinel.parse.workers import Workers
 
         self.talk = talk
@@ -133,12 +171,36 @@ class _Running:
         stack.callback(self._unjudged)
         self.spool = stack.enter_context(app.spool())
         store = stack.enter_context(app.writing())
+        books = stack.enter_context(app.books(writer=True))
+        if books.set_aside is not None:
+            talk(f"the books of sources were damaged and begin anew; what they were is in {books.set_aside}")
         workers = Workers(lambda: begun(parse, "parse", app.config), _parsers(), talk)
         stack.callback(workers.close)
         talk(workers.greeting)
-        self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock)
-        self.parsing = threading.Thread(target=self._parse, name="parse")
         self.entrances = list(entrances(app.config, app.clock))
+        self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock, books, losses=self._losses)
+        self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
+        self.parsing = threading.Thread(target=self._parse, name="parse")
+        self._serve_metrics(app, stack)
+
+    def _losses(self) -> dict[tuple[str, Lost], int]:
+        found: Counter[tuple[str, Lost]] = Counter()
+        for one in self.entrances:
+            for what, number in lost(one.collector.counters):
+                found[one.collector.name, what] += number
+        return found
+
+    def _serve_metrics(self, app: App, stack: ExitStack) -> None:
+        from sentinel import metrics, status
+
+        if not app.config.metrics.port:
+            return
+        try:
+            port = stack.enter_context(metrics.served(app.config.metrics.port, lambda: status.look(app), app.clock))
+        except ConfigError as error:  # figures are no reason to receive nothing
+            self.talk(str(error))
+        else:
+            self.talk(f"metrics: http://{metrics.HOST}:{port}/metrics")
 
     def start(self) -> None:
         """Start storing."""
@@ -222,6 +284,11 @@ def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[Bas
     process.start()
     far.close()
     return process, near
+
+
+def _limits(config: Config) -> list[float]:
+    # a silence must be noticed soon after its time has come
+    return [limit / 5 for source in config.sources if (limit := config.silent_after(source.name))]
 
 
 def _parsers() -> int:

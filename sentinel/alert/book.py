@@ -2,20 +2,19 @@
 
 import json
 import re
-import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Self, cast, get_args
 
-from sentinel.alert.file import micros, moment, open_file, told, writing
+from sentinel.alert.file import open_file
 from sentinel.alert.folding import Folding
 from sentinel.alert.folding import note as _note
 from sentinel.core import kill
 from sentinel.core.alert import Alert, Change, State, Verdict
 from sentinel.core.clock import Clock
+from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Gap, Key, Level
 from sentinel.core.errors import StoreBusyError, UsageError
 
@@ -27,16 +26,6 @@ _COLUMNS = (
     "number, id, rule_version, title, level, key, first_seen, last_seen, raised_at, count, state, verdict, summary, "
     "author, attack, (SELECT rule_id FROM subjects WHERE subjects.number = alerts.subject)"
 )
-
-
-@contextmanager
-def _reading(db: sqlite3.Connection) -> Iterator[None]:
-    # one state of the file for several questions
-    db.execute("BEGIN")
-    try:
-        yield
-    finally:
-        db.execute("COMMIT")
 
 
 class Book:
@@ -114,16 +103,26 @@ class Book:
         """Return alerts, those last seen latest first; `states` empty means all."""
         wanted = states or get_args(State)
         marks = ", ".join("?" * len(wanted))
-        with self._lock, told(self._path), _reading(self._db):
+        with self._lock, told(self._path), reading(self._db):
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM alerts WHERE state IN ({marks}) ORDER BY last_seen DESC, id LIMIT ?",  # noqa: S608  columns and marks of our own
                 (*wanted, limit),
             ).fetchall()
             return [self._alert(row) for row in rows]
 
+    def open_of(self, rule_id: str) -> list[Alert]:
+        """Return every alert of one rule that is not closed."""
+        with self._lock, told(self._path), reading(self._db):
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM alerts WHERE state != 'closed' AND subject IN "  # noqa: S608  columns of our own
+                "(SELECT number FROM subjects WHERE rule_id = ?)",
+                (rule_id,),
+            ).fetchall()
+            return [self._alert(row) for row in rows]
+
     def alert(self, alert_id: str) -> Alert:
         """Return one alert by its id or an unambiguous beginning of it; raises UsageError."""
-        with self._lock, told(self._path), _reading(self._db):
+        with self._lock, told(self._path), reading(self._db):
             return self._one(self._number(alert_id))
 
     def acknowledge(self, alert_id: str, who: str, note: str = "") -> Alert:

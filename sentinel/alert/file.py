@@ -1,22 +1,12 @@
-"""The state file: one SQLite database with the alerts and how far detection has come.
-
-WAL with `synchronous=FULL`: with NORMAL a power cut loses commits. Several processes use it at once; a writer that
-finds another one at work waits up to BUSY_SECONDS.
-"""
+"""The state file: one SQLite database with the alerts and how far detection has come."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sentinel.core.errors import StoreBusyError, StoreError
+from sentinel.core.database import Shape, open_database
 
 VERSION = 1
-BUSY_SECONDS = 30
 _APPLICATION = 0x5E_17_1E_01
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 _SCHEMA = (
     """CREATE TABLE progress (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID""",
@@ -57,74 +47,4 @@ _SCHEMA = (
 
 def open_file(path: Path) -> sqlite3.Connection:
     """Open the state file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel."""
-    with told(path):
-        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.execute("PRAGMA foreign_keys=ON")
-            _prepare(db, path)
-        except BaseException:
-            db.close()
-            raise
-    return db
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    if _facts(db) == (_APPLICATION, VERSION):
-        return
-    with writing(db):
-        # another process may have made it since the first look
-        application, version = _facts(db)
-        if application == 0 and version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in _SCHEMA:
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id={_APPLICATION}")
-            db.execute(f"PRAGMA user_version={VERSION}")
-        elif application != _APPLICATION:
-            raise StoreError(f"{path}: a database of another program; name another folder for Sentinel's data")
-        elif version > VERSION:
-            raise StoreError(
-                f"{path}: written by a newer Sentinel (form {version}, we know {VERSION}); upgrade Sentinel"
-            )
-
-
-def _facts(db: sqlite3.Connection) -> tuple[int, int]:
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    return int(application), int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-@contextmanager
-def writing(db: sqlite3.Connection) -> Iterator[None]:
-    """Do all or nothing; nobody else writes meanwhile."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into our own errors, with what to do about it."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
-            raise StoreBusyError(f"{path}: another process has been writing for {BUSY_SECONDS} s; try again") from error
-        raise StoreError(f"{path}: {error}; look at the disk's space and the file's rights") from error
-    except sqlite3.DatabaseError as error:
-        raise StoreError(f"{path}: {error}; restore it from a backup") from error
-
-
-def micros(moment: datetime) -> int:
-    """Return an aware time as microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(value: int) -> datetime:
-    """Return microseconds since 1970 as a time in UTC."""
-    return _EPOCH + timedelta(microseconds=value)
+    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA))

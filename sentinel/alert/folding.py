@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
-from sentinel.alert.file import micros
+from sentinel.core.database import micros
 from sentinel.core.detection import Finding, Key
 from sentinel.core.where import plain
 from sentinel.core.wildcard import fold

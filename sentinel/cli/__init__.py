@@ -14,6 +14,8 @@ from sentinel.core.errors import Exit, SentinelError
 VERBS = {
     "run": "Run Sentinel: receive, parse, store, judge.",
     "query": "Find events.",
+    "sources": "Who sends: cadence, lag, owner, who is silent.",
+    "status": "Whether the books balance and how far each stage has come.",
     "alerts": "Work alerts: list, show, ack, close, watch.",
     "rules": "Sigma rules: list, check, test.",
     "packs": "Parser packs: list, test.",

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from sentinel.config.sources import FileSource, HttpSource, Name, RelpSource, Section, Source, SyslogSource
+from sentinel.config.sources import FileSource, HttpSource, Name, Port, RelpSource, Section, Source, SyslogSource
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
@@ -28,6 +28,7 @@ EXAMPLES = {
     "tls_cert": '"/etc/sentinel/tls/chain.pem"',
     "tls_key": '"/etc/sentinel/tls/key.pem"',
     "tls_client_ca": '"/etc/sentinel/tls/clients.pem"',
+    "silence_minutes": "60",
     "tls_crl": '"/etc/sentinel/tls/revoked.pem"',
 }
 """What `example` shows where an option has no default."""
@@ -82,6 +83,21 @@ class DetectOptions(Section):
     """After so many hours without a repeat, the same thing is a new alert instead of a higher count."""
 
 
+class SilenceOptions(Section):
+    """When a sender counts as silent."""
+
+    minutes: float = Field(default=15.0, ge=0)
+    """A sender heard regularly that says nothing for so long, and longer than it is used to, raises an alert.
+    0: never."""
+
+
+class MetricsOptions(Section):
+    """Figures for Prometheus, on this machine only (127.0.0.1)."""
+
+    port: Port = 9465
+    """The port of http://127.0.0.1:9465/metrics while Sentinel runs; 0 for none."""
+
+
 class Config(Section):
     """All options of Sentinel."""
 
@@ -112,6 +128,12 @@ class Config(Section):
 
     detect: DetectOptions = DetectOptions()
     """Detection."""
+
+    silence: SilenceOptions = SilenceOptions()
+    """Silence."""
+
+    metrics: MetricsOptions = MetricsOptions()
+    """Metrics."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Config":
@@ -147,6 +169,19 @@ class Config(Section):
     def state_file(self) -> Path:
         """The file of alerts and detection cursors."""
         return self.data / "state.db"
+
+    @property
+    def sources_file(self) -> Path:
+        """The file of the books of sources."""
+        return self.data / "sources.db"
+
+    def silent_after(self, name: str) -> float:
+        """Return after how many seconds a sender of this source is silent; 0: never, as for one not configured."""
+        source = self.source(name)
+        if source is None:
+            return 0.0
+        minutes = self.silence.minutes if source.silence_minutes is None else source.silence_minutes
+        return minutes * 60
 
     @property
     def detect_every(self) -> timedelta:

@@ -40,6 +40,9 @@ class Source(Section):
     zone: Zone = "UTC"
     """The IANA time zone of times that name none (RFC 3164 has no zone), for example "Europe/Berlin"."""
 
+    silence_minutes: float | None = Field(default=None, ge=0)
+    """After so many minutes without a word a sender of this source is silent, not after [silence] minutes; 0: never."""
+
 
 class Listening(Source):
     """A source that senders connect to."""

@@ -48,6 +48,10 @@ class Collector(Protocol):
 
     name: str
 
+    @property
+    def counters(self) -> object:
+        """What it has counted, a dataclass; see `core.source.lost` for the names that the books know."""
+
     async def run(self, sink: Sink, /) -> None:
         """Receive until cancelled; whatever was accepted before the cancellation has been written."""
 

@@ -6,23 +6,32 @@ stores nothing twice.
 
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
+from time import monotonic
 from types import MappingProxyType
 from typing import Protocol
 
 from sentinel.core.errors import SpoolError, StoreError
-from sentinel.core.event import record_of
+from sentinel.core.event import arrival, record_of
 from sentinel.core.ports import Clock, Form, Formed, Rejected, Spool, Store
-from sentinel.parse.prepare import Count, Prepared, Stretch, letters
+from sentinel.core.source import Ledger
+from sentinel.parse.booking import Booking, Losses, none_lost
+from sentinel.parse.prepare import Count, Place, Prepared, Stretch, letters
 
 BATCH_MAX = 1_000
 WAIT_SECONDS = 0.5
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_MAX = timedelta(seconds=30)
+ENTER_SECONDS = 1.0
+"""So often the books are written, and with them how far the records have been dealt with."""
+BEAT_SECONDS = 10.0
+"""So often the books are told that nothing has come."""
+
+OWN_READ = 5_000
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +62,7 @@ class Pipeline:
     preparing: Preparing
     form: Form
     clock: Clock
+    ledger: Ledger
     chance: Random = field(default_factory=Random)
     retry_first: timedelta = RETRY_FIRST
     retry_max: timedelta = RETRY_MAX
@@ -60,11 +70,27 @@ class Pipeline:
     """Times in a row that the store or the spool refused."""
     trouble: str = ""
     """What it said last; empty while all is well."""
+    losses: Losses = none_lost
+    enter_seconds: float = ENTER_SECONDS
+    beat_seconds: float = BEAT_SECONDS
     _counts: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
     _lag: timedelta = timedelta(0)
     _asked: int = -1
     _held: Prepared | None = None
     """What the store has not taken yet."""
+    _again: bool = False
+    """The store may have taken a part of it."""
+    _earlier: int = field(init=False)
+    """Records up to here may have been stored by an earlier process that did not live to book it."""
+    _booking: Booking = field(init=False)
+    _done: int = 0
+    _entered: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        """Begin where the spool and the books stand."""
+        self._earlier = self.spool.last
+        self.ledger.begin(max(self.spool.last, self.spool.committed), self.spool.committed)
+        self._booking = Booking(self.ledger, self.losses)
 
     @property
     def counts(self) -> Mapping[str, Count]:
@@ -78,21 +104,42 @@ class Pipeline:
 
     def step(self, limit: int = BATCH_MAX) -> int:
         """Deal with up to `limit` records; returns how many. Raises StoreError or SpoolError with nothing lost."""
+        try:
+            return self._advance(limit)
+        finally:
+            if self._patience() <= 0:
+                self.settle()
+
+    def settle(self) -> None:
+        """Write the books, then let the spool forget what is in them; raises StoreError."""
+        now = self.clock.now()
+        self._booking.enter(now, caught_up=self._held is None and self.spool.last <= self._booking.through)
+        self.spool.commit(self._done)
+        self._entered = monotonic()
+
+    def _patience(self) -> float:
+        # seconds until the books are to be written
+        every = self.enter_seconds if self._booking.pending else self.beat_seconds
+        return self._entered + every - monotonic()
+
+    def _advance(self, limit: int) -> int:
         self._ask(limit)
         if self._held is None:
             self._held = self.preparing.take()
         prepared = self._held
         if prepared is None:
             return 0
-        counts = self._keep(prepared)
-        self.spool.commit(prepared.stretch.through)
-        self._held = None
+        again, self._again = self._again, True
+        counts, letters_known = self._keep(prepared, again=again)
+        self._held, self._again = None, False
+        self._done = prepared.stretch.through
         # counted only now: what fails and is stored again counts once
-        for source, count in counts.items():
+        self._booking.add(prepared, counts, letters_known)
+        for (source, _), count in counts.items():
             self._counts[source].add(count)
         if prepared.written is not None:
             self._lag = self.clock.now() - prepared.written
-        return len(prepared.sources)
+        return len(prepared.places)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a store that refuses is asked again, ever more patiently, and nothing is lost."""
@@ -103,13 +150,17 @@ class Pipeline:
                     _log.info("the store takes events again after %d failures", self.failures)
                 self.failures, self.trouble = 0, ""
                 if not worked:
-                    self.spool.wait(self._asked, WAIT_SECONDS)
+                    self.spool.wait(self._asked, max(0.01, min(WAIT_SECONDS, self._patience())))
             except (StoreError, SpoolError) as error:
                 self.failures += 1
                 self.trouble = str(error)
                 pause = self.pause()
                 _log.warning("events wait in the spool (failure %d): %s", self.failures, error)
                 stop.wait(pause.total_seconds())
+        try:
+            self.settle()
+        except (StoreError, SpoolError) as error:  # read again at the next start, and booked then
+            _log.warning("the books could not be written at the end: %s", error)
 
     def pause(self) -> timedelta:
         """Return how long to wait before the next attempt: anything up to a bound that doubles with each failure."""
@@ -120,30 +171,51 @@ class Pipeline:
         self._asked = max(self._asked, self.spool.committed)
         while self.preparing.wants and (last := self.spool.last) > self._asked:
             through = min(self._asked + limit, last)
+            if self._asked < self.ledger.through < through:  # a stretch is in the books as a whole, or not at all
+                through = self.ledger.through
             self.preparing.ask(Stretch(self._asked, through))
             self._asked = through
 
-    def _keep(self, prepared: Prepared) -> dict[str, Count]:
-        counts = {source: replace(count) for source, count in prepared.counts.items()}
+    def _keep(self, prepared: Prepared, *, again: bool) -> tuple[dict[Place, Count], Mapping[Place, int]]:
+        """Store; return what became of the records, and how many of the duplicates are dead letters."""
+        counts = {place: replace(count) for place, count in prepared.counts.items()}
+        unread = set(prepared.letters)
         stored, known, refused = self._put(prepared.formed)
         dropped = prepared.dropped
         if refused:
-            instead = letters(refused, self.spool, self.form, counts)
-            more, again, still = self._put([instead])
+            instead = letters(refused, self.spool, self.form, prepared.places, counts)
+            unread |= {one.seq for one in refused}
+            more, known_letters, still = self._put([instead])
             stored += more
-            known += again
+            known += known_letters
             for one in still:
-                counts[prepared.sources[record_of(one.seq)]].dropped += 1
+                counts[prepared.places[record_of(one.seq)]].dropped += 1
             dropped += [*instead.rejected, *still]
+        if known and (again or prepared.stretch.after < self._earlier):
+            own = self._own(prepared.stretch)
+            stored += sum(seq in own for seq in known)
+            known = [seq for seq in known if seq not in own]
+        letters_known: Counter[Place] = Counter()
         for seq in known:
-            counts[prepared.sources[record_of(seq)]].duplicates += 1
+            place = prepared.places[record_of(seq)]
+            counts[place].duplicates += 1
+            letters_known[place] += seq in unread
         for count in counts.values():
             count.stored = count.events - count.duplicates - count.dropped
         for one in dropped:
             _log.error("the store refuses even the dead letter %s: %s", one.id, one.reason)
         if stored != sum(count.stored for count in counts.values()):
             _log.error("the books do not balance: the store says %d, there should be %s", stored, counts)
-        return counts
+        return counts, letters_known
+
+    def _own(self, stretch: Stretch) -> set[int]:
+        """Return the sequences of the stretch's own events in the store: these are no duplicates of other records."""
+        found: set[int] = set()
+        cursor, until = arrival(stretch.after + 1, 0) - 1, arrival(stretch.through + 1, 0) - 1
+        while events := self.store.since(cursor, until, OWN_READ):
+            found |= {event.seq for event in events}
+            cursor = events[-1].seq
+        return found
 
     def _put(self, formed: Sequence[Formed]) -> tuple[int, list[int], list[Rejected]]:
         appended = [self.store.keep(one) for one in formed]

@@ -1,18 +1,24 @@
 """From a stretch of the spool to what the store keeps: read, formed, counted; without the store, in any process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.core.event import Entry, Event, Fields, arrival, record_of
 from sentinel.core.ports import Form, Formed, Rejected, Spool
+from sentinel.core.source import Heard, Identity, hour_of
 from sentinel.parse import deadletter
+from sentinel.parse.observe import Observer
 from sentinel.parse.record import Reader
 
 _MUST = (
     "@timestamp", "ecs.version", "event.id", "event.sequence", "event.created", "event.ingested", "event.kind",
     "event.dataset", "event.module", "event.hash", "sentinel.source", "sentinel.event_id", "error.type",
 )  # fmt: skip
+
+
+Place = tuple[str, int]
+"""Where a record is booked: its source, and the hour (since 1970, UTC) in which it entered the spool."""
 
 
 @dataclass(slots=True)
@@ -56,14 +62,17 @@ class Prepared:
     """What a stretch became: `formed`, to be kept in this order, and `counts`, what was refused already included.
 
     Behind the first of `formed` stand the dead letters of what it rejected; what they reject in turn is dropped.
-    `sources` maps each record's sequence to its source; `written` is when the last one entered the spool.
+    `places` maps each record's sequence to where it is booked, `letters` holds the sequences of events that are dead
+    letters; `written` is when the last record entered the spool, `heard` who sent them.
     """
 
     stretch: Stretch
     formed: tuple[Formed, ...]
-    counts: Mapping[str, Count]
-    sources: Mapping[int, str]
+    counts: Mapping[Place, Count]
+    places: Mapping[int, Place]
+    letters: frozenset[int]
     written: datetime | None
+    heard: Mapping[Identity, Heard]
 
     @property
     def dropped(self) -> list[Rejected]:
@@ -83,42 +92,57 @@ class Preparer:
         """Return what the records of `stretch` become; raises SpoolError."""
         found = self.spool.read(stretch.after, stretch.through - stretch.after)
         entries = [entry for entry in found if entry.seq <= stretch.through]
-        counts: dict[str, Count] = {}
+        counts: dict[Place, Count] = {}
+        places: dict[int, Place] = {}
         events: list[Event] = []
+        unread: set[int] = set()
+        observer = Observer()
+        place, moment, count = ("", 0), None, Count()
         for entry in entries:
             made = self._read(entry, stretch.unread)
-            count = counts.setdefault(entry.raw.source, Count())
+            observer.note(entry.raw, made[0])
+            if entry.written != moment or entry.raw.source != place[0]:
+                moment = entry.written
+                place = (entry.raw.source, hour_of(moment))
+                count = counts.get(place) or counts.setdefault(place, Count())
+            places[entry.seq] = place
             count.received += 1
             count.events += len(made)
-            count.deadletter += sum(event.fields.get("event.kind") == "pipeline_error" for event in made)
+            for event in made:
+                if event.fields.get("event.kind") == "pipeline_error":
+                    unread.add(event.seq)
             events += made
+        for seq in unread:
+            counts[places[record_of(seq)]].deadletter += 1
         formed = self.form(events)
-        sources = {entry.seq: entry.raw.source for entry in entries}
         written = entries[-1].written if entries else None
-        prepared = Prepared(stretch, (formed,), counts, sources, written)
-        if not formed.rejected:
-            return prepared
-        return replace(prepared, formed=(formed, letters(formed.rejected, self.spool, self.form, counts)))
+        refused = formed.rejected
+        unread |= {one.seq for one in refused}
+        more = (letters(refused, self.spool, self.form, places, counts),) if refused else ()
+        return Prepared(stretch, (formed, *more), counts, places, frozenset(unread), written, observer.heard)
 
     def _read(self, entry: Entry, unread: str) -> list[Event]:
         return [deadletter.letter(entry, "ParserDied", unread)] if unread else self.reader.read(entry)
 
 
-def letters(refused: Sequence[Rejected], spool: Spool, form: Form, counts: Mapping[str, Count]) -> Formed:
+def letters(
+    refused: Sequence[Rejected], spool: Spool, form: Form, places: Mapping[int, Place], counts: Mapping[Place, Count]
+) -> Formed:
     """Return the dead letters of what the store refuses and count them; raises SpoolError."""
     made: list[Event] = []
-    sources: dict[int, str] = {}
     for one in refused:
-        for entry in spool.read(record_of(one.seq) - 1, 1):
-            if entry.seq != record_of(one.seq):
-                continue  # the record was damaged meanwhile: the spool has said so
-            sources[entry.seq] = entry.raw.source
-            letter, new = _letter(entry, one)
-            counts[entry.raw.source].deadletter += new
-            made.append(letter)
+        count = counts[places[record_of(one.seq)]]
+        found = spool.read(record_of(one.seq) - 1, 1)
+        if not found or found[0].seq != record_of(one.seq):  # damaged meanwhile: the spool has said so
+            count.dropped += 1
+            count.deadletter += 1
+            continue
+        letter, new = _letter(found[0], one)
+        count.deadletter += new
+        made.append(letter)
     formed = form(made)
     for one in formed.rejected:
-        counts[sources[record_of(one.seq)]].dropped += 1
+        counts[places[record_of(one.seq)]].dropped += 1
     return formed
 
 

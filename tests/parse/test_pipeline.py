@@ -19,6 +19,7 @@ from sentinel.parse.pipeline import Pipeline
 from sentinel.parse.prepare import Count, Prepared, Preparer, Stretch
 from sentinel.parse.record import Reader, Reading
 from sentinel.parse.route import Router
+from sentinel.sources.book import SourceBook
 from sentinel.spool.disk import DiskSpool
 from sentinel.store.codec import decode
 from sentinel.store.embedded import EmbeddedStore
@@ -95,8 +96,19 @@ def store(tmp_path: Path) -> Iterator[Faulty]:
 
 
 @pytest.fixture
+def books(tmp_path: Path) -> Iterator[SourceBook]:
+    with SourceBook(tmp_path / "sources.db", ManualClock(RECEIVED), writer=True) as opened:
+        yield opened
+
+
+@pytest.fixture
 def pipeline(
-    folder: Path, make_pack: MakePack, spool: DiskSpool, store: Faulty, request: pytest.FixtureRequest
+    folder: Path,
+    make_pack: MakePack,
+    spool: DiskSpool,
+    store: Faulty,
+    books: SourceBook,
+    request: pytest.FixtureRequest,
 ) -> Pipeline:
     store.when_formed = getattr(request, "param", False)
     make_pack("oven", "if raw.body == b'bad': raise ParseError('burnt')\nyield {'message': raw.body.decode()}")
@@ -106,7 +118,9 @@ def pipeline(
     wait = timedelta(milliseconds=1)
     here = Here(Preparer(spool, reader, store.form))
     clock = ManualClock(RECEIVED)
-    return Pipeline(spool, door, here, store.form, clock, chance, retry_first=wait, retry_max=wait)
+    return Pipeline(
+        spool, door, here, store.form, clock, books, chance, retry_first=wait, retry_max=wait, enter_seconds=0
+    )
 
 
 def records(*bodies: str, source: str = "kitchen") -> list[Raw]:
@@ -157,7 +171,7 @@ def test_a_step_that_fails_changes_nothing_and_the_next_one_mends_it(
     assert spool.committed == 0
     assert pipeline.step() == 2
     assert len(stored(store)) == 2
-    assert pipeline.counts["kitchen"] == Count(received=2, events=2, stored=0, duplicates=2)
+    assert pipeline.counts["kitchen"] == Count(received=2, events=2, stored=2)
 
 
 @pytest.mark.parametrize("pipeline", [False, True], indirect=True, ids=["asked", "formed"])
@@ -234,13 +248,13 @@ def test_patience_grows_to_a_bound(pipeline: Pipeline) -> None:
 
 
 def test_a_pack_that_fails_never_stops_the_flow(
-    folder: Path, make_pack: MakePack, spool: DiskSpool, store: Faulty
+    folder: Path, make_pack: MakePack, spool: DiskSpool, store: Faulty, books: SourceBook
 ) -> None:
     make_pack("mad", "raise MemoryError('no more') if len(raw.body) % 2 else KeyError(raw.body)\nyield")
     reader = Reader(Router(load([folder])), usual=Reading("mad"))
     door: Store = store  # type: ignore[assignment]  # as above
     here = Here(Preparer(spool, reader, store.form))
-    pipeline = Pipeline(spool, door, here, store.form, ManualClock(RECEIVED))
+    pipeline = Pipeline(spool, door, here, store.form, ManualClock(RECEIVED), books)
     spool.put(records("a", "bb", "ccc"))
     assert pipeline.step() == 3
     assert [event.fields["error.type"] for event in stored(store)] == ["MemoryError", "KeyError", "MemoryError"]

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -62,10 +63,11 @@ def city(folder: Path, tmp_path: Path, make_pack: MakePack) -> Iterator[City]:
         processes.append(process)
         return process, link
 
-    with app.spool() as spool, app.writing() as store:
+    with app.spool() as spool, app.writing() as store, app.books(writer=True) as books:
         parsing = Workers(begin, 2, said.append)
         try:
-            yield City(app, Pipeline(spool, store, parsing, app.form, ManualClock(RECEIVED)), parsing, processes, said)
+            pipeline = Pipeline(spool, store, parsing, app.form, ManualClock(RECEIVED), books)
+            yield City(app, pipeline, parsing, processes, said)
         finally:
             parsing.close()
         assert not any(process.is_alive() for process in processes)
@@ -113,7 +115,8 @@ def test_processes_killed_from_outside_cost_nothing(city: City) -> None:
             stop.wait(0.1)
             pid = city.processes[-1].pid
             assert pid is not None
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # just being replaced
+                os.kill(pid, signal.SIGKILL)
         while city.pipeline.spool.committed < len(bodies):
             assert thread.is_alive()
             stop.wait(0.05)

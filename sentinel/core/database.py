@@ -1,0 +1,112 @@
+"""What every SQLite file of ours has: an owner, a version, durable commits, and errors that say what to do.
+
+WAL with `synchronous=FULL`: with NORMAL a power cut loses commits. Several processes use a file at once; a writer that
+finds another one at work waits up to BUSY_SECONDS.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sentinel.core.errors import StoreBusyError, StoreError
+
+BUSY_SECONDS = 30
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a file must be: whose (SQLite's application id), of which version, and the statements that make it."""
+
+    application: int
+    version: int
+    schema: Sequence[str]
+
+
+def open_database(path: Path, shape: Shape) -> sqlite3.Connection:
+    """Open the file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel."""
+    with told(path):
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA foreign_keys=ON")
+            _prepare(db, path, shape)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path, shape: Shape) -> None:
+    if _facts(db) == (shape.application, shape.version):
+        return
+    with writing(db):
+        # another process may have made it since the first look
+        application, version = _facts(db)
+        if application == 0 and version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            for statement in shape.schema:
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id={shape.application}")
+            db.execute(f"PRAGMA user_version={shape.version}")
+        elif application != shape.application:
+            raise StoreError(f"{path}: a database of another program; name another folder for Sentinel's data")
+        elif version > shape.version:
+            raise StoreError(
+                f"{path}: written by a newer Sentinel (form {version}, we know {shape.version}); upgrade Sentinel"
+            )
+
+
+def _facts(db: sqlite3.Connection) -> tuple[int, int]:
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    return int(application), int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def writing(db: sqlite3.Connection) -> Iterator[None]:
+    """Do all or nothing; nobody else writes meanwhile."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def reading(db: sqlite3.Connection) -> Iterator[None]:
+    """See one state of the file for several questions."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into our own errors, with what to do about it."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise StoreBusyError(f"{path}: another process has been writing for {BUSY_SECONDS} s; try again") from error
+        raise StoreError(f"{path}: {error}; look at the disk's space and the file's rights") from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path}: {error}; restore it from a backup") from error
+
+
+def micros(moment: datetime) -> int:
+    """Return an aware time as microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """Return microseconds since 1970 as a time in UTC."""
+    return _EPOCH + timedelta(microseconds=value)

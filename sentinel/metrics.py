@@ -1,0 +1,110 @@
+"""Figures for Prometheus, on 127.0.0.1 only: what `sentinel status` says, asked anew at each visit."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sentinel.core.clock import Clock
+from sentinel.core.errors import ConfigError, SentinelError
+from sentinel.core.source import ENDS
+from sentinel.status import Status
+
+HOST = "127.0.0.1"
+
+
+class _Figures(Collector):
+    def __init__(self, look: Callable[[], Status], clock: Clock) -> None:
+        self._look = look
+        self._clock = clock
+
+    def describe(self) -> list[Metric]:
+        """Say nothing beforehand: nothing is looked at before somebody asks."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every figure."""
+        up = GaugeMetricFamily("sentinel_up", "1 if the other figures could be found out")
+        try:
+            status = self._look()
+        except SentinelError:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield from _events(status)
+        yield from _gauges(status)
+        heard = GaugeMetricFamily(
+            "sentinel_source_last_seen_seconds", "Seconds since a source was last heard", labels=["source"]
+        )
+        latest = {one.identity.source: one.last for one in sorted(status.senders, key=lambda one: one.last)}
+        for source, last in latest.items():
+            heard.add_metric([source], max(0.0, (self._clock.now() - last).total_seconds()))
+        yield heard
+
+
+def _events(status: Status) -> Iterator[Metric]:
+    received: Counter[str] = Counter()
+    ends: Counter[tuple[str, str, str]] = Counter()
+    away: Counter[tuple[str, str, str]] = Counter()
+    kernel: Counter[str] = Counter()
+    for (_, source, outcome, reason), number in status.tally.items():
+        if outcome == "received":
+            received[source] += number
+        elif outcome in ENDS:
+            ends[source, outcome, reason] += number
+        elif outcome != "split":
+            away[source, outcome, reason] += number
+        if (outcome, reason) == ("dropped", "kernel"):
+            kernel[source] += number
+    family = CounterMetricFamily("sentinel_events_received", "Records received", labels=["source"])
+    for source, number in received.items():
+        family.add_metric([source], number)
+    yield family
+    family = CounterMetricFamily("sentinel_events", "What became of events", labels=["source", "outcome", "reason"])
+    for labels, number in ends.items():
+        family.add_metric(labels, number)
+    yield family
+    family = CounterMetricFamily(
+        "sentinel_connections", "Connections refused or ended by us", labels=["source", "outcome", "reason"]
+    )
+    for labels, number in away.items():
+        family.add_metric(labels, number)
+    yield family
+    family = CounterMetricFamily("sentinel_udp_kernel_drops", "Datagrams the kernel could not keep", labels=["source"])
+    for source, number in kernel.items():
+        family.add_metric([source], number)
+    yield family
+
+
+def _gauges(status: Status) -> Iterator[Metric]:
+    for name, words, value in (
+        ("spool_bytes", "Bytes of the spool's segments", status.spool.bytes),
+        ("spool_records", "Records that are not stored yet", status.balance.waiting),
+        ("spool_oldest_seconds", "Age of the oldest record that is not stored yet", status.store_lag.total_seconds()),
+        ("detect_lag_seconds", "Age of the oldest record that is not judged yet", status.detect_lag.total_seconds()),
+        ("sources_silent", "Senders that have fallen silent", len(status.silent)),
+        ("books_unbalanced", "Problems of the books; 0 if they balance", len(status.balance.problems)),
+    ):
+        yield GaugeMetricFamily(f"sentinel_{name}", words, value)
+
+
+@contextmanager
+def served(port: int, look: Callable[[], Status], clock: Clock) -> Iterator[int]:
+    """Answer at http://127.0.0.1:PORT/metrics from a thread; yields the port (0 takes any). Raises ConfigError."""
+    registry = CollectorRegistry()
+    registry.register(_Figures(look, clock))
+    try:
+        server, thread = start_http_server(port, HOST, registry)
+    except OSError as error:
+        raise ConfigError(f"no metrics: port {port} of {HOST}: {error.strerror}; set [metrics] port") from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,146 @@
+"""A sender that falls silent: one alert, at the right time, that closes itself; and who must not raise one."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sentinel.alert.book import Book
+from sentinel.core.alert import Alert
+from sentinel.core.clock import ManualClock
+from sentinel.core.source import Entering, Heard, Identity
+from sentinel.sources.book import SourceBook
+from sentinel.sources.silence import RULE, Silence
+
+MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+FIREWALL = Identity("city", "syslog-udp", "192.0.2.7", "fw1")
+MINUTE = timedelta(minutes=1)
+
+
+class Town:
+    """The books, the alerts and a clock, one minute at a time."""
+
+    def __init__(self, folder: Path, limits: dict[str, float]) -> None:
+        self.folder = folder
+        self.clock = ManualClock(MONDAY)
+        self.limits = limits
+        self.alerts = Book(folder / "state.db", self.clock)
+        self.through = 0
+        self.books = self.opened()
+        self.start()
+
+    def opened(self) -> SourceBook:
+        return SourceBook(self.folder / "sources.db", self.clock, lambda name: self.limits[name], writer=True)
+
+    def start(self) -> None:
+        """Begin, as a Sentinel does that was started again."""
+        self.books.__exit__()
+        self.books = self.opened()
+        self.books.begin(self.through, self.through)
+        self.silence = Silence(self.books, self.alerts)
+
+    def minutes(self, count: int, *senders: Identity, caught_up: bool = True) -> None:
+        """Let so many minutes go by, in each of which these are heard once."""
+        for _ in range(count):
+            self.clock.advance(MINUTE)
+            now = self.clock.now()
+            self.through += len(senders)
+            heard = {who: Heard(now, now, f"{self.through:032x}", records=1, bytes=80) for who in senders}
+            self.books.enter(Entering(self.through, now, now if caught_up else None, {}, heard))
+            self.silence.look()
+
+    def raised(self, *, closed: bool = False) -> list[Alert]:
+        return self.alerts.alerts(states=("closed",) if closed else ("new", "acknowledged"))
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    built = Town(tmp_path, {"city": 900.0, "quiet": 0.0})
+    yield built
+    built.alerts.shut()
+    built.books.__exit__()
+
+
+def test_silence_is_one_alert_after_fifteen_minutes_and_closes_itself(town: Town) -> None:
+    town.minutes(60, FIREWALL)
+    last = town.clock.now()
+    town.minutes(15)
+    assert not town.raised()
+    town.minutes(120)
+    (alert,) = town.raised()
+    assert (alert.rule_id, alert.count, alert.first_seen) == (RULE.id, 1, last)
+    assert ("log.source.address", "192.0.2.7") in alert.key
+    assert "fw1 (192.0.2.7) of source city" in alert.summary
+    town.minutes(1, FIREWALL)
+    assert not town.raised()
+    (closed,) = town.raised(closed=True)
+    assert closed.id == alert.id
+    assert (closed.history[-1].who, closed.history[-1].what) == ("sentinel", "closed as benign")
+    assert "heard again at" in closed.history[-1].note
+
+
+def test_the_next_silence_is_another_alert(town: Town) -> None:
+    town.minutes(60, FIREWALL)
+    town.minutes(30)
+    town.minutes(30, FIREWALL)
+    town.minutes(60)
+    assert len(town.raised()) == len(town.raised(closed=True)) == 1
+
+
+def test_an_alert_that_a_person_closed_is_not_raised_again_for_the_same_silence(town: Town) -> None:
+    town.minutes(60, FIREWALL)
+    town.minutes(30)
+    town.alerts.close(town.raised()[0].id, "erika", "benign", "decommissioned")
+    town.minutes(300)
+    assert not town.raised()
+
+
+def test_the_time_a_sentinel_was_down_is_nobodys_silence(town: Town) -> None:
+    town.minutes(60, FIREWALL)
+    town.clock.advance(timedelta(days=3))
+    town.start()
+    town.minutes(14)
+    assert not town.raised()
+    town.minutes(3)
+    assert len(town.raised()) == 1
+
+
+def test_what_waits_in_the_spool_while_the_store_is_away_is_not_silence(town: Town) -> None:
+    town.minutes(60, FIREWALL)
+    for _ in range(10):
+        town.clock.advance(timedelta(hours=1))
+        town.silence.look()
+    assert not town.raised()
+
+
+def test_strays_and_sources_that_may_be_silent_raise_nothing(town: Town) -> None:
+    town.minutes(60, Identity("quiet", "syslog-udp", "192.0.2.9", "printer"))
+    town.minutes(60, Identity("city", "sentinel", "203.0.113.66", ""))  # a stranger who was refused again and again
+    town.minutes(3, Identity("city", "syslog-udp", "203.0.113.9", "stray"))
+    for number in range(200):
+        town.minutes(1, Identity("city", "syslog-udp", f"198.51.100.{number}", "forged"))
+    assert not town.raised()
+
+
+def test_who_speaks_once_an_hour_may_be_silent_for_three(town: Town) -> None:
+    for _ in range(30):
+        town.minutes(1, FIREWALL)
+        town.minutes(59)
+    there = len(town.raised(closed=True))
+    town.minutes(110)
+    assert not town.raised()
+    town.minutes(80)
+    assert len(town.raised()) == 1
+    assert there <= 4, "the first hours are learned from"
+
+
+def test_a_night_is_learned_when_it_was_seen_twice_and_an_outage_is_not(town: Town) -> None:
+    for _ in range(4):
+        town.minutes(10 * 60, FIREWALL)
+        town.minutes(14 * 60)
+    alarms = len(town.raised(closed=True)) + len(town.raised())
+    assert alarms == 2
+    town.minutes(4 * 60, FIREWALL)
+    town.minutes(20)
+    assert len(town.raised()) == 1, "at noon it is used to speak"
