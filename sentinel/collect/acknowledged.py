@@ -11,7 +11,7 @@ from sentinel.collect.listening import Limits, Listener, Traffic
 from sentinel.collect.refusals import Refusals
 from sentinel.collect.tls import Tls
 from sentinel.core.errors import SpoolError
-from sentinel.core.event import Raw
+from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
 
 _RECORD_BYTES = 400
@@ -59,7 +59,7 @@ class Delivery:
     `failed` hears of it when the sink takes nothing more, for good.
     """
 
-    def __init__(  # noqa: PLR0913  what is rare comes by name
+    def __init__(
         self,
         link: Link,
         sink: Sink,
@@ -192,3 +192,25 @@ class AcknowledgedEntrance(ABC):
         """Account for a change of the bytes in unfinished messages; say whether there is still room for them."""
         self._partial_bytes += change
         return change <= 0 or self._partial_bytes <= self.limits.partial_bytes
+
+
+class AcknowledgedSession:
+    """What the sessions of such an entrance share: records go out in order, memory is given back however it ends."""
+
+    def __init__(self, entrance: AcknowledgedEntrance, link: Link, counters: Counters) -> None:
+        self.link = link
+        self.delivery = entrance.delivery(link, counters)
+        self.origin = Origin(entrance.via, link.peer, identity=link.identity)
+        self._holds = entrance.holds
+        self._held = 0
+
+    def account(self, held: int) -> bool:
+        """Note how many bytes of unfinished messages are in memory; say whether there is room for them."""
+        change, self._held = held - self._held, held
+        return self._holds(change)
+
+    def send(self, data: bytes) -> None:
+        """Send an answer; a client that does not read its answers is cut off."""
+        self.link.send(data)
+        if not self.link.open:
+            self.account(0)

@@ -155,7 +155,9 @@ class _Cutter:
         elif kind == b"2C" and self._inside:
             self.broken = "nested"
         head = _EVENT.size if kind == b"2J" else _NUMBER.size
-        if self.broken or len(data) - at < head:
+        if self.broken:
+            return len(data)
+        if len(data) - at < head:
             self._head = data[at:]
             return len(data)
         number = int.from_bytes(data[at + 2 : at + 6], "big")
@@ -224,5 +226,6 @@ class _Inflating:
                 return self._cutter.broken
             piece = self._zlib.unconsumed_tail
             more = bool(piece) or len(plain) == _PIECE
-        whole = self._zlib.eof and self._cutter.between and not self._zlib.unused_data
-        return "" if self.missing or whole else "compression"
+        ended = self._zlib.eof
+        whole = ended and self._cutter.between and not self._zlib.unused_data
+        return "compression" if ended != (not self.missing) or (ended and not whole) else ""

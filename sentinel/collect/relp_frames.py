@@ -16,7 +16,8 @@ TXNR_MAX = 999_999_999
 
 _HEAD = re.compile(rb"([0-9]{1,9}) ([A-Za-z]{1,32}) ([0-9]{1,9})([ \n])")
 _PART = re.compile(rb"[0-9]{0,9}|[0-9]{1,9} [A-Za-z]{0,32}|[0-9]{1,9} [A-Za-z]{1,32} [0-9]{0,9}")
-_ENDS = b"\r\n\0"
+ENDS = b"\r\n\0"
+"""What some senders count with a message."""
 
 
 class Frame(NamedTuple):
@@ -118,8 +119,3 @@ class Frames:
                 frames.append(Frame(self._txnr, self._command, body, note))
             at += 1
         return at
-
-
-def message(data: bytes) -> bytes:
-    """Return a syslog message without the line end that some senders count with it."""
-    return data.rstrip(_ENDS)
