@@ -12,6 +12,7 @@ from sentinel.collect.refusals import Refusals
 from sentinel.collect.tls import Tls
 from sentinel.core.errors import SpoolError
 from sentinel.core.event import Origin, Raw
+from sentinel.core.kill import point
 from sentinel.core.ports import Clock, Sink
 
 _RECORD_BYTES = 400
@@ -104,6 +105,7 @@ class Delivery:
                 raws = [raw for some, _, _ in batch for raw in some]
                 if raws:
                     await self._sink.write(raws)
+                point("collect.durable")
                 self._counters.written += len(raws)
                 for _, answer, _ in batch:
                     answer()
@@ -164,10 +166,12 @@ class AcknowledgedEntrance(ABC):
         self._listener.open(sink)
         self.ready.set()
         try:
-            await self._failure
+            await asyncio.wait({self._failure})
         finally:
             self.ready.clear()
             await self._listener.close(drain=not self._failure.done())
+            if self._failure.done():
+                self._failure.result()
 
     def _begun(self, link: Link) -> Session:
         if self._room.full:
