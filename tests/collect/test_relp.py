@@ -32,6 +32,7 @@ class Sender:
 
     def __init__(self, port: int, *, opened: bool = True, first: int = 1) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), 10)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.txnr = first
         self._frames = Frames()
         self._waiting: list[Frame] = []
