@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sentinel.config import Config
 from sentinel.config.files import made, secret
-from sentinel.config.sources import FileSource, HttpSource, Listening, RelpSource, SyslogSource
+from sentinel.config.sources import BeatsSource, FileSource, HttpSource, Listening, RelpSource, SyslogSource
 from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 from sentinel.core.ports import Clock, Collector
@@ -35,6 +35,8 @@ def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
             yield _syslog(syslog, transport, clock)
     for relp in config.relp:
         yield _relp(relp, clock)
+    for beats in config.beats:
+        yield _beats(beats, clock)
     for sharing in _by_port(config.http):
         yield _http(sharing, clock)
     for files in config.files:
@@ -94,6 +96,18 @@ def _relp(source: RelpSource, clock: Clock) -> Entrance:
         relp,
         relp.ready,
         lambda: f"relp {source.host}:{relp.port}",
+        lambda: _listening_checks(source, source.host, source.port, clock),
+    )
+
+
+def _beats(source: BeatsSource, clock: Clock) -> Entrance:
+    from sentinel.collect.lumberjack import Lumberjack
+
+    beats = Lumberjack(source.name, clock, host=source.host, port=source.port, tls=_tls(source))
+    return Entrance(
+        beats,
+        beats.ready,
+        lambda: f"beats {source.host}:{beats.port}",
         lambda: _listening_checks(source, source.host, source.port, clock),
     )
 

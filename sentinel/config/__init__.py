@@ -15,7 +15,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from sentinel.config.sources import FileSource, HttpSource, Name, Port, RelpSource, Section, Source, SyslogSource
+from sentinel.config.sources import (
+    BeatsSource,
+    FileSource,
+    HttpSource,
+    Name,
+    Port,
+    RelpSource,
+    Section,
+    Source,
+    SyslogSource,
+)
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
@@ -110,6 +120,9 @@ class Config(Section):
 
     relp: tuple[RelpSource, ...] = ()
     """RELP listeners."""
+
+    beats: tuple[BeatsSource, ...] = ()
+    """Beats and other senders of Lumberjack."""
 
     http: tuple[HttpSource, ...] = ()
     """Senders over HTTP."""

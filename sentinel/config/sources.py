@@ -109,6 +109,16 @@ class RelpSource(Listening):
     """The port."""
 
 
+class BeatsSource(Listening):
+    """Filebeat, Winlogbeat and others with `output.logstash`; they are answered when their events are on disk."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. "0.0.0.0" hears the whole network: open the port in the firewall for senders only."""
+
+    port: Port = 5044
+    """The port (Lumberjack version 2)."""
+
+
 class HttpSource(Listening):
     """A sender of JSON, lines or Windows events over HTTP; tables with the same port share it, each with its token."""
 

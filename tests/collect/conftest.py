@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,3 +132,42 @@ def until() -> Until:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+class Server:
+    """An entrance with a real spool in a process of its own, killed and begun again at the same port."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind, self.folder, self.port = kind, folder, 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, kill_at: str = "") -> None:
+        """Start it; it dies as if by `kill -9` at the named point."""
+        self.stop(signal.SIGKILL)
+        command = [sys.executable, str(Path(__file__).with_name("serving.py")), self.kind, str(self.port)]
+        environment = os.environ | {"SENTINEL_KILL_AT": kill_at, "PYTHONPATH": str(Path(__file__).parents[2])}
+        self.process = subprocess.Popen([*command, str(self.folder)], stdout=subprocess.PIPE, env=environment)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End it, orderly or otherwise, if it has not ended by itself."""
+        if self.process is not None and self.process.stdout is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process.stdout.close()
+            self.process = None
+
+
+@pytest.fixture
+def server_at() -> Iterator[Callable[[str, Path], Server]]:
+    """Return a way to run entrances in processes of their own."""
+    made: list[Server] = []
+
+    def server(kind: str, folder: Path) -> Server:
+        made.append(Server(kind, folder))
+        return made[-1]
+
+    yield server
+    for one in made:
+        one.stop(signal.SIGKILL)

@@ -1,210 +1,249 @@
-"""RELP: a real rsyslog believes us, and what was answered is on disk whatever is killed."""
+"""RELP: the protocol to the letter, and Debian's rsyslog as its sender while the receiver is killed again and again."""
 
 import asyncio
 import re
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from typing import TYPE_CHECKING, Self
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sentinel.collect.lines import MESSAGE_MAX
-from sentinel.collect.relp import FRAME_MAX, Frame, Frames, Relp
-from sentinel.core.clock import SystemClock
-from sentinel.spool.disk import DiskSpool
-
-_OFFER = b"relp_version=0\nrelp_software=test\ncommands=syslog"
-OPEN = b"1 open %d %b\n" % (len(_OFFER), _OFFER)
-VICTIM = """
-import asyncio, sys
-from pathlib import Path
 from sentinel.collect.relp import Relp
-from sentinel.core.clock import SystemClock
+from sentinel.collect.relp_frames import TXNR_MAX, Frame, Frames, after, frame
+from sentinel.core.clock import ManualClock
 from sentinel.spool.disk import DiskSpool
-asyncio.run(Relp("relp", SystemClock(), port=int(sys.argv[2])).run(DiskSpool(Path(sys.argv[1]), ballast_bytes=0)))
-"""
-CONF = """
-module(load="imfile" mode="polling" pollingInterval="1")
+
+if TYPE_CHECKING:
+    from tests.collect.conftest import DiskSink, Running, Server, Until
+
+OFFERS = b"relp_version=0\nrelp_software=test\ncommands=syslog"
+GOODBYE = Frame(0, b"serverclose", b"")
+
+
+class Sender:
+    """A sender that has opened a session."""
+
+    def __init__(self, port: int, *, opened: bool = True, first: int = 1) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), 10)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.txnr = first
+        self._frames = Frames()
+        self._waiting: list[Frame] = []
+        if opened:
+            self.send(b"open", OFFERS)
+            assert self.answer().data.startswith(b"200 OK\nrelp_version=0\nrelp_software=")
+
+    def __enter__(self) -> Self:
+        """Return the sender."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Cut the connection."""
+        self.sock.close()
+
+    def send(self, command: bytes, data: bytes = b"") -> None:
+        self.sock.sendall(frame(self.txnr, command, data))
+        self.txnr = after(self.txnr)
+
+    def answer(self) -> Frame:
+        """Return the next answer; a command of no letters says that the other side has ended the connection."""
+        while not self._waiting:
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                return Frame(-1, b"", b"")
+            self._waiting = self._frames.feed(data)
+        return self._waiting.pop(0)
+
+
+def test_each_message_is_answered_in_order_when_it_is_on_disk(
+    sink: "DiskSink", clock: ManualClock, running: "Running", until: "Until"
+) -> None:
+    async def scenario() -> Relp:
+        relp = Relp("relp", clock, port=0)
+        async with running(relp, sink):
+            with await asyncio.to_thread(Sender, relp.port) as sender:
+                sink.open.clear()
+                for number in range(100):
+                    sender.send(b"syslog", b"<13>Nov 23 08:15:00 web1 app: line %d\n" % number)
+                await until(lambda: relp.counters.received == 100)
+                sender.sock.settimeout(0.05)
+                with pytest.raises(TimeoutError):
+                    sender.answer()
+                sender.sock.settimeout(10)
+                sink.open.set()
+                said = [await asyncio.to_thread(sender.answer) for _ in range(100)]
+                assert said == [Frame(number, b"rsp", b"200 OK") for number in range(2, 102)]
+                assert len(sink.bodies()) == 100
+                sender.send(b"close")
+                assert [await asyncio.to_thread(sender.answer) for _ in range(3)] == [
+                    Frame(102, b"rsp", b""), GOODBYE, Frame(-1, b"", b""),
+                ]  # fmt: skip
+        return relp
+
+    relp = asyncio.run(scenario())
+    assert sink.bodies() == [b"<13>Nov 23 08:15:00 web1 app: line %d" % number for number in range(100)]
+    assert {raw.origin.via for raw in sink.raws()} == {"syslog-relp"}
+    assert not relp.counters.closed
+
+
+def test_numbers_go_round_and_very_long_messages_are_cut(
+    sink: "DiskSink", clock: ManualClock, running: "Running"
+) -> None:
+    def send(port: int) -> None:
+        with Sender(port, first=TXNR_MAX - 1) as sender:
+            for size in (0, 5, MESSAGE_MAX + 5):
+                sender.send(b"syslog", b"z" * size)
+            assert [sender.answer().txnr for _ in range(3)] == [TXNR_MAX, 1, 2]
+
+    async def scenario() -> Relp:
+        relp = Relp("relp", clock, port=0)
+        async with running(relp, sink):
+            await asyncio.to_thread(send, relp.port)
+        return relp
+
+    relp = asyncio.run(scenario())
+    assert [len(body) for body in sink.bodies()] == [5, MESSAGE_MAX]
+    assert sink.raws()[1].origin.note.startswith(f"cut:{MESSAGE_MAX + 5}:sha256=")
+    assert (relp.counters.blank, relp.counters.cut) == (1, 1)
+
+
+def test_what_breaks_the_protocol_is_told_goodbye_and_what_came_before_is_answered(
+    sink: "DiskSink", clock: ManualClock, running: "Running"
+) -> None:
+    cases = {
+        b"syslog 3 abc": ("not_open", 500),
+        frame(1, b"open", b"relp_version=0\ncommands=other")[2:]: ("offers", 500),
+        frame(1, b"open", OFFERS)[2:] + frame(2, b"syslog", b"kept") + frame(4, b"syslog", b"not"): ("sequence", 0),
+        frame(1, b"open", OFFERS)[2:] + frame(2, b"syslog", b"kept") + frame(3, b"eventlog", b"x"):
+            ("unknown_command", 500),
+        frame(1, b"open", OFFERS)[2:] + frame(2, b"syslog", b"kept") + b"3 syslog abc": ("bad_frame", 0),
+        frame(1, b"open", OFFERS)[2:] + frame(2, b"syslog", b"kept") + b"3 syslog 99999999 ": ("frame_too_large", 0),
+    }  # fmt: skip
+
+    def said(port: int, data: bytes) -> list[Frame]:
+        with Sender(port, opened=False) as sender:
+            sender.sock.sendall(b"1 " + data + b"\n")
+            told = []
+            while (answer := sender.answer()).command:
+                told.append(answer)
+            return told
+
+    async def scenario() -> None:
+        relp = Relp("relp", clock, port=0)
+        async with running(relp, sink):
+            for data, (reason, status) in cases.items():
+                told = await asyncio.to_thread(said, relp.port, data)
+                assert relp.counters.closed[reason] == 1, reason
+                assert told[-1] == GOODBYE
+                assert (told[-2].data[:3] == b"500") == (status == 500)
+                if b"kept" in data:
+                    assert Frame(2, b"rsp", b"200 OK") in told
+
+    asyncio.run(scenario())
+    assert sink.bodies() == [b"kept"] * 4
+
+
+def test_an_orderly_stop_answers_what_has_arrived(
+    sink: "DiskSink", clock: ManualClock, running: "Running", until: "Until"
+) -> None:
+    async def scenario() -> None:
+        relp = Relp("relp", clock, port=0)
+        async with running(relp, sink):
+            sender = await asyncio.to_thread(Sender, relp.port)
+            sink.open.clear()
+            for number in range(500):
+                sender.send(b"syslog", b"line %d" % number)
+            await until(lambda: relp.counters.received > 0)
+            asyncio.get_running_loop().call_later(0.2, sink.open.set)
+        with sender:
+            answers = [sender.answer() for _ in range(501)]
+        assert [one for one in answers if one.data != b"200 OK"] == [GOODBYE]
+
+    asyncio.run(scenario())
+    assert len(sink.bodies()) == 500
+
+
+RSYSLOG = """
+global(workDirectory="%(folder)s/work" maxMessageSize="64k")
+module(load="imfile")
 module(load="omrelp")
-global(workDirectory="{folder}")
-template(name="line" type="string" string="%msg%\\n")
-input(type="imfile" file="{folder}/lines" tag="app:" ruleset="out" readMode="0")
-ruleset(name="out") {{
-    action(type="omrelp" target="127.0.0.1" port="{port}" template="line" timeout="5" action.resumeInterval="1"
-           action.resumeRetryCount="-1" queue.type="LinkedList" queue.filename="q" queue.size="50000")
-}}
+input(type="imfile" file="%(folder)s/lines.log" tag="app:" ruleset="out" reopenOnTruncate="on")
+template(name="plain" type="string" string="<13>1 2026-11-23T08:15:00Z web1 app - - - %%msg%%")
+ruleset(name="out") {
+  action(type="omrelp" target="localhost" port="%(port)d" template="plain" %(tls)s
+         queue.type="LinkedList" queue.filename="sentinel" queue.saveOnShutdown="on" queue.size="5000"
+         action.resumeRetryCount="-1" action.resumeInterval="1" timeout="5")
+}
 """
-
-
-def served(spool: DiskSpool, scenario: Callable[[Relp], Awaitable[None]]) -> Relp:
-    """Run `scenario` against an entrance that writes into a real spool."""
-    relp = Relp("relp", SystemClock(), port=0)
-
-    async def run() -> None:
-        task = asyncio.create_task(relp.run(spool))
-        await relp.ready.wait()
-        try:
-            await scenario(relp)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    asyncio.run(run())
-    return relp
-
-
-async def said(relp: Relp, data: bytes) -> bytes:
-    """Send `data` and return everything that is answered before the other side closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", relp.port)
-    writer.write(data)
-    answer = await asyncio.wait_for(reader.read(-1), 10)
-    writer.close()
-    return answer
-
-
-def syslog(txnr: int, body: bytes) -> bytes:
-    return b"%d syslog %d %b\n" % (txnr, len(body), body)
-
-
-def test_each_message_is_answered_once_it_is_on_disk(tmp_path: Path) -> None:
-    spool = DiskSpool(tmp_path / "spool", ballast_bytes=0)
-    long = b"x" * (MESSAGE_MAX + 5)
-
-    async def scenario(relp: Relp) -> None:
-        session = OPEN + syslog(2, b"<13>one\n") + syslog(3, b"<13>two\nlines") + syslog(4, long) + b"5 close 0\n"
-        answer = await said(relp, session)
-        begun, *rest = answer.split(b"commands=syslog\n")
-        assert begun.startswith(b"1 rsp ")
-        assert b"".join(rest) == b"2 rsp 6 200 OK\n3 rsp 6 200 OK\n4 rsp 6 200 OK\n5 rsp 0\n0 serverclose 0\n"
-        bodies = [one.raw.body for one in spool.read(0, 10)]
-        assert bodies == [b"<13>one", b"<13>two\nlines", long[:MESSAGE_MAX]]
-        assert spool.read(0, 10)[2].raw.origin.note.startswith(f"cut:{MESSAGE_MAX + 5}:sha256=")
-
-    assert served(spool, scenario).counters.written == 3
-
-
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        (OPEN + b"2 syslog %d " % (FRAME_MAX + 1), "frame_too_large"),
-        (OPEN + b"2 syslog 3 abcd\n", "bad_frame"),
-        (OPEN + b"x syslog 3 abc\n", "bad_frame"),
-        (b"<13>Nov 24 10:00:00 no relp at all\n", "bad_frame"),
-    ],
-)
-def test_what_is_no_relp_ends_its_connection_and_is_counted(tmp_path: Path, data: bytes, why: str) -> None:
-    spool = DiskSpool(tmp_path / "spool", ballast_bytes=0)
-
-    async def scenario(relp: Relp) -> None:
-        await said(relp, data)
-        answer = await said(relp, OPEN + syslog(2, b"fine") + b"3 close 0\n")
-        assert b"2 rsp 6 200 OK" in answer
-
-    assert served(spool, scenario).counters.closed[why] == 1
-
-
-def test_a_message_before_open_is_refused(tmp_path: Path) -> None:
-    spool = DiskSpool(tmp_path / "spool", ballast_bytes=0)
-
-    async def scenario(relp: Relp) -> None:
-        assert (await said(relp, syslog(1, b"early"))).startswith(b"1 rsp 29 500 not expected here: syslog")
-        assert spool.last == 0
-
-    served(spool, scenario)
-
-
-@given(
-    bodies=st.lists(st.binary(max_size=40), max_size=8),
-    cuts=st.lists(st.integers(0, 500), max_size=10),
-)
-def test_however_the_bytes_are_cut_the_frames_are_the_same(bodies: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(b"%d syslog %d%b%b\n" % (n, len(one), b" " if one else b"", one) for n, one in enumerate(bodies))
-    frames, found, at = Frames(), [], 0
-    for cut in [*sorted(cuts), len(data)]:
-        found += frames.feed(data[at : max(at, cut)])
-        at = max(at, cut)
-    assert not frames.broken
-    assert found == [Frame(b"%d" % n, b"syslog", one) for n, one in enumerate(bodies)]
-
-
-@given(data=st.lists(st.binary(max_size=80), max_size=6))
-def test_no_bytes_raise_anything(data: list[bytes]) -> None:
-    frames = Frames()
-    for piece in data:
-        frames.feed(piece)
-    assert frames.broken in {"", "bad_frame", "frame_too_large"}
-    assert frames.held < FRAME_MAX
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
-def _victim(spool: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", VICTIM, str(spool), str(port)])
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+def rsyslog(folder: Path, port: int, tls: str = "") -> Iterator[Path]:
+    """Run Debian's rsyslog, which sends what is written to the file it yields; print what it had to say."""
+    (folder / "work").mkdir(parents=True)
+    (folder / "lines.log").touch()
+    conf = folder / "rsyslog.conf"
+    conf.write_text(RSYSLOG % {"folder": folder, "port": port, "tls": tls}, "utf-8")
+    command = ["/usr/sbin/rsyslogd", "-n", "-f", str(conf), "-i", str(folder / "pid")]
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+        try:
+            yield folder / "lines.log"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def stored(folder: Path) -> Counter[int]:
+    with DiskSpool(folder / "spool", ballast_bytes=0) as spool:
+        entries = spool.read(0, 1_000_000)
+    found = (re.search(rb"number (\d+) ", entry.raw.body) for entry in entries)
+    return Counter(int(one[1]) for one in found if one)
+
+
+def waited(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.1)
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.seg*")) if folder.is_dir() else 0
 
 
 @pytest.mark.kill
-def test_rsyslog_loses_nothing_while_the_entrance_is_killed_again_and_again(tmp_path: Path) -> None:
-    port, count, kills, interrupted = _free_port(), 60_000, 6, 0
-    (tmp_path / "lines").write_bytes(b"".join(b"line %06d of the file\n" % n for n in range(count)))
-    conf = tmp_path / "rsyslog.conf"
-    conf.write_text(CONF.format(folder=tmp_path, port=port))
-    sender = subprocess.Popen(["rsyslogd", "-n", "-f", str(conf), "-i", str(tmp_path / "pid")])
-    seen: set[int] = set()
-    try:
-        for _ in range(kills):
-            with _victim(tmp_path / "spool", port):
-                _grown(tmp_path / "spool", _size(tmp_path / "spool"))
-            seen = _lines(tmp_path / "spool")
-            interrupted += 0 < len(seen) < count
-        with _victim(tmp_path / "spool", port):
-            _until(lambda: _lines(tmp_path / "spool") == set(range(count)), 60, 0.5)
-    finally:
-        sender.terminate()
-        sender.wait(20)
-    assert interrupted
-
-
-def _grown(spool: Path, size: int) -> None:
-    with suppress(AssertionError):  # it grows no more when all have come
-        _until(lambda: _size(spool) > size, 5)
-
-
-def _until(holds: Callable[[], bool], seconds: float = 30, pause: float = 0.002) -> None:
-    end = monotonic() + seconds
-    while not holds():
-        assert monotonic() < end, "it did not come to pass"
-        sleep(pause)
-
-
-def _size(spool: Path) -> int:
-    return sum(path.stat().st_size for path in spool.glob("*.seg")) if spool.exists() else 0
-
-
-def _lines(folder: Path) -> set[int]:
-    with DiskSpool(folder, ballast_bytes=0) as spool:
-        found, after = set(), 0
-        while batch := spool.read(after, 5000):
-            after = batch[-1].seq
-            for entry in batch:
-                number = re.search(rb"line (\d{6})", entry.raw.body)
-                assert number is not None, entry.raw.body
-                found.add(int(number[1]))
-    return found
+def test_rsyslog_loses_nothing_while_the_receiver_is_killed_again_and_again(
+    tmp_path: Path, server_at: "Callable[[str, Path], Server]"
+) -> None:
+    server = server_at("relp", tmp_path)
+    server.start()
+    with rsyslog(tmp_path / "rsyslog", server.port) as lines:
+        with lines.open("a", encoding="ascii") as file:
+            for part in range(4):
+                for number in range(part * 5000, part * 5000 + 5000):
+                    file.write(f"number {number} {'x' * 100}\n")
+                file.flush()
+                grown = size_of(tmp_path / "spool") + 100_000
+                waited(lambda grown=grown: size_of(tmp_path / "spool") >= grown)  # type: ignore[misc]  # a default
+                server.stop(signal.SIGKILL)
+                server.start("collect.durable:3" if part == 1 else "")
+                if part == 1:
+                    waited(lambda: server.process is not None and server.process.poll() is not None)
+                    server.start()
+        waited(lambda: len(stored(tmp_path)) == 20_000)
+    assert not list((tmp_path / "rsyslog/work").glob("sentinel.*"))  # its queue has drained
+    server.stop()
+    found = stored(tmp_path)
+    assert set(found) == set(range(20_000))
+    assert found.total() - 20_000 <= 5 * 128  # what was not answered came again: at most a window for each death
