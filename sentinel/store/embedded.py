@@ -25,7 +25,7 @@ from sentinel.store.forming import Blocks, Former
 from sentinel.store.reading import Reader
 from sentinel.store.writing import Writer
 
-MEMORY_BYTES = 136 << 20
+MEMORY_BYTES = 144 << 20
 _WIDE = 4
 """So much more memory the widest segments are given while they are sealed."""
 _FETCH = 2048
