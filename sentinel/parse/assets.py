@@ -1,53 +1,18 @@
 """Finds whose an address, a name or a sender is, as the inventory says it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from types import MappingProxyType
-from typing import Generic, TypeVar
 
 from sentinel.config.inventory import Belongs, Host, Inventory
 from sentinel.pack.text import address as canonical
+from sentinel.parse.prefixes import Address, Prefixes
 
 Facts = Mapping[str, str]
-"""What is known of an asset: of ASSET_FIELDS those that are not empty."""
+"""What is known of an asset: name, segment, site, owner, criticality, calendar, as far as they are known."""
 
-ASSET_FIELDS = ("name", "segment", "site", "owner", "criticality", "calendar")
 USUAL_CRITICALITY = "normal"
 NOTHING: Facts = MappingProxyType({})
-Held = TypeVar("Held")
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
-
-
-@dataclass(slots=True)
-class Prefixes(Generic[Held]):
-    """Networks and what is held for each; a lookup asks each prefix length there is, the longest first."""
-
-    _tables: dict[int, list[tuple[int, dict[int, Held]]]] = field(default_factory=lambda: {4: [], 6: []})
-
-    def put(self, network: Network, held: Held) -> None:
-        """Hold something for a network; what was held for the same one is replaced."""
-        shift = network.max_prefixlen - network.prefixlen
-        tables = self._tables[network.version]
-        table = next((table for known, table in tables if known == shift), None)
-        if table is None:
-            table = {}
-            tables.append((shift, table))
-            tables.sort(key=lambda one: one[0])
-        table[int(network.network_address) >> shift] = held
-
-    def around(self, address: Address, above: int = -1) -> Iterator[Held]:
-        """Yield what is held for the networks around an address, the smallest first.
-
-        With `above` only of those that leave more than so many bits free.
-        """
-        number = int(address)
-        for shift, table in self._tables[address.version]:
-            if shift > above:
-                found = table.get(number >> shift)
-                if found is not None:
-                    yield found
 
 
 class Assets:

@@ -4,34 +4,17 @@ The files are the operator's; an entry of an unexpected shape says nothing, a fi
 """
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 
 import maxminddb
 
 from sentinel.core.event import Scalar
+from sentinel.parse.prefixes import inside
 from sentinel.parse.watched import Watched
 
 _LANGUAGE = "en"
-_INSIDE = tuple(
-    ip_network(net)
-    for net in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-        "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8",
-    )
-)  # fmt: skip
-
 Place = Mapping[str, Scalar]
-GEO_FIELDS = (
-    "geo.continent_code", "geo.country_iso_code", "geo.country_name", "geo.region_iso_code", "geo.region_name",
-    "geo.city_name", "as.number", "as.organization.name",
-)  # fmt: skip
-
-
-def inside(text: str) -> bool:
-    """Say whether an address or network means nothing on the Internet: private, link-local, multicast and the like."""
-    network = ip_network(text, strict=False)
-    return any(network.version == one.version and network.overlaps(one) for one in _INSIDE)
 
 
 def opened(path: Path) -> maxminddb.Reader:
@@ -51,7 +34,7 @@ class Geo:
         self.files = [Watched(path, opened) for path in files]
 
     def of_address(self, text: str) -> Place:
-        """Return what the files say of an address: of GEO_FIELDS those that are known."""
+        """Return what the files say of an address: `geo.*` and `as.*` as far as they are known."""
         found: dict[str, Scalar] = {}
         if inside(text):
             return found

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from sentinel.config.enrichment import Kind
 from sentinel.pack.text import address as canonical
-from sentinel.parse.assets import Prefixes
-from sentinel.parse.geo import inside
+from sentinel.parse.prefixes import Prefixes, inside
 
 ENTRIES_MAX = 300_000
 """So many indicators are taken from one list; each process that parses keeps them in memory."""
@@ -24,7 +23,6 @@ HASHES = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 INSIDE = "an address inside, or a network that holds such"
 WIDE = "a network this wide matches by chance"
-EXPIRED = "expired"
 OVER = f"beyond the first {ENTRIES_MAX:,}"
 UNREADABLE = "no address, domain, digest, mail address or URL"
 UNWANTED = "of a type that is not wanted from this list"
@@ -58,12 +56,22 @@ class Terms(NamedTuple):
 
 
 def term(text: str) -> Term | str:
-    """Return an indicator as it is compared, or why it is none; defanged ones (`hxxp`, `[.]`) are understood."""
-    text = text.strip().strip("\"'")
-    if not text or len(text) > TEXT_MAX:
-        return UNREADABLE
+    """Return an indicator of a list as it is compared, or why it is none."""
+    return read(refanged(text))
+
+
+def refanged(text: str) -> str:
+    """Return an indicator as it was before somebody made it harmless: `hxxp`, `[.]`, `(at)`."""
+    text = text.strip().strip("\"'")[: TEXT_MAX + 1]
     for fang, plain in _FANGS:
         text = fang.sub(plain, text)
+    return text
+
+
+def read(text: str) -> Term | str:
+    """Return what a value of an event is as an indicator, or why it can be none."""
+    if not text or len(text) > TEXT_MAX:
+        return UNREADABLE
     if "://" in text:
         return _of_url(text)
     host = canonical(text)
@@ -79,7 +87,7 @@ def term(text: str) -> Term | str:
         return Term("email", f"{before.lower()}@{name}") if name and before else UNREADABLE
     address, _, port = text.rpartition(":")
     if port.isdecimal() and (":" not in address or address.endswith("]")):
-        return term(address) if address else UNREADABLE
+        return read(address) if address else UNREADABLE
     name = domain_of(text)
     return Term("domain", name) if name else UNREADABLE
 
@@ -110,7 +118,7 @@ def _of_url(text: str) -> Term | str:
     if found is None or url is None or not found[2]:
         return UNREADABLE
     bare = (found[4] or "").partition("#")[0] in {"", "/"}
-    return term(found[2].strip("[]")) if bare else Term("url", url)
+    return read(found[2].strip("[]")) if bare else Term("url", url)
 
 
 def _of_network(text: str) -> Term | str:
@@ -119,7 +127,7 @@ def _of_network(text: str) -> Term | str:
     except ValueError:
         return UNREADABLE
     if network.prefixlen == network.max_prefixlen:
-        return term(str(network.network_address))
+        return read(str(network.network_address))
     if network.prefixlen < _WIDEST[network.version]:
         return WIDE
     return INSIDE if inside(str(network)) else Term("ip", str(network))

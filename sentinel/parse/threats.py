@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from sentinel.config.enrichment import IndicatorList
 from sentinel.core.event import Fields, Scalar, Value
 from sentinel.core.where import values
 from sentinel.parse import feeds
-from sentinel.parse.indicators import HASHES, Listing, Term, Terms, domain_of, term, url_of
+from sentinel.parse.indicators import HASHES, Listing, Term, Terms, domain_of, read, url_of
 from sentinel.parse.watched import Watched
 
 HITS_MAX = 20
@@ -18,15 +17,13 @@ HITS_MAX = 20
 CACHE_MAX = 65_536
 
 _GROUPS = ("related.ip", "related.hosts", "related.hash")
-_MAIL = (
+_MAIL = frozenset({
     "email.from.address", "email.sender.address", "email.reply_to.address", "email.to.address", "email.cc.address",
     "email.bcc.address",
-)  # fmt: skip
+})  # fmt: skip
 _URLS = ("url.full", "url.original")
 _TYPES = {"domain": "domain-name", "hash": "file", "email": "email-addr", "url": "url"}
 _PLACES = {"domain": "url.domain", "email": "email.address", "url": "url.full"}
-
-Values = tuple[Scalar, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +80,13 @@ class Threats:
         known = self._known
         found: dict[Scalar, tuple[Hit, ...]] = {}
         for group in _GROUPS:
-            listed = fields.get(group)
-            if listed is not None:
-                for value in cast("Values", listed):
-                    if known[value]:
-                        found[value] = known[value]
-        for name in _URLS:
-            url = fields.get(name)
-            if url is not None:
-                found.update((one, known[one]) for one in values(url) if known[one])
-        if "email.from.address" in fields or "email.to.address" in fields or "email.sender.address" in fields:
+            # `related` always holds several values
+            for value in fields.get(group, ()):  # type: ignore[union-attr]  # a tuple
+                if known[value]:
+                    found[value] = known[value]
+        for name in _URLS if "url.original" in fields or "url.full" in fields else ():
+            found.update((one, known[one]) for one in values(fields.get(name)) if known[one])
+        if not fields.keys().isdisjoint(_MAIL):
             for name in _MAIL:
                 found.update((one, known[one]) for one in values(fields.get(name)) if known[one])
         if found:
@@ -111,7 +105,7 @@ def _terms(text: str) -> Iterator[Term]:
         if url is not None:
             yield Term("url", url)
         return
-    found = term(text)
+    found = read(text)
     if not isinstance(found, str):
         yield found
         if found.kind == "email":
