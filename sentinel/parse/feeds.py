@@ -84,7 +84,7 @@ class _Taken:
     def misp(self, event: Mapping[str, Any], attribute: Mapping[str, Any]) -> None:
         kind, value = attribute.get("type"), attribute.get("value")
         why = _unfit(attribute)
-        if why or not isinstance(value, str) or kind not in _MISP:
+        if why or not isinstance(value, str) or not isinstance(kind, str) or kind not in _MISP:
             self.listing.skipped[why or f"of MISP's type {str(kind)[:40]!r}"] += 1
             return
         written = _number(attribute.get("timestamp")) or _number(event.get("timestamp")) or self._written
@@ -145,7 +145,7 @@ def _attributes(document: object) -> Iterator[tuple[Mapping[str, Any], Mapping[s
 def _unfit(attribute: Mapping[str, Any]) -> str:
     if attribute.get("deleted"):
         return "deleted"
-    if attribute.get("to_ids") in {None, False, "0", "false"}:
+    if str(attribute.get("to_ids")).lower() in {"none", "false", "0"}:
         return "not meant for detection (to_ids)"
     decayed = [one.get("decayed") for one in _dicts(attribute.get("decay_score"))]
     return "decayed" if decayed and all(decayed) else ""
