@@ -113,6 +113,13 @@ def url_of(text: str) -> str | None:
     return f"{scheme}://{host}{'' if port == usual else port}{rest or '/'}"
 
 
+def host_of(text: str) -> Term | None:
+    """Return the host of a URL, None if it has none that can be an indicator."""
+    found = _URL.match(text)
+    host = read(found[2].strip("[]")) if found is not None else UNREADABLE
+    return host if isinstance(host, Term) else None
+
+
 def _of_url(text: str) -> Term | str:
     found, url = _URL.match(text), url_of(text)
     if found is None or url is None or not found[2]:

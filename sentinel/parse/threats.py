@@ -9,7 +9,7 @@ from sentinel.config.enrichment import IndicatorList
 from sentinel.core.event import Fields, Scalar, Value
 from sentinel.core.where import values
 from sentinel.parse import feeds
-from sentinel.parse.indicators import HASHES, Listing, Term, Terms, domain_of, read, url_of
+from sentinel.parse.indicators import HASHES, Listing, Term, Terms, domain_of, host_of, read, url_of
 from sentinel.parse.watched import Watched
 
 HITS_MAX = 20
@@ -99,11 +99,14 @@ def _read(options: IndicatorList, path: Path) -> Listing:
 
 
 def _terms(text: str) -> Iterator[Term]:
-    """Yield what a value of an event can be looked up as: a mail address also as the domain it is in."""
+    """Yield what a value of an event can be looked up as: a mail address and a URL also as their domain."""
     if "://" in text:
         url = url_of(text)
         if url is not None:
             yield Term("url", url)
+        host = host_of(text)
+        if host is not None:
+            yield host
         return
     found = read(text)
     if not isinstance(found, str):

@@ -59,6 +59,6 @@ class Watched(Generic[Held]):
         return True
 
     def _refuse(self, why: str) -> None:
-        why = why.removeprefix(f"{self.path}: ")
+        why = why.removeprefix(f"{self.path}: ").replace(f"\n{self.path}: ", "; ")
         rest = "; what was read before stays in use" if self.held is not None else ""
         self.problem = f"{self.path}: {why}{rest}"

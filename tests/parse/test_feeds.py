@@ -240,5 +240,5 @@ def test_no_json_makes_the_readers_stumble(objects: list[dict[str, object]]) -> 
     taken.stix([{"type": "indicator"} | one for one in objects])
     for one in objects:
         for event, said in feeds._attributes({"Event": one}):
-            taken.misp(event, {"to_ids": True, "type": "ip-src", "value": "203.0.113.7"} | said)
+            taken.misp(event, {"to_ids": True, "type": "ip-src", "value": "203.0.113.7", **said})
         taken.misp({}, {"to_ids": True, "type": "ip-src", "value": "203.0.113.7"} | one)
