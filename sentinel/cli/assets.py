@@ -70,7 +70,12 @@ def _rows(inventory: Inventory) -> Iterator[tuple[str, ...]]:
     for host in inventory.host:
         yield "host", host.name, ", ".join((*host.addresses, *host.aliases)), *_belongs(host)
     for sender in inventory.source:
-        yield "source", sender.name, ", ".join(filter(None, (sender.source, *sender.peer))), *_belongs(sender)
+        yield (
+            "source",
+            sender.name,
+            ", ".join(filter(None, (sender.source, *sender.peer, *sender.identity))),
+            *_belongs(sender),
+        )
 
 
 def _belongs(one: Belongs) -> tuple[str, ...]:

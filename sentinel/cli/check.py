@@ -34,6 +34,9 @@ def check(
     inventory = app.inventory
     if inventory is None and "inventory" in app.config.model_fields_set:
         talk(f"{app.config.inventory}: there is no such inventory: no event will say whose it is", "yellow")
+    for sender in inventory.source if inventory is not None else ():
+        if sender.source is not None and app.config.source(sender.source) is None:
+            talk(f"{app.config.inventory}: [[source]] speaks of {sender.source!r}, which is no source here", "yellow")
     for problem in app.enricher.problems if app.enricher is not None else ():
         talk(problem, "yellow")
     refused = [f"pack {one.folder}: {one.reason}" for one in app.packs.refused]

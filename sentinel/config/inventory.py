@@ -102,7 +102,7 @@ class Host(Belongs):
 
 
 class Sender(Belongs):
-    """Who sends records; all that is given of `source` and `peer` must fit, and the first table that fits counts."""
+    """Who sends records: all that is given of `source`, `peer`, `identity` must fit; the first table that fits counts."""
 
     name: Text = ""
     """What the sender is called."""
@@ -113,10 +113,13 @@ class Sender(Belongs):
     peer: Annotated[tuple[Cidr, ...], BeforeValidator(_listed)] = ()
     """The addresses or networks from which they come."""
 
+    identity: Annotated[tuple[Text, ...], BeforeValidator(_listed)] = ()
+    """Who the sender proved to be by its certificate, such as "dns:fw1.example.org"; see `sentinel.origin.identity`."""
+
     @model_validator(mode="after")
     def _asks_for_something(self) -> "Sender":
-        if self.source is None and not self.peer:
-            raise ValueError("say of which records it speaks: by `source`, by `peer`, or by both")
+        if self.source is None and not self.peer and not self.identity:
+            raise ValueError("say of which records it speaks: by `source`, `peer` or `identity`")
         return self
 
 

@@ -54,8 +54,8 @@ class Assets:
         alike = self._short.get(short, ())
         return alike[0] if len(alike) == 1 else NOTHING
 
-    def of_sender(self, source: str, peer: str) -> Facts:
-        """Return what is known of the sender of a record; `peer` as the entrance knows it (`192.0.2.7:514`)."""
+    def of_sender(self, source: str, peer: str, identity: str = "") -> Facts:
+        """Return what is known of the sender of a record, given as the entrance knows it (`192.0.2.7:514`)."""
         host = canonical(peer) or canonical(peer.rpartition(":")[0])
         address = ip_address(host) if host else None
         base = self.of_address(host) if host else NOTHING
@@ -63,6 +63,8 @@ class Assets:
             if sender.source is not None and sender.source != source:
                 continue
             if networks and (address is None or not any(address in network for network in networks)):
+                continue
+            if sender.identity and identity.casefold() not in {one.casefold() for one in sender.identity}:
                 continue
             return self._finished(_said(base, sender, name=sender.name))
         return base

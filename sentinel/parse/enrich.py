@@ -46,12 +46,12 @@ class _Found(dict[Value, Fields]):
         return found
 
 
-class _Senders(dict[tuple[str, str], Fields]):
+class _Senders(dict[tuple[str, str, str], Fields]):
     def __init__(self, assets: Assets) -> None:
         super().__init__()
         self._assets = assets
 
-    def __missing__(self, who: tuple[str, str]) -> Fields:
+    def __missing__(self, who: tuple[str, str, str]) -> Fields:
         if len(self) >= CACHE_MAX:
             self.clear()
         found = self[who] = _below(_SENDER, self._assets.of_sender(*who))
@@ -99,8 +99,8 @@ class Enricher:
                     fields.update(found)
                     break
         if tables.senders is not None:
-            raw = entry.raw
-            fields.update(tables.senders[raw.source, raw.origin.peer])
+            origin = entry.raw.origin
+            fields.update(tables.senders[entry.raw.source, origin.peer, origin.identity])
         if self.threats.lists:
             self.threats.mark(fields, self._now)
 

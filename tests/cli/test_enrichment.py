@@ -100,3 +100,8 @@ def test_a_missing_inventory_that_was_asked_for_is_mentioned(desk: Desk) -> None
     desk.inventory.unlink()
     assert "no event will say whose it is" in desk.sentinel("check").stderr
     desk.sentinel("assets", "list", code=1)
+
+
+def test_a_sender_of_a_source_that_is_not_there_is_mentioned(desk: Desk) -> None:
+    desk.inventory.write_text('[[source]]\nsource = "shulen"\nsite = "x"\n')
+    assert "'shulen', which is no source here" in desk.sentinel("check").stderr

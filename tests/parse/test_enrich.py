@@ -43,6 +43,10 @@ name = "Firewall der Gesamtschule Nord"
 peer = "198.51.100.0/28"
 site = "Gesamtschule Nord"
 calendar = "school"
+[[source]]
+name = "Firewall der Grundschule"
+identity = "dns:fw1.example.org"
+site = "Grundschule am Park"
 """
 
 
@@ -71,8 +75,8 @@ class Bench:
             self._app = App(configured(self.table), self.clock)
         return self._app
 
-    def event(self, line: str, peer: str = "192.0.2.7:514") -> Fields:
-        entry = Entry(1, NOW, Raw(line.encode(), "city", NOW, Origin("syslog-udp", peer)))
+    def event(self, line: str, peer: str = "192.0.2.7:514", identity: str = "") -> Fields:
+        entry = Entry(1, NOW, Raw(line.encode(), "city", NOW, Origin("syslog-udp", peer, identity=identity)))
         (event,) = self.app.reader.read(entry)
         return dict(event.fields)
 
@@ -117,12 +121,14 @@ def test_a_name_that_only_looks_alike_is_not_the_host(name: str, bench: Bench) -
     assert "sentinel.host_asset.name" not in bench.failed(host=name)
 
 
-def test_the_sender_is_known_by_its_address_whatever_the_record_claims(bench: Bench) -> None:
+def test_the_sender_is_known_by_its_address_or_certificate_whatever_the_record_claims(bench: Bench) -> None:
     bench.write("assets.toml", INVENTORY)
     fields = bench.event("<86>Nov 23 11:59:00 rathaus su: hello", peer="198.51.100.5:514")
     assert fields["sentinel.sender_asset.site"] == "Gesamtschule Nord"
     assert fields["sentinel.sender_asset.calendar"] == "school"
     assert bench.event("<86>x", peer="[2001:db8:10::9]:514")["sentinel.sender_asset.segment"] == "verwaltung"
+    fields = bench.event("<86>x", identity="dns:FW1.example.org")
+    assert fields["sentinel.sender_asset.site"] == "Grundschule am Park"
 
 
 NETWORKS = st.one_of(
