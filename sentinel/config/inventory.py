@@ -102,7 +102,7 @@ class Host(Belongs):
 
 
 class Sender(Belongs):
-    """Who sends records: all that is given of `source`, `peer`, `identity` must fit; the first table that fits counts."""
+    """Who sends records: all of `source`, `peer`, `identity` that is given must fit; the first that does counts."""
 
     name: Text = ""
     """What the sender is called."""
