@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentinel.config import Config
+from sentinel.config import INVENTORY, Config
 from sentinel.config.files import made, secret
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
@@ -18,7 +18,9 @@ from sentinel.core.source import Identity, Owner
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
+    from sentinel.config.inventory import Inventory
     from sentinel.detect.rules import Rules
+    from sentinel.parse.enrich import Enricher
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
     from sentinel.sources.book import SourceBook
@@ -53,7 +55,27 @@ class App:
                 known = ", ".join(sorted(self.packs.by_name))
                 raise ConfigError(f"source {source.name!r} asks for a pack {source.pack!r}; there are: {known}")
             sources[source.name] = Reading(source.pack or None, source.zone)
-        return Reader(Router(self.packs), sources)
+        return Reader(Router(self.packs), sources, enrich=self.enricher)
+
+    @cached_property
+    def enricher(self) -> "Enricher | None":
+        """What adds to events what is known beside them; None if there is nothing of the kind.
+
+        It serves with the files that can be read and knows the `problems` of the others.
+        """
+        from sentinel.parse.enrich import Enricher
+
+        config = self.config
+        made = Enricher(config.inventory, config.geoip, config.indicators, self.clock)
+        wanted = config.geoip or config.indicators or config.inventory != INVENTORY
+        return made if wanted or made.inventory.held is not None or made.problems else None
+
+    @cached_property
+    def inventory(self) -> "Inventory | None":
+        """The inventory, None if there is none; raises ConfigError."""
+        from sentinel.config.inventory import load
+
+        return load(self.config.inventory)
 
     @cached_property
     def supplied(self) -> frozenset[str]:

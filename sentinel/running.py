@@ -82,7 +82,8 @@ def parse(config: Config, link: Connection) -> None:
         def made() -> "tuple[Preparer, str]":
             preparer = Preparer(stack.enter_context(app.spool()), app.reader, app.form)
             _settled()
-            return preparer, f"packs: {len(app.packs.by_name)}, refused: {len(app.packs.refused)}"
+            known = "" if app.enricher is None else f"\n{app.enricher.summary}"
+            return preparer, f"packs: {len(app.packs.by_name)}, refused: {len(app.packs.refused)}{known}"
 
         serve(link, made)
 
@@ -166,6 +167,7 @@ class _Running:
         self.stop = threading.Event()
         self.failed: BaseException | None = None
         talk(f"data: {app.config.data}")
+        app.inventory  # noqa: B018  one that is wrong is refused now; one that becomes wrong later is not
         # processes of their own: reading, judging and storing each get a core, and none waits for another's lock
         self.judging, self.link = begun(_judge, "judge", app.config, talk)
         stack.callback(self._unjudged)

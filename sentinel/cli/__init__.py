@@ -19,6 +19,8 @@ VERBS = {
     "alerts": "Work alerts: list, show, ack, close, watch.",
     "rules": "Sigma rules: list, check, test.",
     "packs": "Parser packs: list, test.",
+    "assets": "The inventory: list, show.",
+    "indicators": "Lists of indicators: list, match.",
     "parse": "Read log lines from standard input and print ECS.",
     "import": "Bring in log files, .evtx files or standard input.",
     "sense": "Read packets: flows, DNS, TLS and findings.",

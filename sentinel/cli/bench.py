@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sentinel.app import App
-from sentinel.cli.common import SCHEMA, JsonOption, emit, show, talk
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show, talk
 from sentinel.config import Config, load
 from sentinel.core.event import Event, record_of
 from sentinel.core.ports import Span
@@ -57,9 +57,11 @@ def ingest(
 
 
 @verb.command()
-def parse(events: EventsOption = 100_000, seed: SeedOption = 1, json: JsonOption = False) -> None:
-    """Raw lines of a mixed city to ECS events."""
-    reader = App(Config()).reader
+def parse(
+    events: EventsOption = 100_000, seed: SeedOption = 1, json: JsonOption = False, config: ConfigOption = None
+) -> None:
+    """Raw lines of a mixed city to ECS events, enriched as the configuration says."""
+    reader = App(load(config)).reader
     _told(*measure.parse(events, seed, reader.read), json=json)
 
 

@@ -31,6 +31,14 @@ def check(
     if not sources:
         talk("no source is configured: nothing would ever arrive", "yellow")
     app.reader  # noqa: B018  refuses a source whose pack does not exist
+    inventory = app.inventory
+    if inventory is None and "inventory" in app.config.model_fields_set:
+        talk(f"{app.config.inventory}: there is no such inventory: no event will say whose it is", "yellow")
+    for sender in inventory.source if inventory is not None else ():
+        if sender.source is not None and app.config.source(sender.source) is None:
+            talk(f"{app.config.inventory}: [[source]] speaks of {sender.source!r}, which is no source here", "yellow")
+    for problem in app.enricher.problems if app.enricher is not None else ():
+        talk(problem, "yellow")
     refused = [f"pack {one.folder}: {one.reason}" for one in app.packs.refused]
     refused += [f"rule {one.path}: {one.reason}" for one in app.rules.refused]
     if json:
@@ -41,11 +49,19 @@ def check(
                 "sources": sources,
                 "packs": len(app.packs.by_name),
                 "rules": len(app.rules.detections),
+                "networks": len(inventory.network) if inventory is not None else 0,
+                "hosts": len(inventory.host) if inventory is not None else 0,
+                "indicators": {
+                    name: list_.held.count if list_.held is not None else None
+                    for name, list_ in (app.enricher.threats.lists if app.enricher is not None else ())
+                },
                 "refused": refused,
             }
         )
     for line in refused:
         talk(line, "red")
+    if app.enricher is not None:
+        talk(app.enricher.summary)
     talk(
         f"{path or 'no configuration file, all defaults'}: {len(sources)} sources, {len(app.packs.by_name)} packs, "
         f"{len(app.rules.detections)} rules; {len(refused)} refused"

@@ -33,7 +33,7 @@ STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 @verb.command()
 def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Look at configuration, disk, ports, tools, packs, rules, spool and store. Ends with 1 if anything fails."""
+    """Look at configuration, disk, ports, tools, content, inventory, spool and store. Ends with 1 if anything fails."""
     checks = list(_checks(config))
     if json:
         emit(
@@ -62,7 +62,15 @@ def _checks(given: Path | None) -> Iterator[Check]:
         )
         return
     yield Check("configuration", "ok", str(configuration.find(given) or "no file: every option at its default"))
-    looks: tuple[Callable[[App], Iterator[Check]], ...] = (_disk, _entrances, _tools, _content, _spool, _store)
+    looks: tuple[Callable[[App], Iterator[Check]], ...] = (
+        _disk,
+        _entrances,
+        _tools,
+        _content,
+        _enrichment,
+        _spool,
+        _store,
+    )
     for look in looks:
         try:
             yield from look(app)
@@ -125,6 +133,21 @@ def _content(app: App) -> Iterator[Check]:
     ):
         found = f"{good} load, {bad} are refused"
         yield Check(name, "fail" if bad else "ok", found, f"{command} says why" if bad else "")
+
+
+def _enrichment(app: App) -> Iterator[Check]:
+    enricher = app.enricher
+    if enricher is None:
+        yield Check("inventory", "ok", f"none: there is no {app.config.inventory}")
+        return
+    yield Check("enrichment", "ok", enricher.summary)
+    for problem in enricher.problems:
+        yield Check("enrichment", "warn", problem, "mend or fetch the file; it is read again when it changes")
+    now = app.clock.now().timestamp()
+    for name, file in enricher.threats.lists:
+        if file.held is not None and file.held.expired(now) == file.held.count:
+            advice = "fetch it again, or raise its days_valid"
+            yield Check(f"indicators {name}", "warn", "none of them is valid any more", advice)
 
 
 def _spool(app: App) -> Iterator[Check]:

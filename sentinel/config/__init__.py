@@ -5,16 +5,18 @@ from it.
 """
 
 import os
-import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
+from sentinel.config import reading
+from sentinel.config.enrichment import IndicatorList
+from sentinel.config.reading import section_of, validated
 from sentinel.config.sources import (
     BeatsSource,
     FileSource,
@@ -29,6 +31,7 @@ from sentinel.config.sources import (
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
+INVENTORY = Path("/etc/sentinel/assets.toml")
 ENVIRONMENT = "SENTINEL_CONFIG"
 EXAMPLES = {
     "paths": '["/var/log/auth.log"]',
@@ -40,6 +43,8 @@ EXAMPLES = {
     "tls_client_ca": '"/etc/sentinel/tls/clients.pem"',
     "silence_minutes": "60",
     "tls_crl": '"/etc/sentinel/tls/revoked.pem"',
+    "data": '"/var/lib/sentinel"',
+    "path": '"/var/lib/sentinel/feeds/domains.txt"',
 }
 """What `example` shows where an option has no default."""
 
@@ -115,6 +120,14 @@ class Config(Section):
     """The folder for everything Sentinel writes: spool, store and state.
     Default: /var/lib/sentinel for root, else ~/.local/state/sentinel."""
 
+    inventory: Path = INVENTORY
+    """The file that says which networks, hosts and senders belong to which site and owner. Without it events carry
+    no such fields. It is read again when it changes."""
+
+    geoip: tuple[Path, ...] = ()
+    """Files in MaxMind's format (.mmdb) with countries and cities, or with autonomous systems. They are read again
+    when they change."""
+
     syslog: tuple[SyslogSource, ...] = (SyslogSource(),)
     """Syslog listeners."""
 
@@ -148,12 +161,20 @@ class Config(Section):
     metrics: MetricsOptions = MetricsOptions()
     """Metrics."""
 
+    indicators: tuple[IndicatorList, ...] = ()
+    """Lists of indicators."""
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Config":
         names = [source.name for source in self.sources]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             msg = f"two sources are named {twice[0]!r}: give each its own name"
+            raise ValueError(msg)
+        lists = [one.name for one in self.indicators]
+        twice = sorted({name for name in lists if lists.count(name) > 1})
+        if twice:
+            msg = f"two lists of indicators are named {twice[0]!r}: give each its own name"
             raise ValueError(msg)
         return self
 
@@ -228,55 +249,12 @@ def load(given: Path | None = None) -> Config:
     path = find(given)
     if path is None:
         return Config()
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    return parse(table, str(path))
+    return parse(reading.table(path), str(path))
 
 
 def parse(table: dict[str, Any], where: str = "configuration") -> Config:
     """Turn a table into a configuration; raises ConfigError that names every wrong option and what to do."""
-    try:
-        return Config.model_validate(table)
-    except ValidationError as error:
-        lines = [_problem(dict(one)) for one in error.errors(include_url=False)]
-        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
-
-
-def _problem(error: dict[str, Any]) -> str:
-    path = error["loc"]
-    name = ".".join(str(part) for part in path)
-    if error["type"] == "extra_forbidden":
-        known = list(_known(path[:-1]))
-        near = get_close_matches(str(path[-1]), known, 1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"unknown option {name!r}; {hint}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{name}: {message}" if name else message
-
-
-def _known(path: tuple[str | int, ...]) -> Iterator[str]:
-    section: type[BaseModel] = Config
-    for part in path:
-        if isinstance(part, str):
-            inner = _section_of(section.model_fields[part]) if part in section.model_fields else None
-            if inner is None:
-                return
-            section = inner
-    yield from section.model_fields
-
-
-def _section_of(option: FieldInfo) -> type[BaseModel] | None:
-    kind: Any = option.annotation
-    for candidate in (kind, *getattr(kind, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
+    return validated(Config, table, where)
 
 
 def explain(key: str) -> str:
@@ -292,7 +270,7 @@ def explain(key: str) -> str:
 def options() -> Iterator[tuple[str, str]]:
     """Yield the dotted name and the documentation of every option."""
     for name, option in Config.model_fields.items():
-        section = _section_of(option)
+        section = section_of(option)
         if section is None:
             yield name, _words(option)
             continue
@@ -334,9 +312,9 @@ def example() -> str:
         "",
     ]
     for name, option in Config.model_fields.items():
-        section = _section_of(option)
+        section = section_of(option)
         if section is None:
-            lines += [*_comment(_words(option)), f'# {name} = "/var/lib/sentinel"', ""]
+            lines += [*_comment(_words(option)), f"# {name} = {EXAMPLES.get(name) or _toml(option)}", ""]
             continue
         many = str(option.annotation).startswith("tuple")
         head = f"[[{name}]]" if many else f"[{name}]"

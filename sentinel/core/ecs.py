@@ -13,7 +13,8 @@ Type = Literal["keyword", "long", "float", "boolean", "date", "ip"]
 
 VERSION = "9.4.0"
 OWN_PREFIXES = (
-    "fortinet.", "labels.", "netflow.", "pfsense.", "postfix.", "sensor.", "sentinel.", "sshd.", "winlog.",
+    "fortinet.", "labels.", "netflow.", "pfsense.", "postfix.", "sensor.", "sentinel.", "sshd.",
+    "threat.enrichments.", "winlog.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 
@@ -39,6 +40,24 @@ OWN: dict[str, Type] = {
     "sentinel.notice.count": "long",
     "sentinel.spool.seq": "long",
 }
+_ASSET = ("name", "segment", "site", "owner", "criticality", "calendar")
+_PLACE = (
+    "geo.continent_code", "geo.country_iso_code", "geo.country_name", "geo.region_iso_code", "geo.region_name",
+    "geo.city_name", "as.number", "as.organization.name",
+)  # fmt: skip
+ENRICHED = frozenset((
+    *(f"sentinel.{side}_asset.{name}" for side in ("source", "destination", "host", "observer", "sender")
+      for name in _ASSET),
+    *(f"{side}.{name}" for side in ("source", "destination") for name in _PLACE),
+    "threat.enrichments.matched.atomic", "threat.enrichments.matched.field", "threat.feed.name",
+    "threat.indicator.description", "threat.indicator.email.address", "threat.indicator.id", "threat.indicator.ip",
+    "threat.indicator.name", "threat.indicator.type", "threat.indicator.url.domain", "threat.indicator.url.full",
+    *(f"threat.indicator.file.hash.{name}" for name in ("md5", "sha1", "sha256", "sha384", "sha512")),
+))  # fmt: skip
+"""What is added to events from the inventory, from GeoIP files and from lists of indicators.
+
+`threat.enrichments.*` are ECS's names; as its list of objects is flat here, each holds the values of all matches.
+"""
 _NARROW: dict[str, Type] = {
     "constant_keyword": "keyword", "match_only_text": "keyword", "text": "keyword", "wildcard": "keyword",
     "scaled_float": "float", "flattened": "keyword", "object": "keyword", "nested": "keyword", "geo_point": "keyword",

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
+from sentinel.core.ecs import ENRICHED
 from sentinel.core.where import (
     KEYWORD_FIELDS,
     AllOf,
@@ -46,8 +47,8 @@ class Supply:
 
     @classmethod
     def of(cls, fields: Iterable[str]) -> "Supply":
-        """Return what the packs' golden files hold, with what the pipeline always sets."""
-        return cls(frozenset(fields) | ALWAYS_THERE)
+        """Return what the packs' golden files hold, with what the pipeline sets or may add."""
+        return cls(frozenset(fields) | ALWAYS_THERE | ENRICHED)
 
     def has(self, field: str) -> bool:
         """Say whether some event can hold `field`."""

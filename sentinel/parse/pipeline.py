@@ -9,7 +9,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from time import monotonic
 from types import MappingProxyType
@@ -26,6 +26,7 @@ BATCH_MAX = 1_000
 WAIT_SECONDS = 0.5
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_MAX = timedelta(seconds=30)
+TELL_AGAIN = timedelta(minutes=5)
 ENTER_SECONDS = 1.0
 """So often the books are written, and with them how far the records have been dealt with."""
 BEAT_SECONDS = 10.0
@@ -76,6 +77,7 @@ class Pipeline:
     _counts: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
     _lag: timedelta = timedelta(0)
     _asked: int = -1
+    _told: dict[str, datetime] = field(default_factory=dict)
     _held: Prepared | None = None
     """What the store has not taken yet."""
     _again: bool = False
@@ -129,6 +131,7 @@ class Pipeline:
         prepared = self._held
         if prepared is None:
             return 0
+        self._tell(prepared)
         again, self._again = self._again, True
         counts, letters_known = self._keep(prepared, again=again)
         self._held, self._again = None, False
@@ -175,6 +178,14 @@ class Pipeline:
                 through = self.ledger.through
             self.preparing.ask(Stretch(self._asked, through))
             self._asked = through
+
+    def _tell(self, prepared: Prepared) -> None:
+        # every process that parses has the same to say of the same file
+        now = self.clock.now()
+        for remark in prepared.remarks:
+            if remark not in self._told or now - self._told[remark] > TELL_AGAIN:
+                _log.warning("%s", remark)
+            self._told[remark] = now
 
     def _keep(self, prepared: Prepared, *, again: bool) -> tuple[dict[Place, Count], Mapping[Place, int]]:
         """Store; return what became of the records, and how many of the duplicates are dead letters."""

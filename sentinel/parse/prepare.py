@@ -63,7 +63,8 @@ class Prepared:
 
     Behind the first of `formed` stand the dead letters of what it rejected; what they reject in turn is dropped.
     `places` maps each record's sequence to where it is booked, `letters` holds the sequences of events that are dead
-    letters; `written` is when the last record entered the spool, `heard` who sent them.
+    letters; `written` is when the last record entered the spool, `heard` who sent them,
+    `remarks` are for the operator.
     """
 
     stretch: Stretch
@@ -73,6 +74,7 @@ class Prepared:
     letters: frozenset[int]
     written: datetime | None
     heard: Mapping[Identity, Heard]
+    remarks: tuple[str, ...] = ()
 
     @property
     def dropped(self) -> list[Rejected]:
@@ -90,6 +92,7 @@ class Preparer:
 
     def prepare(self, stretch: Stretch) -> Prepared:
         """Return what the records of `stretch` become; raises SpoolError."""
+        remarks = self.reader.refresh()
         found = self.spool.read(stretch.after, stretch.through - stretch.after)
         entries = [entry for entry in found if entry.seq <= stretch.through]
         counts: dict[Place, Count] = {}
@@ -119,7 +122,8 @@ class Preparer:
         refused = formed.rejected
         unread |= {one.seq for one in refused}
         more = (letters(refused, self.spool, self.form, places, counts),) if refused else ()
-        return Prepared(stretch, (formed, *more), counts, places, frozenset(unread), written, observer.heard)
+        whole = (formed, *more)
+        return Prepared(stretch, whole, counts, places, frozenset(unread), written, observer.heard, remarks)
 
     def _read(self, entry: Entry, unread: str) -> list[Event]:
         return [deadletter.letter(entry, "ParserDied", unread)] if unread else self.reader.read(entry)

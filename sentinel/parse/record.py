@@ -9,6 +9,7 @@ from sentinel.core.errors import ParseError
 from sentinel.core.event import PARTS_MAX, Entry, Event, Raw
 from sentinel.pack import syslog
 from sentinel.parse import build, deadletter
+from sentinel.parse.enrich import Enricher
 from sentinel.parse.packs import Pack
 from sentinel.parse.route import Router
 
@@ -26,11 +27,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads records of every source; `sources` maps a source's name to how it is read."""
+    """Reads records of every source; `sources` maps a source's name to how it is read; `enrich` adds what it knows."""
 
     router: Router
     sources: Mapping[str, Reading] = field(default_factory=lambda: MappingProxyType({}))
     usual: Reading = Reading()
+    enrich: Enricher | None = None
+
+    def refresh(self) -> tuple[str, ...]:
+        """Look at the files that events are enriched from; return what is newly wrong with them."""
+        return () if self.enrich is None else self.enrich.refresh()
 
     def read(self, entry: Entry) -> list[Event]:
         """Return the events of `entry`: at least one, never an exception for anything a record or a pack may do."""
@@ -43,11 +49,15 @@ class Reader:
         pack = None
         try:
             pack = self.router.route(raw, how.hint)
-            return _generic(entry, raw) if pack is None else _read(entry, raw, pack)
+            events = _generic(entry, raw) if pack is None else _read(entry, raw, pack)
         except ParseError as error:
             return [deadletter.letter(entry, "ParseError", error.reason, pack)]
         except Exception as error:  # noqa: BLE001  another's code: a pack's fault must cost its record alone
             return [deadletter.letter(entry, type(error).__name__, f"the pack failed: {error}", pack)]
+        if self.enrich is not None:
+            for event in events:
+                self.enrich(entry, event)
+        return events
 
 
 def parse_one(entry: Entry, router: Router, hint: str | None = None, zone: str = "UTC") -> list[Event]:

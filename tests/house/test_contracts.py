@@ -19,6 +19,7 @@ BREAKS = {
     "pyshark has one door": ("sentinel/sense/sensor.py", "import pyshark"),
     "APScheduler has one door": ("sentinel/detect/runner.py", "import apscheduler"),
     "DuckDB has one door": ("sentinel/respond/search.py", "import duckdb"),
+    "MaxMind has one door": ("sentinel/parse/enrich.py", "import maxminddb"),
     "packs are loaded, never imported": ("sentinel/app.py", "import parsers"),
     "the screens reach stored things only through respond": ("sentinel/ui/live.py", "import sentinel.store"),
 }
