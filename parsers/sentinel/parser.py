@@ -17,6 +17,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
     if not isinstance(said, dict) or said.get("action") != "connection_refused":
         raise ParseError("a notice of no known kind")
     reason, peer, entrance = (str(said.get(key) or "") for key in ("reason", "peer", "entrance"))
+    if not (reason and peer and entrance):
+        raise ParseError("a refusal without a reason, a peer or an entrance")
     count = said.get("count")
     failed = reason.startswith(_AUTHENTICATION)
     times = f" ({count} times)" if isinstance(count, int) and count > 1 else ""
