@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from sentinel.config import Config
 from sentinel.config.files import made, secret
-from sentinel.config.sources import BeatsSource, FileSource, HttpSource, Listening, RelpSource, SyslogSource
+from sentinel.config.sources import (
+    BeatsSource,
+    FileSource,
+    HttpSource,
+    JournaldSource,
+    Listening,
+    RelpSource,
+    SyslogSource,
+)
 from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 from sentinel.core.ports import Clock, Collector
@@ -41,6 +49,8 @@ def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
         yield _http(sharing, clock)
     for files in config.files:
         yield _files(files, config, clock)
+    for journal in config.journald:
+        yield _journald(journal, config, clock)
 
 
 def _syslog(source: SyslogSource, transport: str, clock: Clock) -> Entrance:
@@ -148,3 +158,12 @@ def _files(source: FileSource, config: Config, clock: Clock) -> Entrance:
     checkpoint = made(config.collect_dir) / f"{source.name}.json"
     followed = FollowedFiles(source.name, clock, source.paths, checkpoint=checkpoint, start=source.start)
     return Entrance(followed, followed.ready, lambda: ", ".join(source.paths))
+
+
+def _journald(source: JournaldSource, config: Config, clock: Clock) -> Entrance:
+    from sentinel.collect import journald
+
+    mark = made(config.collect_dir) / f"{source.name}.cursor"
+    followed = journald.Journald(source.name, clock, mark=mark, folder=source.folder, start=source.start)
+    where = "this machine's journal" if source.folder is None else str(source.folder)
+    return Entrance(followed, followed.ready, lambda: where, lambda: (journald.check(),))

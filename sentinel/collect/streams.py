@@ -7,15 +7,14 @@ given the same inode; the second tells a file of the same header that was cut an
 """
 
 import json
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
 from sentinel.collect.identity import START
+from sentinel.collect.marks import remember
 from sentinel.core.errors import ConfigError
 
 PRINT_BYTES = 1024
@@ -98,24 +97,7 @@ class Checkpoint:
         text = json.dumps({"version": _VERSION, "streams": [asdict(stream) for stream in streams if stream.offset]})
         if text == self._saved:
             return
-        aside = self.path.with_name(self.path.name + ".new")
-        try:
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            with suppress(OSError):
-                aside.unlink()
-            raise ConfigError(
-                f"{self.path}: cannot be written: {error.strerror}; what was read since will be read again"
-            ) from error
+        remember(self.path, text)
         self._saved = text
 
 

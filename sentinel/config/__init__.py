@@ -21,6 +21,7 @@ from sentinel.config.sources import (
     BeatsSource,
     FileSource,
     HttpSource,
+    JournaldSource,
     Name,
     Port,
     RelpSource,
@@ -38,6 +39,7 @@ EXAMPLES = {
     "ca_cert": '"/etc/sentinel/ca.pem"',
     "api_key_file": '"/etc/sentinel/api-key"',
     "token_file": '"/etc/sentinel/tokens/nxlog"',
+    "folder": '"/var/log/journal/remote"',
     "tls_cert": '"/etc/sentinel/tls/chain.pem"',
     "tls_key": '"/etc/sentinel/tls/key.pem"',
     "tls_client_ca": '"/etc/sentinel/tls/clients.pem"',
@@ -142,6 +144,9 @@ class Config(Section):
 
     files: tuple[FileSource, ...] = ()
     """Followed files."""
+
+    journald: tuple[JournaldSource, ...] = ()
+    """systemd journals."""
 
     spool: SpoolOptions = SpoolOptions()
     """The spool."""

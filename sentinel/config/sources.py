@@ -140,3 +140,16 @@ class FileSource(Source):
 
     start: Literal["beginning", "end"] = "beginning"
     """Where to begin in a file that is there when Sentinel sees this source for the first time."""
+
+
+class JournaldSource(Source):
+    """This machine's systemd journal, or journal files."""
+
+    name: Name = "journald"
+    """The source's name: lower-case letters, digits, `-` and `_`. It stands in `sentinel.source` of every event."""
+
+    folder: Path | None = None
+    """A folder of journal files, for example those that systemd-journal-remote collects; absent: this machine's."""
+
+    start: Literal["beginning", "end"] = "end"
+    """Where to begin when Sentinel sees this journal for the first time."""
