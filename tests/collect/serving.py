@@ -1,6 +1,6 @@
 """An entrance with a real spool in a process of its own, to be killed or measured: `serving.py KIND PORT FOLDER`.
 
-It says its port when it is ready and ends orderly on SIGTERM.
+It speaks TLS if there is a cert.pem in the folder. It says its port when it is ready and ends orderly on SIGTERM.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from sentinel.spool.disk import DiskSpool
 Served = Lumberjack | Relp | SyslogTcp
 
 
-def _tls(folder: Path) -> Tls:
-    return Tls(TlsFiles(folder / "cert.pem", folder / "key.pem"))
+def _tls(folder: Path) -> Tls | None:
+    cert = folder / "cert.pem"
+    return Tls(TlsFiles(cert, folder / "key.pem")) if cert.exists() else None
 
 
-KINDS: dict[str, Callable[[int, Path], Served]] = {
-    "beats": lambda port, _: Lumberjack("beats", SystemClock(), port=port, alive_seconds=0.5),
-    "relp": lambda port, _: Relp("relp", SystemClock(), port=port),
-    "tcp": lambda port, _: SyslogTcp("tcp", SystemClock(), port=port),
-    "tls": lambda port, folder: SyslogTcp("tls", SystemClock(), port=port, tls=_tls(folder)),
+KINDS: dict[str, Callable[[int, Tls | None], Served]] = {
+    "beats": lambda port, tls: Lumberjack("beats", SystemClock(), port=port, tls=tls, alive_seconds=0.5),
+    "relp": lambda port, tls: Relp("relp", SystemClock(), port=port, tls=tls),
+    "tcp": lambda port, tls: SyslogTcp("tcp", SystemClock(), port=port, tls=tls),
 }
 
 
@@ -45,7 +45,7 @@ async def serve(entrance: Served, spool: DiskSpool) -> None:
 def main(kind: str, port: str, folder: str) -> None:
     """Serve with a spool below `folder`."""
     with DiskSpool(Path(folder) / "spool", ballast_bytes=0) as spool:
-        asyncio.run(serve(KINDS[kind](int(port), Path(folder)), spool))
+        asyncio.run(serve(KINDS[kind](int(port), _tls(Path(folder))), spool))
 
 
 if __name__ == "__main__":

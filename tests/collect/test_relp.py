@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
+import trustme
 
 from sentinel.collect.lines import MESSAGE_MAX
 from sentinel.collect.relp import Relp
@@ -247,3 +248,24 @@ def test_rsyslog_loses_nothing_while_the_receiver_is_killed_again_and_again(
     found = stored(tmp_path)
     assert set(found) == set(range(20_000))
     assert found.total() - 20_000 <= 5 * 128  # what was not answered came again: at most a window for each death
+
+
+def test_rsyslog_believes_our_certificate(tmp_path: Path, server_at: "Callable[[str, Path], Server]") -> None:
+    authority = trustme.CA()
+    leaf = authority.issue_cert("localhost")
+    leaf.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    own = authority.issue_cert("web1.example.org")  # without one librelp asks for TLS without any certificates
+    own.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    tls = (
+        f'tls="on" tls.caCert="{tmp_path}/ca.pem" tls.myCert="{tmp_path}/own.pem" tls.myPrivKey="{tmp_path}/own.pem" '
+        'tls.authMode="name" tls.permittedPeer="localhost"'
+    )
+    server = server_at("relp", tmp_path)
+    server.start()
+    with rsyslog(tmp_path / "rsyslog", server.port, tls) as lines:
+        lines.write_text("".join(f"number {number} over TLS\n" for number in range(1000)), "ascii")
+        waited(lambda: len(stored(tmp_path)) == 1000)
+    server.stop()
+    assert stored(tmp_path) == Counter(range(1000))
