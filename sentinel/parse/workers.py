@@ -21,6 +21,9 @@ DEPTH = 2
 PATIENCE_SECONDS = (10.0, 0.02)
 """How long an answer may take: so long, and so much longer for each record."""
 
+BEGIN_TRIES = 3
+"""So often a process is begun instead of a lost one: it may be killed while it begins, and that is no fault of ours."""
+
 _GREETING_RECORDS = 5_000
 """To begin takes no longer than reading so many."""
 
@@ -51,6 +54,10 @@ def serve(link: Connection, make: Callable[[], tuple[Preparer, str]]) -> None:
 
 class _LostError(Exception):
     """The process ended, or does not answer."""
+
+
+class _UnbegunError(SentinelError):
+    """The process was lost before it could read anything."""
 
 
 @dataclass(eq=False, slots=True)
@@ -148,9 +155,16 @@ class Workers:
         self._replace(worker, [*again, *others])
 
     def _replace(self, worker: _Worker, asked: Sequence[Stretch]) -> None:
-        worker.process, worker.link = self._begin()
         worker.asked.clear()
-        self._greeted(worker)
+        for left in reversed(range(BEGIN_TRIES)):
+            worker.process, worker.link = self._begin()
+            try:
+                self._greeted(worker)
+                break
+            except _UnbegunError as error:
+                if not left:
+                    raise
+                self._report(f"{error}: tried again")
         for stretch in asked:
             worker.ask(stretch)
 
@@ -158,7 +172,7 @@ class Workers:
         try:
             said = worker.answer(_GREETING_RECORDS)
         except _LostError as error:
-            raise SentinelError(f"a process that parses could not begin ({worker.end()})") from error
+            raise _UnbegunError(f"a process that parses could not begin ({worker.end()})") from error
         if isinstance(said, SentinelError):
             raise said
         return str(said)
