@@ -9,7 +9,7 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 if TYPE_CHECKING:
-    from tests.whole.conftest import Running
+    from tests.running import Running
 
 Patiently = Callable[..., Any]
 ATTACKER = "203.0.113.66"

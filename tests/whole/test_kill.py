@@ -21,7 +21,7 @@ from sentinel.core.where import Is
 from sentinel.respond.language import EARLIEST
 
 if TYPE_CHECKING:
-    from tests.whole.conftest import Running
+    from tests.running import Running
 
 ROUNDS = int(os.environ.get("SENTINEL_KILL_ROUNDS", "4"))
 NUMBER = re.compile(r"number=(\d+)")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.whole.conftest import Running
+    from tests.running import Running
 
 Patiently = Callable[..., Any]
 

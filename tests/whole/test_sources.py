@@ -21,7 +21,7 @@ from sentinel.respond.language import EARLIEST
 from sentinel.testing.balance import balanced
 
 if TYPE_CHECKING:
-    from tests.whole.conftest import Running
+    from tests.running import Running
 
 Patiently = Callable[..., Any]
 SILENT = "A source has fallen silent"

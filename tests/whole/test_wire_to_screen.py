@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.whole.conftest import Running
+    from tests.running import Running
 
 Patiently = Callable[..., Any]
 ATTACKER = "203.0.113.66"
