@@ -64,20 +64,28 @@ class Journald:
         self.ready = asyncio.Event()
         self.counters = Counters()
         self._clock, self._mark, self._folder, self._start = clock, mark, folder, start
-        self._cursor = ""
+        self._cursor = self._marked = ""
 
     async def run(self, sink: Sink, /) -> None:
         """Follow until cancelled; the mark stands behind the last entry that was kept."""
         if which("journalctl") is None:
             raise ConfigError("journalctl is missing: apt install systemd, or take the [[journald]] table out")
-        self._cursor = remembered(self._mark).strip()
+        self._cursor = self._marked = remembered(self._mark).strip()
         pause, longest = PAUSE_SECONDS
-        while True:
-            before = self.counters.written
-            await self._follow(sink)
-            self.counters.restarts += 1
-            pause = PAUSE_SECONDS[0] if self.counters.written > before else min(pause * 2, longest)
-            await asyncio.sleep(pause)
+        try:
+            while True:
+                before = self.counters.written
+                await self._follow(sink)
+                self.counters.restarts += 1
+                pause = PAUSE_SECONDS[0] if self.counters.written > before else min(pause * 2, longest)
+                await asyncio.sleep(pause)
+        finally:
+            self._remember()
+
+    def _remember(self) -> None:
+        if self._cursor and self._cursor != self._marked:
+            remember(self._mark, self._cursor + "\n")
+            self._marked = self._cursor
 
     def _command(self) -> list[str]:
         command = ["journalctl", "--output=json", "--follow", "--all", "--no-pager", "--quiet"]
@@ -122,7 +130,7 @@ class Journald:
         await sink.write(raws)
         self.counters.written += len(raws)
         self._cursor = cursor
-        await asyncio.to_thread(remember, self._mark, cursor + "\n")
+        await asyncio.to_thread(self._remember)
 
     def _raw(self, line: Line) -> Raw | None:
         try:

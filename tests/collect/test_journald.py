@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import orjson
@@ -107,6 +107,31 @@ def test_entries_are_read_once_through_restarts_and_a_killed_journalctl(tmp_path
     records = kept(tmp_path)
     assert [one.raw.body.rpartition(b" ")[2] for one in records] == [b"%d" % n for n in range(152)]
     assert len({one.raw.origin.position for one in records}) == 152
+
+
+def test_a_stop_right_behind_what_was_kept_reads_nothing_again(tmp_path: Path) -> None:
+    write(tmp_path / "journal", b"".join(entry(n, f"message {n}") for n in range(3)))
+    journal = Journald("j", SystemClock(), mark=tmp_path / "j.cursor", folder=tmp_path / "journal", start="beginning")
+
+    class StoppedOnceKept:
+        full = False
+
+        async def write(self, raws: Sequence[Raw], /) -> int:
+            asyncio.get_running_loop().call_soon(tasks[0].cancel)
+            return len(raws)
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def run() -> None:
+        tasks.append(asyncio.create_task(journal.run(StoppedOnceKept())))
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+    assert journal.counters.written == 3
+    marked = (tmp_path / "j.cursor").read_text().strip()
+    command = ["journalctl", f"--directory={tmp_path / 'journal'}", f"--after-cursor={marked}", "--output=cat", "-q"]
+    assert marked
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b""
 
 
 def test_a_login_in_the_journal_says_what_it_says_over_syslog(tmp_path: Path) -> None:
