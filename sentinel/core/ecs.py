@@ -13,8 +13,9 @@ Type = Literal["keyword", "long", "float", "boolean", "date", "ip"]
 
 VERSION = "9.4.0"
 OWN_PREFIXES = (
-    "fortinet.", "labels.", "netflow.", "pfsense.", "postfix.", "sensor.", "sentinel.", "sshd.",
-    "threat.enrichments.", "winlog.",
+    "adguardhome.", "apache.", "bind.", "caddy.", "dhcp.", "dnsmasq.", "fortinet.", "haproxy.", "iis.", "labels.",
+    "modsecurity.", "netflow.", "nginx.", "pfsense.", "postfix.", "sensor.", "sentinel.", "squid.", "sshd.",
+    "threat.enrichments.", "traefik.", "unbound.", "web.", "windows_dns.", "winlog.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 

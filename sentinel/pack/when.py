@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sentinel.core.clock import iso
 from sentinel.core.errors import ParseError
 
-__all__ = ["bsd", "epoch", "iso", "local", "offset", "rfc3339"]
+__all__ = ["bsd", "clf", "epoch", "iso", "local", "offset", "rfc3339"]
 
 MONTHS = {
     name: at
@@ -83,6 +83,20 @@ def epoch(value: str | float) -> datetime:
         return _EPOCH + timedelta(0, 0, round(exact))
     except OverflowError as error:
         raise ParseError(f"not a time in seconds since 1970: {value!r:.40}") from error
+
+
+@lru_cache(maxsize=256)
+def clf(text: str, zone: str = "UTC") -> datetime:
+    """Read the Common Log Format's `23/Nov/2026:08:15:00 +0100` (also with fractions, or without an offset)."""
+    try:
+        moment = datetime(int(text[7:11]), MONTHS[text[3:6].lower()], int(text[:2]),
+                          int(text[12:14]), int(text[15:17]), int(text[18:20]), tzinfo=UTC)  # fmt: skip
+        fraction, _, away = text[20:].partition(" ")
+        if fraction:
+            moment = moment.replace(microsecond=int((fraction[1:] + "000000")[:6]))
+    except (KeyError, ValueError) as error:
+        raise ParseError(f"not a time: {text[:40]!r}") from error
+    return offset(moment, away) if away else local(moment, zone)
 
 
 def bsd(text: str, received: datetime, zone: str = "UTC") -> datetime:
