@@ -13,9 +13,10 @@ Type = Literal["keyword", "long", "float", "boolean", "date", "ip"]
 
 VERSION = "9.4.0"
 OWN_PREFIXES = (
-    "adguardhome.", "apache.", "bind.", "caddy.", "dhcp.", "dnsmasq.", "fortinet.", "haproxy.", "iis.", "labels.",
-    "modsecurity.", "netflow.", "nginx.", "pfsense.", "postfix.", "sensor.", "sentinel.", "squid.", "sshd.",
-    "threat.enrichments.", "traefik.", "unbound.", "web.", "windows_dns.", "winlog.",
+    "adguardhome.", "apache.", "bind.", "caddy.", "cef.", "checkpoint.", "cisco.", "dhcp.", "dnsmasq.", "fortinet.",
+    "haproxy.", "iis.", "labels.", "leef.", "mikrotik.", "modsecurity.", "netfilter.", "netflow.", "nginx.", "panw.",
+    "pfsense.", "postfix.", "sensor.", "sentinel.", "squid.", "sshd.", "threat.enrichments.", "traefik.", "unbound.",
+    "unifi.", "web.", "windows_dns.", "winlog.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 

@@ -34,7 +34,10 @@ ALWAYS_THERE = frozenset({
 })  # fmt: skip
 """What the pipeline itself sets on events, whatever the pack."""
 
-OPEN_PREFIXES = ("fortinet.firewall.", "labels.", "winlog.event_data.", "winlog.user_data.")
+OPEN_PREFIXES = (
+    "cef.extensions.", "checkpoint.", "cisco.ftd.", "fortinet.firewall.", "labels.", "leef.attributes.",
+    "winlog.event_data.", "winlog.user_data.",
+)  # fmt: skip
 """Name spaces whose members depend on the sender, not on the pack: any of them may come."""
 
 

@@ -23,6 +23,7 @@ _PRI = re.compile(r"<(\d{1,3})>")
 _BSD = re.compile(r"([A-Za-zä]{3}\s+\d{1,2}(?:\s+\d{4})?\s+\d{1,2}:\d\d:\d\d(?:\.\d{1,9})?):?\s+")
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?):?\s+")
 _TAG = re.compile(r"([^\s:\[\]={\"]{1,128})(?:\[([^\]\s]{1,128})\])?:(?:\s|$)|([^\s:\[\]={\"]{1,128})\[(\d{1,10})\]\s")
+_NO_HOST = re.compile(r"[=|,;]")
 _5424 = re.compile(r"(\d{1,2}) (\S+) (\S{1,255}) (\S{1,128}) (\S{1,128}) (\S{1,64}) (?=\[|-)")
 _SD = re.compile(r'\[([^ =\]"]{1,64})((?: [^ =\]"]{1,64}="(?:[^"\\\]]|\\.)*")*)\]')
 _PARAM = re.compile(r' ([^ =\]"]+)="((?:[^"\\\]]|\\.)*)"')
@@ -132,8 +133,8 @@ def _classic(text: str, priority: int | None, received: datetime, zone: str) -> 
     if stamp:
         rest = text[stamp.end() :]
         word, blank, after = rest.partition(" ")
-        # a host is one word that is not itself a tag; devices that leave it out begin with `tag:` at once
-        if blank and word and not word.endswith(":") and "=" not in word and not _TAG.match(word + " "):
+        # a host is one word that is not itself a tag; devices that leave it out begin with `tag:`, `CEF:0|` or columns
+        if blank and word and not word.endswith(":") and not _NO_HOST.search(word) and not _TAG.match(word + " "):
             host, rest = word, after.lstrip(" ")
     elif priority is None:
         return Syslog(message=text)
@@ -163,6 +164,18 @@ def fields(line: Syslog) -> Fields:
             found["process.pid"] = pid
     if line.msgid is not None:
         found["log.syslog.msgid"] = line.msgid
+    if line.priority is not None:
+        found.update(_PRIORITIES[line.priority])
+    return found
+
+
+def observed(line: Syslog) -> Fields:
+    """Return what the header says if the sender is a device that watches others: its name is `observer.name`."""
+    found: Fields = {}
+    if line.timestamp is not None:
+        found["@timestamp"] = _iso(line.timestamp)
+    if line.host is not None:
+        found["observer.name"] = found["log.syslog.hostname"] = line.host
     if line.priority is not None:
         found.update(_PRIORITIES[line.priority])
     return found

@@ -4,6 +4,7 @@ Every function raises ParseError for what it cannot read. `zone` is the IANA nam
 gives for times without one.
 """
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sentinel.core.clock import iso
 from sentinel.core.errors import ParseError
 
-__all__ = ["bsd", "clf", "epoch", "iso", "local", "offset", "rfc3339"]
+__all__ = ["bsd", "clf", "epoch", "iso", "local", "named", "offset", "rfc3339", "written"]
 
 MONTHS = {
     name: at
@@ -24,6 +25,7 @@ MONTHS = {
     )
     for name in names
 }  # fmt: skip
+_NAMES = tuple({at: name for name, at in reversed(MONTHS.items())}[at] for at in range(1, 13))
 _AHEAD_MAX = timedelta(days=1)
 _YEAR = timedelta(days=364)  # less a day: next year the zone may be at another offset
 # lines of one second come together: (text, zone) -> what `bsd` last made of them
@@ -114,6 +116,65 @@ def bsd(text: str, received: datetime, zone: str = "UTC") -> datetime:
         _recent.clear()
     _recent[text, zone] = moment
     return moment
+
+
+_OFFSETS = {
+    "Z": "Z", "UTC": "Z", "GMT": "Z", "WET": "Z", "WEST": "+0100", "BST": "+0100", "CET": "+0100", "MEZ": "+0100",
+    "CEST": "+0200", "MESZ": "+0200", "CEDT": "+0200", "EET": "+0200", "EEST": "+0300", "MSK": "+0300",
+    "EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800",
+    "PDT": "-0700", "JST": "+0900", "AEST": "+1000", "AEDT": "+1100",
+}  # fmt: skip
+_CLOCK = (
+    r"(?P<hour>\d{1,2})(?P<rest>:\d\d:\d\d)(?:[.,](?P<fraction>\d{1,9}))?(?: ?(?P<half>[AaPp])[Mm])?"
+    r"(?: ?(?P<zone>[A-Z]{1,5}|(?:GMT|UTC)?[+-]\d\d:?\d\d))?"
+)
+_NUMERIC = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})[T ] {0,3}" + _CLOCK)
+_WORDED = (
+    re.compile(
+        r"(?:[A-Za-z]{2,9}\.?,? {1,3})?(?P<month>[A-Za-zä]{3,9})\.? {1,3}(?P<day>\d{1,2})(?:,? (?P<year>\d{4}))?"
+        r",? {1,3}(?:at )?" + _CLOCK + r"(?: (?P<year2>\d{4}))?"
+    ),
+    re.compile(
+        r"(?:[A-Za-z]{2,9}\.?,? {1,3})?(?P<day>\d{1,2})[ /-](?P<month>[A-Za-zä]{3,9})\.?[ /-](?P<year>\d{4})[ :]"
+        + _CLOCK
+    ),
+)
+
+
+def named(word: str) -> str | None:
+    """Return the offset (`+0100`, `Z`) that a zone's usual abbreviation or an offset itself means, None if unknown."""
+    if len(word) > 3 and word.startswith(("GMT", "UTC")):
+        word = word[3:]
+    return word if word[:1] in {"+", "-"} else _OFFSETS.get(word)
+
+
+def written(text: str, received: datetime, zone: str = "UTC") -> datetime:
+    """Read a time in any of the forms of CEF, LEEF and their like.
+
+    They are a number since 1970 (see `epoch`), ISO 8601 also with `/`, and dates with the month's name, with or
+    without day of the week, year, fraction, AM/PM, an offset or the usual abbreviation of a zone.
+    """
+    text = text.strip()
+    if text.isdecimal() and 9 <= len(text) <= 19:
+        return epoch(text)
+    if len(text) > 64:
+        raise ParseError(f"not a time: {text[:40]!r}")
+    found = _NUMERIC.fullmatch(text) or next((one for form in _WORDED if (one := form.fullmatch(text))), None)
+    if found is None:
+        return rfc3339(text, zone)
+    part = found.groupdict()
+    month, hour = part["month"], int(part["hour"])
+    if part["half"]:
+        hour = hour % 12 + (12 if part["half"] in "Pp" else 0)
+    away = named(part["zone"] or "")
+    if month.isdecimal():
+        if not 1 <= int(month) <= 12:
+            raise ParseError(f"not a time: {text[:40]!r}")
+        month = _NAMES[int(month) - 1]
+    date = " ".join(filter(None, (month, part["day"], part["year"] or part.get("year2"))))
+    clock = f"{hour:02d}{part['rest']}.{part['fraction'] or 0}"
+    moment = bsd(f"{date} {clock}", received, "UTC" if away else zone)
+    return offset(moment.replace(tzinfo=None), away) if away else moment
 
 
 def _bsd(text: str, latest: datetime, zone: str) -> datetime:

@@ -1,0 +1,64 @@
+"""What became of traffic, in the words that devices have for it: allowed or denied."""
+
+import re
+
+from sentinel.core.event import Fields
+
+_DENIED = frozenset({
+    "deny", "denied", "drop", "dropped", "block", "blocked", "reject", "rejected", "reset", "prevent", "prevented",
+    "discard", "discarded", "refuse", "refused", "quarantine", "quarantined", "bypass-denied", "terminate",
+    "terminated", "clean", "cleaned", "delete", "deleted", "strip", "stripped", "shun", "shunned", "kill", "killed",
+})  # fmt: skip
+_ALLOWED = frozenset({
+    "allow", "allowed", "accept", "accepted", "pass", "passed", "permit", "permitted", "bypass", "bypassed", "trust",
+    "trusted", "forward", "forwarded", "detect", "detected", "alert", "alerted", "monitor", "monitored", "log",
+    "logged", "notified", "delivered", "continue", "fastpath",
+})  # fmt: skip
+
+
+def of(action: str) -> str | None:
+    """Return `denied` or `allowed` for the first word of an action (`Blocked`, `drop-packet`), None if it says neither.
+
+    What was only detected, alerted or logged did pass.
+    """
+    word = action.strip().lower().replace("_", "-").replace(" ", "-")
+    for part in (word, word.partition("-")[0]):
+        if part in _DENIED:
+            return "denied"
+        if part in _ALLOWED:
+            return "allowed"
+    return None
+
+
+_MEANINGS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
+    (re.compile(rf"\b(?:{words})", re.IGNORECASE), kind, category, kinds)
+    for words, kind, category, kinds in (
+        ("virus|malware|trojan|ransomware|spyware|anti-?virus", "alert", "malware", "info"),
+        ("intrusion|ips\\b|ids\\b|exploit|attack|botnet|anti-?bot", "alert", "intrusion_detection", "info"),
+        ("log-?o(?:ut|ff)|logged out|signed? ?out", "event", "authentication", "end"),
+        ("log-?[io]n|logged [io]n|sign(?:ed)? ?in|authenticat", "event", "authentication", "start"),
+        ("config", "event", "configuration", "change"),
+        ("e?-?mail|spam|phish", "event", "email", "info"),
+        ("url|web|http", "event", "web", "access"),
+    )
+)
+
+_ON_THE_WIRE = frozenset({"malware", "intrusion_detection", "web"})
+
+
+def about(found: Fields, words: str) -> None:
+    """Set kind, category, type and outcome of an event of a product nobody knows, by its own name for it.
+
+    Nothing is set where neither the words nor two ends of a connection say anything.
+    """
+    what = of(str(found.get("event.action", "")))
+    meaning = next((row for row in _MEANINGS if row[0].search(words[:256])), None)
+    categories, kinds = (list(meaning[2:3]), list(meaning[3:])) if meaning else ([], [])
+    if meaning:
+        found["event.kind"] = meaning[1]
+    if "source.ip" in found and "destination.ip" in found and set(categories) <= _ON_THE_WIRE:
+        kinds = [*(kinds or ["connection"]), *([what] if what else [])]
+        categories.append("network")
+    if categories:
+        found.setdefault("event.category", tuple(categories))
+        found.setdefault("event.type", tuple(kinds))
