@@ -19,6 +19,7 @@ _ACCESS = re.compile(
 # a quote that ends a column is followed by a blank: servers that escape nothing let others through
 _COLUMN = re.compile(r'"((?:[^"\\]|\\.|"(?! |$))*)"(?= |$)|(\S+)', re.DOTALL)
 _METHOD = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
+_ACCOUNT = re.compile(r"(?:[\w.-]+\\)?[^\\\"]+")
 _HEX = re.compile(r"[0-9a-f]{32}")
 _WAF = re.compile(r'\[([a-z_]{1,32}) "((?:[^"\\]|\\.)*)"\]', re.DOTALL)
 _BLOCKED = re.compile(r"(?:Access denied|Access denied with (?:code|connection|redirection))[ ,]", re.IGNORECASE)
@@ -99,8 +100,8 @@ def _who(fields: Fields, words: list[str]) -> None:
 def user(fields: Fields, name: str | None) -> None:
     r"""Set who a server says was logged in; `CITY\anna` and `CITY\x5Canna` are its ways of writing a backslash."""
     name = (name or "").replace("\\x5C", "\\").replace("\\\\", "\\")
-    account = text.user(name) if '"' not in name else {"user.name": name}
-    text.put(fields, account.items())
+    plain = _ACCOUNT.fullmatch(name) is not None
+    text.put(fields, (text.user(name) if plain else {"user.name": text.given(name)}).items())
 
 
 def client(fields: Fields, word: str) -> bool:
