@@ -160,6 +160,7 @@ class _Running:
     """The stages at work, from their start to an orderly end."""
 
     def __init__(self, app: App, stack: ExitStack, talk: Talk) -> None:
+        from sentinel.collect.notices import SpoolProblems
         from sentinel.parse.pipeline import BEAT_SECONDS, Pipeline
         from sentinel.parse.workers import Workers
 
@@ -182,6 +183,7 @@ class _Running:
         self.entrances = list(entrances(app.config, app.clock))
         self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock, books, losses=self._losses)
         self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
+        self.problems = SpoolProblems(app.clock, lambda: (*self.spool.problems, *self.pipeline.problems))
         self.parsing = threading.Thread(target=self._parse, name="parse")
         self._serve_metrics(app, stack)
 
@@ -225,6 +227,7 @@ class _Running:
         ]
         waiting = asyncio.create_task(self._stopped(ended))
         await self._announce(entrances)
+        entrances.append(asyncio.create_task(self.problems.run(self.spool), name="problems of the spool"))
         done, _ = await asyncio.wait([waiting, *entrances], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         for task in entrances:

@@ -1,7 +1,7 @@
 """Reads what Sentinel tells about itself: one JSON object each."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sentinel.pack import Fields, ParseError, Raw, text
 
@@ -14,8 +14,30 @@ def parse(raw: Raw) -> Iterator[Fields]:
         said = json.loads(raw.body)
     except (ValueError, RecursionError) as error:
         raise ParseError("no JSON object") from error
-    if not isinstance(said, dict) or said.get("action") != "connection_refused":
-        raise ParseError("a notice of no known kind")
+    match said.get("action") if isinstance(said, dict) else None:
+        case "connection_refused":
+            yield _refused(said)
+        case "spool_problem":
+            yield _spool(said)
+        case _:
+            raise ParseError("a notice of no known kind")
+
+
+def _spool(said: Mapping[str, object]) -> Fields:
+    reason = str(said.get("reason") or "")
+    if not reason:
+        raise ParseError("a problem without words")
+    return {
+        "event.action": "spool_problem",
+        "event.category": ("host",),
+        "event.type": ("error",),
+        "event.outcome": "failure",
+        "event.reason": reason,
+        "message": f"the spool: {reason}",
+    }
+
+
+def _refused(said: Mapping[str, object]) -> Fields:
     reason, peer, entrance = (str(said.get(key) or "") for key in ("reason", "peer", "entrance"))
     if not (reason and peer and entrance):
         raise ParseError("a refusal without a reason, a peer or an entrance")
@@ -36,4 +58,4 @@ def parse(raw: Raw) -> Iterator[Fields]:
         fields["source.ip"] = address
     if isinstance(count, int):
         fields["sentinel.notice.count"] = count
-    yield fields
+    return fields

@@ -7,9 +7,7 @@ at once, and then once a minute with how often it was.
 import asyncio
 from collections import Counter
 
-import orjson
-
-from sentinel.core.event import Origin, Raw
+from sentinel.collect.notices import notice
 from sentinel.core.ports import Clock, Sink
 
 EVERY_SECONDS = 60.0
@@ -60,6 +58,6 @@ class Refusals:
                 "reason": reason,
                 "count": count,
             }
-            raws.append(Raw(orjson.dumps({**said, "count": count}), self._name, now, Origin("sentinel", host)))
+            raws.append(notice(self._name, now, said, host))
         if raws:
             await sink.write(raws)

@@ -72,6 +72,10 @@ class Spool(Sink, Protocol):
         """Remember that every record up to `seq` has been dealt with; they may be reclaimed."""
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with it, as far as this process has come upon it."""
+
+    @property
     def last(self) -> int:
         """The sequence of the newest durable record; 0 if there never was one."""
 

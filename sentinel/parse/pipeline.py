@@ -33,6 +33,7 @@ BEAT_SECONDS = 10.0
 """So often the books are told that nothing has come."""
 
 OWN_READ = 5_000
+PROBLEMS_MAX = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class Pipeline:
     """Times in a row that the store or the spool refused."""
     trouble: str = ""
     """What it said last; empty while all is well."""
+    problems: tuple[str, ...] = ()
+    """What the processes that read the spool found wrong with it, PROBLEMS_MAX at most."""
     losses: Losses = none_lost
     enter_seconds: float = ENTER_SECONDS
     beat_seconds: float = BEAT_SECONDS
@@ -181,6 +184,8 @@ class Pipeline:
 
     def _tell(self, prepared: Prepared) -> None:
         # every process that parses has the same to say of the same file
+        if prepared.problems:
+            self.problems = tuple(dict.fromkeys((*self.problems, *prepared.problems)))[:PROBLEMS_MAX]
         now = self.clock.now()
         for remark in prepared.remarks:
             if remark not in self._told or now - self._told[remark] > TELL_AGAIN:

@@ -64,7 +64,7 @@ class Prepared:
     Behind the first of `formed` stand the dead letters of what it rejected; what they reject in turn is dropped.
     `places` maps each record's sequence to where it is booked, `letters` holds the sequences of events that are dead
     letters; `written` is when the last record entered the spool, `heard` who sent them,
-    `remarks` are for the operator.
+    `remarks` are for the operator, `problems` what the process that read the stretch knows to be wrong with the spool.
     """
 
     stretch: Stretch
@@ -75,6 +75,7 @@ class Prepared:
     written: datetime | None
     heard: Mapping[Identity, Heard]
     remarks: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def dropped(self) -> list[Rejected]:
@@ -123,7 +124,9 @@ class Preparer:
         unread |= {one.seq for one in refused}
         more = (letters(refused, self.spool, self.form, places, counts),) if refused else ()
         whole = (formed, *more)
-        return Prepared(stretch, whole, counts, places, frozenset(unread), written, observer.heard, remarks)
+        return Prepared(
+            stretch, whole, counts, places, frozenset(unread), written, observer.heard, remarks, self.spool.problems
+        )
 
     def _read(self, entry: Entry, unread: str) -> list[Event]:
         return [deadletter.letter(entry, "ParserDied", unread)] if unread else self.reader.read(entry)
