@@ -106,7 +106,11 @@ class App:
 
         options = self.config.spool
         spool = DiskSpool(
-            made(self.config.spool_dir), self.clock, bytes_max=options.bytes_max, ballast_bytes=options.ballast_bytes
+            made(self.config.spool_dir),
+            self.clock,
+            bytes_max=options.bytes_max,
+            ballast_bytes=options.ballast_bytes,
+            disk_percent_max=options.disk_percent_max,
         )
         try:
             yield spool

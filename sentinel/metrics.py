@@ -84,6 +84,8 @@ def _events(status: Status) -> Iterator[Metric]:
 def _gauges(status: Status) -> Iterator[Metric]:
     for name, words, value in (
         ("spool_bytes", "Bytes of the spool's segments", status.spool.bytes),
+        ("spool_full", "1 if senders wait because there is no room in the spool", bool(status.spool.full)),
+        ("spool_quarantined_bytes", "Bytes found damaged in the spool", status.spool.quarantined_bytes),
         ("spool_records", "Records that are not stored yet", status.balance.waiting),
         ("spool_oldest_seconds", "Age of the oldest record that is not stored yet", status.store_lag.total_seconds()),
         ("detect_lag_seconds", "Age of the oldest record that is not judged yet", status.detect_lag.total_seconds()),

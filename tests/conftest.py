@@ -67,14 +67,17 @@ def elastic_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """Return a folder on a file system of its own, of 8 MiB."""
+def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Return a folder on a file system of its own, of 8 MiB or as large as the test's parameter says."""
+    size: str = getattr(request, "param", "8m")
     mount = shutil.which("mount")
     if mount is None or os.geteuid() != 0:
         pytest.skip("needs root and mount for a small tmpfs")
     # not among pytest's folders: were this run killed, the next could not clear them away
     folder = Path(tempfile.mkdtemp(prefix="sentinel-small-disk-"))
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False)
+    done = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
+    )
     try:
         if done.returncode:
             pytest.skip(f"mount of a small tmpfs was refused: {done.stderr.decode().strip()}")

@@ -155,6 +155,8 @@ def _spool(app: App) -> Iterator[Check]:
         stats = spool.stats()
     waiting = stats.last_seq - stats.committed
     yield Check("spool", "ok", f"{stats.bytes:,} bytes, {waiting:,} records wait for the store")
+    if stats.full:
+        yield Check("spool room", "fail", stats.full, "make room; records are accepted again by themselves")
     if stats.quarantined_bytes:
         yield Check("spool damage", "warn", f"{stats.quarantined_bytes:,} bytes in quarantine", "sentinel spool fsck")
 

@@ -1,6 +1,6 @@
 """`sentinel status`: whether the books balance, and how far each stage has come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, e
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit
 from sentinel.core.source import Account
+from sentinel.spool.survey import SpoolStats
 from sentinel.status import Balance, Status
 from sentinel.ui import tables
 
@@ -54,6 +55,7 @@ def _rows(found: Status) -> list[tuple[str, str]]:
         ("sentinel run", running),
         ("books", books_line(found.balance)),
         ("spool", f"{found.balance.waiting:,} records wait{oldest}; {found.spool.bytes / (1 << 20):,.1f} MiB"),
+        *_spool_rows(found.spool),
         ("rules", f"{_seconds(found.detect_lag.total_seconds())} behind"),
         ("senders", f"{len(found.senders)} known, {len(found.silent)} silent{': ' if silent else ''}{silent}"),
         ("connections", away or "none refused"),
@@ -61,6 +63,15 @@ def _rows(found: Status) -> list[tuple[str, str]]:
     if found.balance.skipped:
         rows.append(("not booked", f"{found.balance.skipped:,} records, dealt with while the books were lost"))
     return rows
+
+
+def _spool_rows(spool: SpoolStats) -> Iterator[tuple[str, str]]:
+    if spool.full:
+        yield "spool is full", f"{spool.full}; senders wait, datagrams are dropped and counted"
+    if spool.quarantined_bytes:
+        yield "spool damage", f"{spool.quarantined_bytes:,} bytes lie in quarantine/ for you to look at"
+    for problem in spool.problems:
+        yield "spool", problem
 
 
 def books_line(balance: Balance) -> str:
@@ -94,6 +105,9 @@ def _as_json(found: Status) -> dict[str, Any]:
         "in_spool": balance.waiting,
         "not_booked": balance.skipped,
         "spool_bytes": found.spool.bytes,
+        "spool_full": found.spool.full,
+        "spool_quarantined_bytes": found.spool.quarantined_bytes,
+        "spool_problems": found.spool.problems,
         "store_lag_seconds": found.store_lag.total_seconds(),
         "detect_lag_seconds": found.detect_lag.total_seconds(),
         "senders": len(found.senders),

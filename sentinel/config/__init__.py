@@ -57,6 +57,9 @@ class SpoolOptions(Section):
     bytes_max: int = Field(default=8 << 30, ge=1 << 20)
     """How large the spool may grow while the store cannot be reached; then senders wait and UDP drops are counted."""
 
+    disk_percent_max: float = Field(default=95.0, gt=0, le=100)
+    """Once the disk of the spool is so full, by whomever, nothing more is accepted until there is room again."""
+
     ballast_bytes: int = Field(default=64 << 20, ge=0)
     """Space kept in reserve, so that Sentinel can still write down where it is when the disk is full; 0 for none."""
 

@@ -5,6 +5,7 @@ under load batches grow by themselves, each at most as old as one write and its 
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from sentinel.spool.tail import RECORDS_MAX, Tail
 
 _BATCH_BYTES_MAX = 4 << 20
 _FULL_PAUSE_SECONDS = 0.1
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -162,6 +164,8 @@ class Committer:
         first, taken = self._tail.append(payloads, whole=whole)
         outcomes = _Outcomes()
         with self._changed:
+            if self._full_since is not None:
+                _log.warning("records are accepted again after %.0f s", monotonic() - self._full_since)
             self._full_since = None
             for order in batch:
                 count = min(taken, len(order.payloads) - order.done)
@@ -178,6 +182,7 @@ class Committer:
         outcomes = _Outcomes()
         with self._changed:
             if self._full_since is None:
+                _log.warning("senders wait: %s", error)
                 self._full_since = monotonic()
             refused = [order for order in self._orders if self._closing or not order.patient]
             for order in refused:

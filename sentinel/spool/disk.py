@@ -24,6 +24,7 @@ from sentinel.spool.tail import Limits, Tail
 SEGMENT_BYTES = 16 << 20
 BYTES_MAX = 8 << 30
 BALLAST_BYTES = 64 << 20
+DISK_PERCENT_MAX = 95.0
 _POLL_SECONDS = (0.005, 0.05)  # how often other processes' records are looked for: at first, and when it is quiet
 
 
@@ -31,8 +32,9 @@ class DiskSpool:
     """A folder of records, for any number of writing processes and one that commits.
 
     `write`, `put` and `try_put` return when the records survive kill -9 and a power cut. Opening it mends whatever
-    a crash or a damaged disk left behind; nothing of that needs a person, all of it is told by `stats().problems`.
-    `disk` is the seam at which tests make a disk fail.
+    a crash or a damaged disk left behind; nothing of that needs a person, all of it is told by `problems`. It is full
+    when it holds `bytes_max`, or while the disk is filled to `disk_percent_max` by whomever. `disk` is the seam at
+    which tests make a disk fail.
     """
 
     def __init__(  # noqa: PLR0913  each is a limit of its own, all but the folder by name
@@ -43,10 +45,12 @@ class DiskSpool:
         segment_bytes: int = SEGMENT_BYTES,
         bytes_max: int = BYTES_MAX,
         ballast_bytes: int = BALLAST_BYTES,
+        disk_percent_max: float = DISK_PERCENT_MAX,
         checkpoint_seconds: float = 1.0,
         disk: Disk | None = None,
     ) -> None:
-        limits = Limits(min(segment_bytes, bytes_max // 4, SEGMENT_MAX - 16 * RECORD_MAX), bytes_max, ballast_bytes)
+        segment = min(segment_bytes, bytes_max // 4, SEGMENT_MAX - 16 * RECORD_MAX)
+        limits = Limits(segment, bytes_max, ballast_bytes, disk_percent_max)
         disk = disk or Disk()
         self._folder = folder
         self._problems = Problems()
@@ -153,9 +157,14 @@ class DiskSpool:
             quarantined_bytes=size_of(self._folder),
             committed=committed,
             last_seq=state.floor,
-            full=self.full,
-            problems=self._problems.all(),
+            full=self._tail.why_full(),
+            problems=self.problems,
         )
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What opening and reading it in this process came upon: damage, what is missing, what cannot be written."""
+        return self._problems.all()
 
     def fsck(self) -> Report:
         """Read every durable record of every segment; damage is copied to quarantine and reported.

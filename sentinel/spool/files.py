@@ -53,6 +53,12 @@ class Disk:
         """Remove the name; one that is gone already is well."""
         path.unlink(missing_ok=True)
 
+    def used(self, path: Path) -> float:
+        """Return how full the file system of `path` is, in percent, as `df` has it."""
+        room = os.statvfs(path)
+        used = room.f_blocks - room.f_bfree
+        return 100 * used / max(1, used + room.f_bavail)
+
     def allocate(self, fd: int, size: int) -> None:
         """Give the file `size` bytes of disk."""
         os.posix_fallocate(fd, 0, size)

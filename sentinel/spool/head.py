@@ -23,6 +23,7 @@ _CRC = Struct("<I")
 _USED = _SLOT.size + _CRC.size
 _MARK = b"SNTLHD1\n"
 _SLOT_BYTES = 128
+_DIRTY, _FULL = 1, 2
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _TRIES = 5
 
@@ -32,7 +33,7 @@ class State:
     """The durable end: `offset` bytes of segment `segment` and all earlier segments; `last` is the last record there.
 
     `floor` is the highest sequence ever used (above `last` if records were lost), `total` the bytes of all segments,
-    `dirty` says that a writer is at work behind the end, or died there.
+    `dirty` says that a writer is at work behind the end, or died there; `full` that the last one found no room.
     """
 
     segment: int
@@ -41,6 +42,7 @@ class State:
     floor: int
     total: int
     dirty: bool = False
+    full: bool = False
     version: int = 0
 
     @property
@@ -99,16 +101,17 @@ class Head:
         for at in range(0, len(data) - _USED + 1, _SLOT_BYTES):
             body = data[at : at + _SLOT.size]
             if body.startswith(_MARK) and _CRC.unpack_from(data, at + _SLOT.size)[0] == google_crc32c.value(body):
-                _, version, segment, offset, last, floor, total, dirty, boot = _SLOT.unpack(body)
-                found.append((State(segment, offset, last, floor, total, bool(dirty), version), boot))
+                _, version, segment, offset, last, floor, total, flags, boot = _SLOT.unpack(body)
+                dirty, full = bool(flags & _DIRTY), bool(flags & _FULL)
+                found.append((State(segment, offset, last, floor, total, dirty, full, version), boot))
         return found
 
     def store(self, state: State) -> State:
         """Publish `state`; the caller holds the lock. Returns it with its new version."""
         new = replace(state, version=state.version + 1)
         body = _SLOT.pack(
-            _MARK, new.version, new.segment, new.offset, new.last, new.floor, new.total, new.dirty,
-            self._boot.ljust(16, b"\0"),
+            _MARK, new.version, new.segment, new.offset, new.last, new.floor, new.total,
+            _DIRTY * new.dirty | _FULL * new.full, self._boot.ljust(16, b"\0"),
         )  # fmt: skip
         slot = body + _CRC.pack(google_crc32c.value(body))
         os.pwrite(self._fd, slot.ljust(_SLOT_BYTES, b"\0"), (new.version % 2) * _SLOT_BYTES)

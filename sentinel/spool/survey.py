@@ -21,7 +21,8 @@ class SpoolStats:
 
     `records` are durable and not committed (exact unless some were lost to damage among them), `oldest` is when the
     first of them was written, `bytes` all segments with what is committed in them, `last_seq` the highest sequence
-    ever used, `problems` what opening and reading it came upon.
+    ever used, `full` why whoever wrote last found no room (empty if there is some), `problems` what opening and
+    reading it came upon.
     """
 
     records: int
@@ -31,7 +32,7 @@ class SpoolStats:
     quarantined_bytes: int
     committed: int
     last_seq: int
-    full: bool = False
+    full: str = ""
     problems: tuple[str, ...] = ()
 
 

@@ -35,11 +35,12 @@ _APPEND = os.O_RDWR | os.O_APPEND
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large things get, in bytes: a segment, the whole spool, and the reserve for a full disk."""
+    """How large things get: a segment, the whole spool, the reserve for a full disk (bytes), the disk (percent)."""
 
     segment: int
     total: int
     ballast: int
+    disk: float
 
 
 class Tail:
@@ -99,14 +100,42 @@ class Tail:
         """
         with self._locked():
             state = self._current()
-            ahead = sum(map(len, payloads)) + HEADER * (len(payloads) - 1) if whole else len(payloads[0])
-            if state.offset and state.offset + HEADER + ahead > self._limits.segment:
-                state = self._rotate(state)
-            block, count = self._block(state, payloads, whole=whole)
-            self._write(state, block)
-            last, size = state.floor + count, len(block)
-            self._publish(State(state.segment, state.offset + size, last, last, state.total + size))
-            return state.floor + 1, count
+            try:
+                return self._append(state, payloads, whole=whole)
+            except SpoolFullError:
+                state = self._current()
+                if not state.full:
+                    self._publish(replace(state, full=True))
+                raise
+
+    def _append(self, state: State, payloads: Sequence[bytes], *, whole: bool) -> tuple[int, int]:
+        self._want_disk()
+        ahead = sum(map(len, payloads)) + HEADER * (len(payloads) - 1) if whole else len(payloads[0])
+        if state.offset and state.offset + HEADER + ahead > self._limits.segment:
+            state = self._rotate(state)
+        block, count = self._block(state, payloads, whole=whole)
+        self._write(state, block)
+        last, size = state.floor + count, len(block)
+        self._publish(State(state.segment, state.offset + size, last, last, state.total + size))
+        return state.floor + 1, count
+
+    def _want_disk(self) -> None:
+        used, most = self._disk.used(self._folder), self._limits.disk
+        if used >= most:
+            raise SpoolFullError(
+                f"the disk below {self._folder} is {used:.0f} % full; records are accepted below {most:g} %"
+            )
+
+    def why_full(self) -> str:
+        """Return why whoever wrote last found no room; empty if somebody found room since."""
+        state = self.state()
+        if not state.full:
+            return ""
+        try:
+            self._want_disk()
+        except SpoolFullError as error:
+            return str(error)
+        return f"the last record found no room; {self._folder} holds {state.total:,} of {self._limits.total:,} bytes"
 
     def _block(self, state: State, payloads: Sequence[bytes], *, whole: bool) -> tuple[bytes, int]:
         room = self._limits.total - state.total if state.total else 1 << 62  # an empty spool takes anything once
@@ -296,7 +325,8 @@ class Tail:
         for one in done:
             self._disk.unlink(segment_path(self._folder, one))
             point("spool.unlink")
-        self._publish(replace(state, total=max(state.offset, state.total - sum(sizes[one] for one in done))))
+        total = max(state.offset, state.total - sum(sizes[one] for one in done))
+        self._publish(replace(state, full=False, total=total))
 
     def _provide_ballast(self) -> None:
         path, size = self._folder / BALLAST, self._limits.ballast

@@ -43,7 +43,7 @@ def test_writers_wait_while_the_spool_is_full_and_go_on_when_there_is_room(opene
     thread.start()
     until(lambda: spool.full)
     assert not got
-    assert spool.stats().full
+    assert "no room" in spool.stats().full
     assert spool.stats().bytes <= 64 << 10
     with pytest.raises(SpoolFullError):
         spool.try_put(raws(5000, 5001))
@@ -124,6 +124,43 @@ def test_closing_a_full_spool_tells_who_waits(opened: Opener, raws: Raws) -> Non
     assert isinstance(failed[0], SpoolFullError)
 
 
+class Filling(Disk):
+    """A disk that is as full as the test says."""
+
+    def __init__(self) -> None:
+        self.percent = 10.0
+
+    def used(self, path: Path) -> float:  # noqa: ARG002  wherever it is
+        """Say so."""
+        return self.percent
+
+
+def test_nothing_is_accepted_from_95_percent_of_the_disk_on_and_everybody_can_see_why(
+    opened: Opener, raws: Raws, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Filling()
+    spool, other = opened(disk=disk), opened(disk=disk)
+    disk.percent = 94.9
+    spool.put(raws(0, 10))
+    disk.percent = 95.0
+    with pytest.raises(SpoolFullError, match="95 % full; records are accepted below 95 %"):
+        spool.try_put(raws(10, 11))
+    thread = threading.Thread(target=spool.put, args=[raws(10, 20)])
+    thread.start()
+    until(lambda: spool.full)
+    assert "95 % full" in other.stats().full
+    assert "senders wait" in caplog.text
+    spool.commit(10)
+    spool.flush()  # what is stored may still be written down
+    assert thread.is_alive()
+    disk.percent = 94.0
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+    assert not other.stats().full
+    assert "accepted again" in caplog.text
+    assert [entry.raw for entry in other.read(10, 100)] == list(raws(10, 20))
+
+
 class Tight(Disk):
     """A disk that takes half of what it is given, and then is full, while `full` is set."""
 
@@ -162,7 +199,9 @@ def test_a_short_write_is_taken_back(opened: Opener, raws: Raws, folder: Path) -
 
 
 def test_a_full_disk_holds_back_and_resumes(small_disk: Path, raws: Raws) -> None:
-    with DiskSpool(small_disk / "spool", segment_bytes=256 << 10, ballast_bytes=256 << 10) as spool:
+    with DiskSpool(
+        small_disk / "spool", segment_bytes=256 << 10, ballast_bytes=256 << 10, disk_percent_max=101
+    ) as spool:
         blocker = small_disk / "somebody.else"
         blocker.write_bytes(bytes(6 << 20))
         got: list[int] = []
@@ -187,7 +226,9 @@ def test_a_full_disk_holds_back_and_resumes(small_disk: Path, raws: Raws) -> Non
 
 
 def test_the_ballast_lets_the_checkpoint_be_written_on_a_full_disk(small_disk: Path, raws: Raws) -> None:
-    with DiskSpool(small_disk / "spool", segment_bytes=64 << 10, ballast_bytes=512 << 10) as spool:
+    with DiskSpool(
+        small_disk / "spool", segment_bytes=64 << 10, ballast_bytes=512 << 10, disk_percent_max=101
+    ) as spool:
         spool.put(raws(0, 40, 20_000))
         with (small_disk / "somebody.else").open("wb", buffering=0) as blocker:
             try:
