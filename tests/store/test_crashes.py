@@ -5,7 +5,8 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from subprocess import Popen
+from subprocess import Popen, run
+from sys import executable
 
 import pytest
 
@@ -93,6 +94,41 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path, write
         process.wait()
         judge(tmp_path, through)
     assert through > 0
+
+
+_DROPPER = """
+import sys
+from datetime import date
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from sentinel.store.embedded import EmbeddedStore
+EmbeddedStore(Path(sys.argv[1])).drop_before(date(2026, 11, 24))
+"""
+
+
+def test_killed_while_a_day_is_removed_the_rest_of_it_goes_next_time_and_nothing_else(
+    tmp_path: Path, make: Callable[..., Event]
+) -> None:
+    store = EmbeddedStore(tmp_path, segment_events=2)
+    next_day = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    store.append([make(1), make(2)])
+    store.append([make(3, ingested=next_day)])
+    store.seal()
+    store.append([make(4)])
+    store.close()
+    done = run(
+        [executable, "-c", _DROPPER, str(tmp_path), str(Path(__file__).parents[2])],
+        env={**os.environ, "SENTINEL_KILL_AT": "store.drop_half"},
+        check=False,
+    )
+    assert done.returncode == -9, "it was not killed: the test would prove nothing"
+    store = EmbeddedStore(tmp_path, segment_events=2)
+    assert 3 in [event.seq for event in store.since(0, 100, 100)]
+    store.drop_before(next_day.date())
+    assert [event.seq for event in store.since(0, 100, 100)] == [3]
+    assert {path.name[:8] for path in tmp_path.glob("2026*")} == {"20261124"}
+    assert store.append([make(1)]).stored == 1
+    store.close()
 
 
 def test_a_torn_last_line_is_cut_off_and_told(tmp_path: Path, make: Callable[..., Event]) -> None:
