@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -127,9 +127,12 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
         )
         talk(f"rules: {len(app.rules.detections)}, refused: {len(app.rules.refused)}")
         schedule.start()
-        link.send_bytes(b"ready")
-        link.poll(None)
-        schedule.stop()
+        try:
+            with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
+                link.send_bytes(b"ready")
+                link.poll(None)
+        finally:
+            schedule.stop()
 
 
 @dataclass
