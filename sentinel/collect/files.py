@@ -16,6 +16,7 @@ from sentinel.collect import matching
 from sentinel.collect.matching import Seen, Unpacked
 from sentinel.collect.streams import Checkpoint, Stream, remembered
 from sentinel.collect.tail import Batch, Tail
+from sentinel.core.kill import point
 from sentinel.core.ports import Clock, Sink
 
 POLL_SECONDS = 0.25
@@ -118,6 +119,7 @@ class FollowedFiles:
         if batch.raws:
             self.counters.received += len(batch.raws)
             await sink.write(batch.raws)
+            point("collect.lines_durable")
             self.counters.written += len(batch.raws)
             for raw in batch.raws:
                 if raw.origin.note:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sentinel.core.errors import ConfigError
+from sentinel.core.kill import point
 
 
 def remember(path: Path, text: str) -> None:
@@ -14,8 +15,10 @@ def remember(path: Path, text: str) -> None:
         with aside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            point("collect.mark_written")
             os.fsync(file.fileno())
         aside.replace(path)
+        point("collect.mark_renamed")
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
