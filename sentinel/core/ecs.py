@@ -13,10 +13,12 @@ Type = Literal["keyword", "long", "float", "boolean", "date", "ip"]
 
 VERSION = "9.4.0"
 OWN_PREFIXES = (
-    "adguardhome.", "apache.", "bind.", "caddy.", "cef.", "checkpoint.", "cisco.", "dhcp.", "dnsmasq.", "fortinet.",
-    "haproxy.", "iis.", "labels.", "leef.", "mikrotik.", "modsecurity.", "netfilter.", "netflow.", "nginx.", "panw.",
-    "pfsense.", "postfix.", "sensor.", "sentinel.", "squid.", "sshd.", "threat.enrichments.", "traefik.", "unbound.",
-    "unifi.", "web.", "windows_dns.", "winlog.",
+    "adguardhome.", "apache.", "asterisk.", "bind.", "caddy.", "cef.", "checkpoint.", "cisco.", "databases.",
+    "dhcp.", "dnsmasq.", "esxi.", "fortinet.", "ftp.", "haproxy.", "honeypot.", "iis.", "keycloak.", "labels.",
+    "leef.", "mikrotik.", "modsecurity.", "netfilter.", "netflow.", "nextcloud.", "nginx.", "openvpn.", "panw.",
+    "pfsense.", "postfix.", "proxmox.", "sensor.", "sentinel.", "squid.", "sshd.", "strongswan.", "suricata.",
+    "threat.enrichments.", "traefik.", "unbound.", "unifi.", "web.", "windows_dns.", "winlog.", "wireguard.",
+    "zeek.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 

@@ -83,7 +83,7 @@ def epoch(value: str | float) -> datetime:
         exact = number * (1 if size >= 1e14 else 1_000 if size >= 1e11 else 1_000_000)
     try:
         return _EPOCH + timedelta(0, 0, round(exact))
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:  # out of range, or no number at all (nan)
         raise ParseError(f"not a time in seconds since 1970: {value!r:.40}") from error
 
 

@@ -14,6 +14,7 @@
     contains_all = ["type=", "subtype="]     # texts that must all be in the record
     contains_any = ["logid="]                # texts of which one must be in the record
     via = ["syslog-udp"]                     # entrances (Origin.via) by which it must have come (any of them)
+    rest = true                              # alone: every record that no other [match] takes
     priority = 100                           # lower is asked first
 
 Within one [match] everything that is given must hold. A pack without [match] is used only when a source names it.
@@ -52,11 +53,15 @@ class Match(BaseModel):
     contains_all: _Texts = ()
     contains_any: _Texts = ()
     via: _Texts = ()
+    rest: bool = False
     priority: int = 100
 
     @model_validator(mode="after")
     def _says_something(self) -> "Match":
-        if not (self.app or self.starts or self.contains_all or self.contains_any or self.via):
+        asks = bool(self.app or self.starts or self.contains_all or self.contains_any or self.via)
+        if self.rest and asks:
+            raise ValueError("a [match] with `rest` takes what is left, and asks for nothing else")
+        if not (self.rest or asks):
             raise ValueError("a [match] that asks for nothing would take every record")
         if "*" in self.app:
             raise ValueError("app `*` would take every record with a program name")

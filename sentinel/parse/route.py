@@ -1,4 +1,4 @@
-"""Decides which pack reads a record: by the source's hint, else the program name, else cheap texts, else none."""
+"""Decides which pack reads a record: by the hint, the program name, cheap texts; else the pack that takes the rest."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -42,7 +42,8 @@ class Router:
     """Knows for every record the pack that reads it; asks the packs' [match], lowest priority number first.
 
     A program name is the strongest sign, so packs that ask for one come first, and among those that ask only for
-    texts or the entrance the order is theirs. Ties are decided by the packs' names.
+    texts or the entrance the order is theirs; a pack that takes the rest comes last. Ties are decided by the packs'
+    names.
     """
 
     def __init__(self, packs: Packs) -> None:
@@ -50,6 +51,7 @@ class Router:
         self._exact: dict[str, list[tuple[int, str, _Rule]]] = defaultdict(list)
         self._prefix: list[tuple[str, tuple[int, str, _Rule]]] = []
         texts: list[tuple[int, str, _Rule]] = []
+        rest: list[tuple[int, str, _Rule]] = []
         for pack in packs:
             for match in pack.match:
                 ranked = (match.priority, pack.name, _rule(pack, match))
@@ -59,16 +61,21 @@ class Router:
                     else:
                         self._exact[app.lower()].append(ranked)
                 if not match.app:
-                    texts.append(ranked)
-        self._texts = _ordered(texts)
+                    (rest if match.rest else texts).append(ranked)
+        self._texts = _ordered(texts) + _ordered(rest)
+        self._rest = frozenset(name for _, name, _ in rest)
         self._asks_app = bool(self._exact or self._prefix)
         self._apps: dict[str, tuple[_Rule, ...]] = {}
 
     def route(self, raw: Raw, hint: str | None = None) -> Pack | None:
-        """Return the pack for `raw`, None if nobody knows it; an unknown `hint` counts as none."""
+        """Return the pack for `raw`, None if nobody knows it.
+
+        An unknown `hint` counts as none, and so does one for a pack that takes the rest: a source of "syslog" holds
+        the lines of many programs.
+        """
         if hint is not None:
             pack = self._packs.hinted(hint)
-            if pack is not None:
+            if pack is not None and pack.name not in self._rest:
                 return pack
         message = None
         if self._asks_app and not raw.body.startswith((b"{", b"[")):

@@ -72,3 +72,20 @@ def test_a_sender_that_invents_names_costs_no_memory(router: Router, make_entry:
     for number in range(APPS_MAX + 10):
         router.route(make_entry(f"<38>Nov 23 11:00:00 host sshd-{number}[1]: x").raw)
     assert len(router._apps) <= APPS_MAX
+
+
+def test_what_nobody_takes_goes_to_the_pack_for_the_rest(
+    folder: Path, make_pack: MakePack, make_entry: MakeEntry
+) -> None:
+    make_pack("rest", toml='aliases = ["syslog"]\n[match]\nrest = true\npriority = 1\n')
+    make_pack("known", toml='[match]\ncontains_any = ["known"]\npriority = 900\n')
+    router = Router(load([folder]))
+    for hint in (None, "rest", "syslog", "no such pack"):
+        names = [pack.name for line in ("known", "other", "\0") if (pack := router.route(make_entry(line).raw, hint))]
+        assert names == ["known", "rest", "rest"]
+
+
+def test_a_pack_for_the_rest_asks_for_nothing_else(folder: Path, make_pack: MakePack) -> None:
+    make_pack("rest", toml='[match]\nrest = true\napp = ["x"]\n')
+    (refused,) = load([folder]).refused
+    assert "rest" in refused.reason
