@@ -6,16 +6,17 @@ the program that rotates, before anybody can read it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sentinel.collect import matching
 from sentinel.collect.matching import Seen, Unpacked
 from sentinel.collect.streams import Checkpoint, Stream, remembered
 from sentinel.collect.tail import Batch, Tail
+from sentinel.collect.threads import finished
 from sentinel.core.kill import point
 from sentinel.core.ports import Clock, Sink
 
@@ -24,7 +25,6 @@ UNFINISHED_AFTER = timedelta(seconds=30)
 LINGER = timedelta(minutes=1)
 BLOCKS_A_TURN = 16
 OPEN_MAX = 256
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -83,11 +83,11 @@ class FollowedFiles:
         self.counters.checkpoint_lost += state == "lost"
         try:
             while True:
-                await _blocking(self._scan)
+                await finished(self._scan)
                 more = False
                 for stream in list(self._streams):
                     more |= await self._follow(stream, sink)
-                await _blocking(self._settle)
+                await finished(self._settle)
                 self.ready.set()
                 await asyncio.sleep(0 if more else self._poll_seconds)
         finally:
@@ -104,7 +104,7 @@ class FollowedFiles:
         if tail.at_end and stream.inode and not tail.held and stream.size == stream.offset:
             return False
         for _ in range(BLOCKS_A_TURN):
-            for batch in await _blocking(lambda: list(tail.read(self._clock.now()))):
+            for batch in await finished(lambda: list(tail.read(self._clock.now()))):
                 await self._keep(tail, batch, sink)
             if tail.at_end:
                 quiet = self._clock.now() - tail.moment
@@ -290,13 +290,3 @@ class FollowedFiles:
             if gone:
                 return max(gone)
         return max((one.generation for one in alike), default=-1) + 1
-
-
-async def _blocking(work: Callable[[], T]) -> T:
-    """Do `work` in a thread; a cancellation waits for its end, so that nothing goes on behind our back."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise

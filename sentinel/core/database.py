@@ -6,7 +6,7 @@ finds another one at work waits up to BUSY_SECONDS.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,6 +64,27 @@ def _prepare(db: sqlite3.Connection, path: Path, shape: Shape) -> None:
 def _facts(db: sqlite3.Connection) -> tuple[int, int]:
     application = db.execute("PRAGMA application_id").fetchone()[0]
     return int(application), int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def set_aside_if_damaged(path: Path) -> Path | None:
+    """Move a file that SQLite cannot read out of the way, for recovery must not need a person; return where it is."""
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            sound = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.OperationalError:
+        return None  # busy, or not ours to read: opening it says so
+    except sqlite3.DatabaseError:
+        sound = False
+    if sound:
+        return None
+    number = 1
+    while (aside := path.with_suffix(f".damaged-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return path.rename(aside)
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from typing import Any, Self
 
 from sentinel.core import kill
 from sentinel.core.clock import Clock
-from sentinel.core.database import micros, moment, reading, told, writing
+from sentinel.core.database import micros, moment, reading, set_aside_if_damaged, told, writing
 from sentinel.core.source import Account, Digest, Entering, Heard, Identity, Tally, quantile
 from sentinel.sources.cadence import TICKS_WANTED, Cadence
-from sentinel.sources.file import Turn, open_file, set_aside_if_damaged
+from sentinel.sources.file import Turn, open_file
 
 SENDERS_MAX = 1_000
 """So many senders of one source and entrance are told apart; further ones are counted together."""

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -69,24 +68,3 @@ class Turn:
     def close(self) -> None:
         """Let go of it."""
         os.close(self._fd)
-
-
-def set_aside_if_damaged(path: Path) -> Path | None:
-    """Move a file that SQLite cannot read out of the way, for recovery must not need a person; return where it is."""
-    if not path.exists():
-        return None
-    try:
-        with closing(sqlite3.connect(path)) as db:
-            sound = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-    except sqlite3.OperationalError:
-        return None  # busy, or not ours to read: opening it says so
-    except sqlite3.DatabaseError:
-        sound = False
-    if sound:
-        return None
-    number = 1
-    while (aside := path.with_suffix(f".damaged-{number}")).exists():
-        number += 1
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    return path.rename(aside)
