@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sentinel.config import Config
 from sentinel.config.files import made, secret
+from sentinel.config.pull import M365_SCOPE, M365_TOKEN_URL, M365_URL, PullSource
 from sentinel.config.sources import (
     BeatsSource,
     FileSource,
@@ -21,6 +23,8 @@ from sentinel.core.errors import ConfigError
 from sentinel.core.ports import Clock, Collector
 
 if TYPE_CHECKING:
+    from sentinel.collect.pull_feeds import Feed
+    from sentinel.collect.pull_tokens import Tokens
     from sentinel.collect.tls import Tls, TlsFiles
 
 TOKEN_MIN = 16
@@ -51,6 +55,8 @@ def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
         yield _files(files, config, clock)
     for journal in config.journald:
         yield _journald(journal, config, clock)
+    for pull in config.pull:
+        yield _pull(pull, config, clock)
 
 
 def _syslog(source: SyslogSource, transport: str, clock: Clock) -> Entrance:
@@ -167,3 +173,56 @@ def _journald(source: JournaldSource, config: Config, clock: Clock) -> Entrance:
     followed = journald.Journald(source.name, clock, mark=mark, folder=source.folder, start=source.start)
     where = "this machine's journal" if source.folder is None else str(source.folder)
     return Entrance(followed, followed.ready, lambda: where, lambda: (journald.check(),))
+
+
+def _pull(source: PullSource, config: Config, clock: Clock) -> Entrance:
+    from sentinel.collect import pull
+    from sentinel.collect.pull_client import Client, place, trust
+
+    url = source.url or M365_URL
+    token_url = source.token_url or M365_TOKEN_URL.format(tenant=source.tenant_id)
+    hosts = {place(url), *(place(f"https://{host}") for host in source.hosts)}
+    if source.client_id:
+        hosts.add(place(token_url))
+    context = trust(source.ca_cert)
+    puller = pull.Pull(
+        source.name,
+        clock,
+        _feeds(source, url),
+        url=url,
+        tokens=_tokens(source, token_url),
+        client=lambda: Client(hosts, context),
+        marks=made(config.collect_dir) / f"{source.name}.pull.db",
+        pace=pull.Pace(
+            interval=timedelta(seconds=source.interval_seconds),
+            window=timedelta(minutes=source.window_minutes),
+            overlap=timedelta(minutes=source.overlap_minutes),
+            start=timedelta(hours=source.start_hours),
+        ),
+        headers={name: value.strip() for name, _, value in (line.partition(":") for line in source.headers)},
+    )
+    return Entrance(puller, puller.ready, lambda: f"pull {puller.host}", lambda: (pull.check(puller),))
+
+
+def _tokens(source: PullSource, token_url: str) -> "Tokens":
+    from sentinel.collect.pull_tokens import ClientCredentials, FileToken, Nobody, shown
+
+    if source.client_secret_file is not None:
+        shown(source.client_secret_file)  # one that cannot be used is refused now
+        scope = source.scope or (M365_SCOPE if source.kind == "m365" else "")
+        return ClientCredentials(token_url, source.client_id, source.client_secret_file, scope)
+    if source.token_file is not None:
+        shown(source.token_file)
+        return FileToken(source.token_file, header=source.token_header, scheme=source.token_scheme)
+    return Nobody()
+
+
+def _feeds(source: PullSource, url: str) -> "Sequence[Feed]":
+    from sentinel.collect.pull_answers import Form
+    from sentinel.collect.pull_feeds import JsonFeed
+    from sentinel.collect.pull_m365 import CONTENT_TYPES, AuditFeed
+
+    if source.kind == "m365":
+        return [AuditFeed(url, source.tenant_id, key) for key in source.content_types or CONTENT_TYPES]
+    form = Form(source.format, source.records, source.id, source.next_path, source.next_header, source.cursor_path)
+    return [JsonFeed(source.url, form, source.times)]

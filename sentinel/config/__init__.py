@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from sentinel.config import reading
 from sentinel.config.enrichment import IndicatorList
+from sentinel.config.pull import PullSource
 from sentinel.config.reading import section_of, validated
 from sentinel.config.sources import (
     BeatsSource,
@@ -39,6 +40,7 @@ EXAMPLES = {
     "ca_cert": '"/etc/sentinel/ca.pem"',
     "api_key_file": '"/etc/sentinel/api-key"',
     "token_file": '"/etc/sentinel/tokens/nxlog"',
+    "client_secret_file": '"/etc/sentinel/tokens/m365"',
     "folder": '"/var/log/journal/remote"',
     "tls_cert": '"/etc/sentinel/tls/chain.pem"',
     "tls_key": '"/etc/sentinel/tls/key.pem"',
@@ -150,6 +152,9 @@ class Config(Section):
 
     journald: tuple[JournaldSource, ...] = ()
     """systemd journals."""
+
+    pull: tuple[PullSource, ...] = ()
+    """APIs that are asked."""
 
     spool: SpoolOptions = SpoolOptions()
     """The spool."""
