@@ -3,9 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from sentinel.pack import Fields, ParseError, Raw, text
+from sentinel.pack import Fields, ParseError, Raw, text, when
 
 _AUTHENTICATION = ("certificate", "peer_did_not_return_a_certificate", "token", "password")
+_PULL = {
+    "pull_failed": "cannot be read",
+    "pull_recovered": "is read again",
+    "pull_lost": "has lost something for good",
+}
 
 
 def parse(raw: Raw) -> Iterator[Fields]:
@@ -19,6 +24,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
             yield _refused(said)
         case "spool_problem":
             yield _spool(said)
+        case "pull_failed" | "pull_recovered" | "pull_lost" as action:
+            yield _pulled(said, action)
         case _:
             raise ParseError("a notice of no known kind")
 
@@ -37,13 +44,42 @@ def _spool(said: Mapping[str, object]) -> Fields:
     }
 
 
-def _refused(said: Mapping[str, object]) -> Fields:
+def _pulled(said: Mapping[str, object], action: str) -> Fields:
+    reason, peer, entrance, times = _told(said)
+    feed = said.get("feed")
+    fields: Fields = {
+        "event.action": action,
+        "event.category": ("network",),
+        "event.type": ("connection",),
+        "event.outcome": "success" if action == "pull_recovered" else "failure",
+        "event.reason": reason,
+        "message": f"{entrance}{f', {feed},' if feed else ''} {_PULL[action]}: {reason}{times}",
+        "destination.address": peer,
+    }
+    address = text.address(peer)
+    fields["destination.domain" if address is None else "destination.ip"] = address or peer
+    since = said.get("since")
+    if isinstance(since, str):
+        fields["event.start"] = when.iso(when.rfc3339(since))
+    return fields | _counted(said)
+
+
+def _told(said: Mapping[str, object]) -> tuple[str, str, str, str]:
     reason, peer, entrance = (str(said.get(key) or "") for key in ("reason", "peer", "entrance"))
     if not (reason and peer and entrance):
-        raise ParseError("a refusal without a reason, a peer or an entrance")
+        raise ParseError("a notice without a reason, a peer or an entrance")
     count = said.get("count")
+    return reason, peer, entrance, f" ({count} times)" if isinstance(count, int) and count > 1 else ""
+
+
+def _counted(said: Mapping[str, object]) -> Fields:
+    count = said.get("count")
+    return {"sentinel.notice.count": count} if isinstance(count, int) else {}
+
+
+def _refused(said: Mapping[str, object]) -> Fields:
+    reason, peer, entrance, times = _told(said)
     failed = reason.startswith(_AUTHENTICATION)
-    times = f" ({count} times)" if isinstance(count, int) and count > 1 else ""
     fields: Fields = {
         "event.action": "authentication_failure" if failed else "connection_refused",
         "event.category": ("authentication", "network") if failed else ("network",),
@@ -56,6 +92,4 @@ def _refused(said: Mapping[str, object]) -> Fields:
     address = text.address(peer)
     if address is not None:
         fields["source.ip"] = address
-    if isinstance(count, int):
-        fields["sentinel.notice.count"] = count
-    return fields
+    return fields | _counted(said)

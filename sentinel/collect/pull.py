@@ -41,6 +41,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Counters:
     """Records kept, and those met `again` that were kept before; questions asked, and those without an answer.
 
+    `gone` counts what was listed and could not be had any more.
     `problems` has the latest word on each feed that cannot be read.
     """
 
@@ -48,6 +49,7 @@ class Counters:
     written: int = 0
     again: int = 0
     cut: int = 0
+    gone: int = 0
     dropped_nested_too_deeply: int = 0
     asked: int = 0
     failed: int = 0
@@ -234,6 +236,9 @@ class _Reading:
         """Keep what is new of a page, then note it."""
         counters, key = self._pull.counters, self._feed.key
         counters.dropped_nested_too_deeply += page.deep
+        if page.gone:
+            counters.gone += 1
+            self._pull.troubles.lost(key, page.gone)
         named = list(self._named(page.records, stretch))
         known = await self._known([name for name, _ in named])
         counters.again += len(known)

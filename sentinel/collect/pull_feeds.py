@@ -26,12 +26,16 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some records; `cursor` is where to go on behind them, `unit` the name of the whole, which never changes."""
+    """Some records; `cursor` is where to go on behind them, `unit` the name of the whole, which never changes.
+
+    `deep` records could not be written down; `gone` says what was to be here and cannot be had any more.
+    """
 
     records: Sequence[Record]
     cursor: str = ""
     unit: str = ""
     deep: int = 0
+    gone: str = ""
 
 
 class Feed(Protocol):

@@ -32,7 +32,7 @@ _EXPIRED = ("AF20050", "AF20051")
 _GONE = (404, 410)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AuditFeed:
     """One content type of one tenant."""
 
@@ -40,8 +40,6 @@ class AuditFeed:
     tenant: str
     key: str
     oldest: timedelta | None = OLDEST
-    gone: int = 0
-    """Blobs that were listed but could not be had any more."""
 
     def _url(self, what: str, **parameters: str) -> str:
         asked = {**parameters, "PublisherIdentifier": self.tenant}
@@ -104,8 +102,7 @@ class AuditFeed:
         except PullError as error:
             if error.status not in _GONE and not any(code in str(error) for code in _EXPIRED):
                 raise
-            self.gone += 1
-            return Page((), unit=name)
+            return Page((), unit=name, gone="a blob of records has expired before it was fetched")
         found = await asyncio.to_thread(content, answer, _FORM)
         return Page(found.records, unit=name, deep=found.deep)
 

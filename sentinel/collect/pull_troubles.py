@@ -28,13 +28,14 @@ class _Trouble:
 
 @dataclass(slots=True)
 class Troubles:
-    """The troubles of one source's feeds; what is `said` is to be written as records that `parsers/sentinel` reads."""
+    """The troubles of one source's feeds; what is `taken` is to be written as records that `parsers/sentinel` reads."""
 
     source: str
     peer: str
     clock: Clock
-    said: list[Raw] = field(default_factory=list)
+    _said: list[Raw] = field(default_factory=list)
     _now: dict[str, _Trouble] = field(default_factory=dict)
+    _lost: dict[tuple[str, str], _Trouble] = field(default_factory=dict)
 
     def failed(self, feed: str, reason: str, *, passing: bool) -> None:
         """Note that a feed could not be read."""
@@ -53,8 +54,8 @@ class Troubles:
             self._say("pull_recovered", feed, "it can be read again", trouble)
 
     def lost(self, feed: str, reason: str) -> None:
-        """Note that something can never be read."""
-        self._say("pull_lost", feed, reason, _Trouble(self.clock.now(), 1))
+        """Note that something can never be read; the same several times is told once, with how often it was."""
+        self._lost.setdefault((feed, reason), _Trouble(self.clock.now())).count += 1
 
     def _say(self, action: Action, feed: str, reason: str, trouble: _Trouble) -> None:
         said = {
@@ -66,9 +67,12 @@ class Troubles:
             "count": trouble.count,
             "since": iso(trouble.first),
         }
-        self.said.append(Raw(orjson.dumps(said), self.source, self.clock.now(), Origin("sentinel", self.peer)))
+        self._said.append(Raw(orjson.dumps(said), self.source, self.clock.now(), Origin("sentinel", self.peer)))
 
     def taken(self) -> list[Raw]:
         """Return what is to be written, once."""
-        said, self.said = self.said, []
+        for (feed, reason), trouble in self._lost.items():
+            self._say("pull_lost", feed, reason, trouble)
+        self._lost.clear()
+        said, self._said = self._said, []
         return said
