@@ -25,6 +25,7 @@ from sentinel.core.ports import Clock, Collector
 if TYPE_CHECKING:
     from sentinel.collect.pull_feeds import Feed
     from sentinel.collect.pull_tokens import Tokens
+    from sentinel.collect.records import Cutting
     from sentinel.collect.tls import Tls, TlsFiles
 
 TOKEN_MIN = 16
@@ -159,11 +160,24 @@ def _http(sources: Sequence[HttpSource], clock: Clock) -> Entrance:
 
 
 def _files(source: FileSource, config: Config, clock: Clock) -> Entrance:
+    from sentinel.collect.filechecks import file_checks
     from sentinel.collect.files import FollowedFiles
 
     checkpoint = made(config.collect_dir) / f"{source.name}.json"
-    followed = FollowedFiles(source.name, clock, source.paths, checkpoint=checkpoint, start=source.start)
-    return Entrance(followed, followed.ready, lambda: ", ".join(source.paths))
+    followed = FollowedFiles(
+        source.name, clock, source.paths, checkpoint=checkpoint, cutting=cutting(source), start=source.start
+    )
+    return Entrance(
+        followed, followed.ready, lambda: ", ".join(source.paths), lambda: file_checks(source.name, source.paths)
+    )
+
+
+def cutting(source: FileSource) -> "Cutting":
+    """Return how the bytes of a source's files become records."""
+    from sentinel.collect.records import Cutting
+
+    quiet = timedelta(seconds=source.record_seconds)
+    return Cutting(source.records, source.record_start, source.record_end, source.encoding, quiet)
 
 
 def _journald(source: JournaldSource, config: Config, clock: Clock) -> Entrance:

@@ -102,12 +102,12 @@ def _disk(app: App) -> Iterator[Check]:
 
 
 def _entrances(app: App) -> Iterator[Check]:
-    seen: set[str] = set()
+    seen: set[Check] = set()  # two entrances may have the same to say
     for entrance in entrances(app.config, app.clock):
         for check in entrance.checks():
-            if check.name not in seen:
+            if check not in seen:
                 yield check
-            seen.add(check.name)
+            seen.add(check)
 
 
 def _tools(app: App) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from sentinel.app import App
 from sentinel.cli.common import ConfigOption, application, talk
 from sentinel.collect.imports import Ledger
 from sentinel.core.errors import Exit
+from sentinel.entrances import cutting
 
 EXAMPLE = """
 sentinel import Security.evtx
@@ -27,7 +28,10 @@ def import_(
     source: Annotated[str, typer.Option("--source", help="The source these records belong to.")] = "import",
     config: ConfigOption = None,
 ) -> None:
-    """Bring in log files (text, .gz), .evtx files or standard input."""
+    """Bring in log files (text, .gz), event logs (.evtx, XML) or standard input.
+
+    Files of a source that `[[files]]` names are read as its records and encoding say.
+    """
     problems = asyncio.run(_all(application(config), paths, source))
     for problem in problems:
         talk(problem, "red")
@@ -37,9 +41,11 @@ def import_(
 
 async def _all(app: App, paths: list[str], source: str) -> list[str]:
     from sentinel.collect.evtx import import_file
+    from sentinel.collect.records import LINE_BY_LINE
     from sentinel.collect.stdin import StdinCollector
 
     problems: list[str] = []
+    how = next((cutting(one) for one in app.config.files if one.name == source), LINE_BY_LINE)
     ledger = Ledger(app.config.data / "imports.json", app.clock)
     with app.spool() as spool:
         for path in paths:
@@ -48,7 +54,8 @@ async def _all(app: App, paths: list[str], source: str) -> list[str]:
                 await collector.run(spool)
                 talk(f"standard input: {collector.counters.written:,} records")
                 continue
-            report = await import_file(Path(path), source, ledger.sink(Path(path), source, spool), app.clock)
+            sink = ledger.sink(Path(path), source, spool)
+            report = await import_file(Path(path), source, sink, app.clock, how)
             talk(f"{path}: {report.records:,} records")
             problems += [f"{path}: {problem}" for problem in report.problems]
     return problems

@@ -1,4 +1,4 @@
-"""Files that are read once: Windows event logs (.evtx), and log files as text or compressed.
+"""Files that are read once: Windows event logs (.evtx, XML), and log files as text or compressed.
 
 A Windows record is known by channel, computer, record number and time, a line by what comes before it in its file
 (see `identity`): importing the same thing twice stores it once. Damage is reported, counted and passed over.
@@ -6,9 +6,10 @@ A Windows record is known by channel, computer, record number and time, a line b
 
 import asyncio
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, cast
 import orjson
 from evtx import PyEvtxParser
 
-from sentinel.collect.identity import START, chained, family, position
-from sentinel.collect.lines import UTF16_MARKS, Cutter, Line, Lines, Utf16Lines
+from sentinel.collect.identity import START, begun, chained, family, position
+from sentinel.collect.lines import Line
+from sentinel.collect.records import LINE_BY_LINE, Cutting
 from sentinel.core.errors import UsageError
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
@@ -31,6 +33,9 @@ PROBLEMS_MAX = 1000
 """After so many damaged places the rest of a file is given up."""
 
 _EVTX, _GZIP = b"ElfFile\0", b"\x1f\x8b"
+_XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*(?:<\?xml[^>]*\?>\s*)?<Events?[\s>]")
+_XML_WITHIN = 2048
+"""Windows events in XML are told by how the file begins, in UTF-8 or UTF-16."""
 
 
 @dataclass(slots=True)
@@ -97,8 +102,10 @@ def _text(value: object) -> str:
     return str(value["#text"]) if isinstance(value, dict) else str(value)
 
 
-def read_lines(path: Path, source: str, clock: Clock, problems: list[str] | None = None) -> Iterator[Raw]:
-    """Yield every line of a text file, plain or gzip, in UTF-16 or any other encoding; raises OSError."""
+def read_text(
+    path: Path, source: str, clock: Clock, problems: list[str] | None = None, cutting: Cutting = LINE_BY_LINE
+) -> Iterator[Raw]:
+    """Yield every record of a text file, plain or gzip; Windows events in XML are known as such. Raises OSError."""
     problems = [] if problems is None else problems
     peer = str(family(path.resolve()))
     with path.open("rb") as plain:
@@ -107,10 +114,11 @@ def read_lines(path: Path, source: str, clock: Clock, problems: list[str] | None
             file = gzip.GzipFile(fileobj=plain)
         plain.seek(0)
         chain, offset = START, 0
-        for line in _lines(_blocks(file, problems)):
-            chain = chained(chain, line)
+        for line in _records(_blocks(file, problems), cutting):
             if line.body:
-                yield Raw(line.body, source, clock.now(), Origin("file", peer, position(chain, offset), line.note))
+                place = position(begun(chain, line), offset)
+                yield Raw(line.body, source, clock.now(), Origin("file", peer, place, line.note))
+            chain = chained(chain, line)
             offset += line.size
 
 
@@ -122,20 +130,24 @@ def _blocks(file: "BufferedReader | gzip.GzipFile", problems: list[str]) -> Iter
         problems.append(f"the compressed data is damaged, what follows is lost: {error}")
 
 
-def _lines(blocks: Iterator[bytes]) -> Iterator[Line]:
+def _records(blocks: Iterator[bytes], cutting: Cutting) -> Iterator[Line]:
     first = next(blocks, b"")
-    cutter: Cutter = Utf16Lines(first[:2]) if first[:2] in UTF16_MARKS else Lines()
+    if cutting.kind == "lines" and _XML.match(first[:_XML_WITHIN].replace(b"\0", b"")):
+        cutting = replace(cutting, kind="xml-events")
+    cutter = cutting.cutter(first)
     yield from cutter.feed(first)
     for block in blocks:
         yield from cutter.feed(block)
     yield from cutter.end()
 
 
-async def import_file(path: Path, source: str, sink: Sink, clock: Clock) -> ImportReport:
+async def import_file(
+    path: Path, source: str, sink: Sink, clock: Clock, cutting: Cutting = LINE_BY_LINE
+) -> ImportReport:
     """Write every record of the file, an event log or text by its content; raises UsageError if it cannot be read."""
     report = ImportReport()
     try:
-        records = await asyncio.to_thread(_opened, path, source, clock, report.problems)
+        records = await asyncio.to_thread(_opened, path, source, clock, report.problems, cutting)
         while batch := await asyncio.to_thread(_batch, records):
             await sink.write(batch)
             report.records += len(batch)
@@ -144,10 +156,12 @@ async def import_file(path: Path, source: str, sink: Sink, clock: Clock) -> Impo
     return report
 
 
-def _opened(path: Path, source: str, clock: Clock, problems: list[str]) -> Iterator[Raw]:
+def _opened(path: Path, source: str, clock: Clock, problems: list[str], cutting: Cutting) -> Iterator[Raw]:
     with path.open("rb") as file:
         start = file.read(len(_EVTX))
-    return (read_evtx if start == _EVTX else read_lines)(path, source, clock, problems)
+    if start == _EVTX:
+        return read_evtx(path, source, clock, problems)
+    return read_text(path, source, clock, problems, cutting)
 
 
 def _batch(records: Iterable[Raw]) -> list[Raw]:

@@ -1,19 +1,23 @@
-"""Followed files: lines are read as they are written, through every kind of rotation, once.
+"""Followed files: records are read as they are written, through every kind of rotation, once.
 
-A mark moves forward only after the sink has kept what was read, so a crash reads some lines again; they have the same
-positions and so the same ids. What is written between a copy and the truncation after it (copytruncate) is lost by
-the program that rotates, before anybody can read it.
+A mark moves forward only after the sink has kept what was read, so a crash reads some records again; they have the
+same positions and so the same ids. A record of several lines is kept when it is whole: until then the mark stands
+before it, and if its file is emptied meanwhile and no copy holds it, what was read of it is kept. What is written
+between a copy and the truncation after it (copytruncate) is lost by the program that rotates, before anybody can read
+it.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from sentinel.collect import matching
 from sentinel.collect.matching import Seen, Unpacked
+from sentinel.collect.records import LINE_BY_LINE, Cutting
 from sentinel.collect.streams import Checkpoint, Stream, remembered
 from sentinel.collect.tail import Batch, Tail
 from sentinel.collect.threads import finished
@@ -25,6 +29,8 @@ UNFINISHED_AFTER = timedelta(seconds=30)
 LINGER = timedelta(minutes=1)
 BLOCKS_A_TURN = 16
 OPEN_MAX = 256
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -55,6 +61,7 @@ class FollowedFiles:
         paths: Sequence[str],
         *,
         checkpoint: Path,
+        cutting: Cutting = LINE_BY_LINE,
         start: Literal["beginning", "end"] = "beginning",
         poll_seconds: float = POLL_SECONDS,
         unfinished_after: timedelta = UNFINISHED_AFTER,
@@ -65,11 +72,14 @@ class FollowedFiles:
         self._clock = clock
         self._paths = tuple(paths)
         self._checkpoint = Checkpoint(checkpoint)
+        self._cutting = cutting
         self._start = start
         self._poll_seconds = poll_seconds
         self._unfinished_after = unfinished_after
         self._streams: list[Stream] = []
         self._tails: dict[int, Tail] = {}  # by id of the stream
+        self._orphans: dict[int, Tail] = {}  # likewise: the file was replaced while something was held
+        self._moments: dict[int, tuple[int, datetime]] = {}  # likewise: how far a closed file had been read, and when
         self._unpacked: dict[tuple[int, int], Unpacked] = {}
         self._copies: dict[tuple[int, int], Stream] = {}
         self._skip = False
@@ -78,7 +88,8 @@ class FollowedFiles:
     async def run(self, sink: Sink, /) -> None:
         """Follow until cancelled; marks stand behind the last record that was kept."""
         self._streams, state = self._checkpoint.load()
-        self._tails, self._unpacked, self._copies, self._fresh = {}, {}, {}, True
+        self._tails, self._orphans, self._moments = {}, {}, {}
+        self._unpacked, self._copies, self._fresh = {}, {}, True
         self._skip = state == "first" and self._start == "end"
         self.counters.checkpoint_lost += state == "lost"
         try:
@@ -92,14 +103,16 @@ class FollowedFiles:
                 await asyncio.sleep(0 if more else self._poll_seconds)
         finally:
             self.ready.clear()
-            for stream in self._streams:
-                self._drop(stream)
+            for tail in (*self._tails.values(), *self._orphans.values()):
+                tail.close()
+            self._tails, self._orphans = {}, {}
             self._checkpoint.save(self._streams)
 
     async def _follow(self, stream: Stream, sink: Sink) -> bool:
         """Read what one file has to give, up to a limit; say whether there is more."""
         tail = self._tails.get(id(stream))
         if tail is None:
+            await self._bury(stream, sink)
             return False
         if tail.at_end and stream.inode and not tail.held and stream.size == stream.offset:
             return False
@@ -108,12 +121,21 @@ class FollowedFiles:
                 await self._keep(tail, batch, sink)
             if tail.at_end:
                 quiet = self._clock.now() - tail.moment
-                if tail.held and (stream.compressed or quiet >= self._unfinished_after):
+                patience = self._cutting.quiet if tail.whole else self._unfinished_after
+                if tail.held and (stream.compressed or quiet >= patience):
                     for batch in list(tail.finish(self._clock.now())):
                         await self._keep(tail, batch, sink)
                 self._at_end(stream, tail)
                 return False
         return True
+
+    async def _bury(self, stream: Stream, sink: Sink) -> None:
+        """Keep what had been read of a file that holds it no longer."""
+        tail = self._orphans.get(id(stream))
+        if tail is not None:
+            for batch in list(tail.finish(self._clock.now())):
+                await self._keep(tail, batch, sink)
+            self._orphans.pop(id(stream)).close()
 
     async def _keep(self, tail: Tail, batch: Batch, sink: Sink) -> None:
         if batch.raws:
@@ -133,17 +155,28 @@ class FollowedFiles:
             if tail.damaged:
                 self.counters.damaged += 1
                 self._problem(stream.path, f"damaged, the rest is lost: {tail.damaged}")
-        if stream.compressed or tail.stale:
+        if stream.compressed:
             self._drop(stream)
+        elif tail.stale:
+            self._abandon(stream)
 
     def _problem(self, path: str, text: str) -> None:
-        if len(self.counters.problems) < 100 or path in self.counters.problems:
-            self.counters.problems[path] = text
+        known = self.counters.problems
+        if known.get(path) != text and (len(known) < 100 or path in known):
+            known[path] = text
+            _log.warning("%s: %s", path, text)
 
     def _drop(self, stream: Stream) -> None:
         tail = self._tails.pop(id(stream), None)
         if tail is not None:
             tail.close()
+
+    def _abandon(self, stream: Stream) -> None:
+        """Let go of a file whose content was replaced, but not of what is held of it."""
+        tail = self._tails.get(id(stream))
+        if tail is not None and tail.held and id(stream) not in self._orphans:
+            self._orphans[id(stream)] = self._tails.pop(id(stream))
+        self._drop(stream)
 
     def _settle(self) -> None:
         """Close what has long been quiet, forget what is long gone, and remember the rest."""
@@ -152,8 +185,11 @@ class FollowedFiles:
         for at, (_, tail) in enumerate(by_age):
             crowded = len(by_age) - at > OPEN_MAX
             if crowded or (now - tail.moment >= LINGER and not tail.held and tail.at_end):
+                if tail.held:
+                    self._moments[id(tail.stream)] = (tail.stream.offset + tail.held, tail.moment)
                 self._drop(tail.stream)
-        self._streams = remembered([one for one in self._streams if one.offset or id(one) in self._tails])
+        begun = {*self._tails, *self._orphans, *self._moments}
+        self._streams = remembered([one for one in self._streams if one.offset or id(one) in begun])
         self.counters.streams = len(self._streams)
         self._checkpoint.save(self._streams)
 
@@ -185,6 +221,9 @@ class FollowedFiles:
                 self._place(seen)
             except OSError as error:
                 self._problem(str(seen.path), str(error.strerror))
+        for stream in self._streams:
+            if stream.inode and id(stream) in self._orphans:  # what was held is read again, from here
+                self._orphans.pop(id(stream)).close()
         self._unpacked = {place: one for place, one in self._unpacked.items() if place in found}
         self._copies = {place: one for place, one in self._copies.items() if place in found}
         self._skip = self._fresh = False
@@ -198,9 +237,10 @@ class FollowedFiles:
         tail = self._tails.get(id(stream))
         if moved or self._fresh or (tail is None and seen.size > stream.offset):
             if tail is not None and (tail.stale or seen.size < stream.offset + tail.held or not tail.unchanged()):
-                self._drop(stream)
+                self._abandon(stream)
                 tail = None
-            if tail is None and not matching.holds_on(stream, seen):
+            begun = stream.offset or id(stream) in self._orphans  # of what is only held any file may go on
+            if tail is None and begun and not matching.holds_on(stream, seen):
                 return False
             if tail is None and seen.size > stream.offset:
                 self._open(stream, seen)
@@ -210,13 +250,17 @@ class FollowedFiles:
     def _release(self, stream: Stream, *, replaced: bool) -> None:
         # a file that has gone can be read to its end while we hold it open; one that was replaced cannot
         stream.device = stream.inode = 0
+        self._moments.pop(id(stream), None)
         if replaced:
-            self._drop(stream)
+            self._abandon(stream)
 
     def _place(self, seen: Seen) -> None:
         """Find the stream that a file at a new place holds, or begin one, unless that has to wait."""
         relatives = [one for one in self._streams if one.offset and Path(one.family).name == seen.family.name]
         relatives.sort(key=lambda one: (one.family != str(seen.family), -one.offset))
+        if said := matching.foreign(seen.path):
+            self._problem(str(seen.path), said)
+            return
         packed = matching.compressed(seen.path)
         unpacked = None
         if packed:
@@ -259,8 +303,16 @@ class FollowedFiles:
 
     def _open(self, stream: Stream, seen: Seen) -> None:
         self._drop(stream)
-        tail = Tail(stream, seen.path, self.name, self._generation, self._clock.now())
-        self._tails[id(stream)] = tail
+        known, moment = self._moments.pop(id(stream), (0, self._clock.now()))
+        self._tails[id(stream)] = Tail(
+            stream,
+            seen.path,
+            self.name,
+            cutting=self._cutting,
+            generation=self._generation,
+            moment=moment,
+            known=known,
+        )
 
     def _settled(self, seen: Seen) -> bool:
         # the end of a compressed file is missing: is it still being written, or has it been cut off?

@@ -3,7 +3,6 @@
 No sockets here: bytes in, requests out, bytes of the answers out.
 """
 
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from dataclasses import dataclass, field
 import h11
 import orjson
 
-from sentinel.collect.lines import Line, Lines
+from sentinel.collect.lines import UTF16_MARKS, Line, Lines
+from sentinel.collect.records import XmlEvents
 
 HEAD_MAX = 16 * 1024
 BODY_MAX = 16 << 20
@@ -21,7 +21,6 @@ RATIO_MAX = 100
 _RATIO_FROM = 64 << 10
 _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "text/plain"})
 _XML = frozenset({"application/xml", "text/xml"})
-_EVENT = re.compile(rb"<Event[\s>].*?</Event\s*>", re.DOTALL)
 
 
 class BadRequestError(Exception):
@@ -183,10 +182,11 @@ def lines_of(content_type: str, body: bytes) -> list[Line]:
     if kind == "application/json":
         return list(_cut(b"\n".join(_elements(body))))
     if kind in _XML:
-        found = _EVENT.findall(body)
-        if not found:
+        cutter = XmlEvents(UTF16_MARKS.get(body[:2], ""))
+        found = [event for event in (*cutter.feed(body), *cutter.end()) if event.body]
+        if not any(event.body.startswith(b"<Event") for event in found):
             raise BadRequestError(400, "there is no <Event> in this XML")
-        return list(_cut(b"\n".join(one.replace(b"\r", b" ").replace(b"\n", b" ") for one in found)))
+        return found
     raise BadRequestError(
         415, "say what the body is: Content-Type application/x-ndjson, application/json, application/xml or text/plain"
     )

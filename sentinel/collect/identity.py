@@ -6,6 +6,9 @@ while the file grows, is renamed, copied or compressed, and when the checkpoint 
 for one because their files begin alike, as files with a long header do. Two files of one family (see `family`) that
 are the same to the last byte up to a line have the same lines: they are one file and its copy. Whoever knows better,
 because he saw the first one end, tells them apart by a generation: `<chain>:<offset>:<generation>`.
+
+A record of several lines has the position of its first one, so that it is the same record however much of it had been
+written when it was read.
 """
 
 import re
@@ -25,12 +28,21 @@ _ROTATED = re.compile(
 
 def chained(previous: bytes, line: Line) -> bytes:
     """Return the chain up to and including `line` (16 bytes), `previous` being the one before it."""
+    for part in line.parts:
+        previous = chained(previous, part)
+    if line.parts:
+        return previous
     digest = blake2b(previous, digest_size=16)
     digest.update(line.size.to_bytes(8, "little"))
     digest.update(line.body)
     if line.note.startswith("cut:"):
         digest.update(line.note.split(" ", 1)[0].encode())
     return digest.digest()
+
+
+def begun(previous: bytes, line: Line) -> bytes:
+    """Return the chain up to and including the first line of what may be a record of several."""
+    return chained(previous, line.parts[0] if line.parts else line)
 
 
 def position(chain: bytes, offset: int, generation: int = 0) -> str:

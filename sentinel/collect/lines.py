@@ -18,11 +18,15 @@ UTF16_MAX = MESSAGE_MAX // 3 * 2
 
 
 class Line(NamedTuple):
-    """One message: its text without the line end, the bytes it took with it, and what had to be done to it."""
+    """One message: its text without the line end, the bytes it took with it, and what had to be done to it.
+
+    `parts` are the lines of a message that spans several (see `records`).
+    """
 
     body: bytes
     size: int
     note: str = ""
+    parts: tuple["Line", ...] = ()
 
 
 class Cutter(Protocol):
@@ -203,3 +207,36 @@ class Utf16Lines:
                 return Line(self._mark + body, size, joined(note, "utf-16", "decode_error"))
             text = body[: error.start].decode(coding)  # cut between the two halves of a character
         return Line(text.encode(), size, joined(note, "utf-16"))
+
+
+class RecodedLines:
+    """Cuts at LF, and turns every line of a single-byte encoding into UTF-8, noted with the encoding's name.
+
+    A line that holds a byte which the encoding does not know keeps its bytes.
+    """
+
+    __slots__ = ("_coding", "_lines")
+
+    def __init__(self, coding: str, limit: int = MESSAGE_MAX // 3) -> None:
+        self._coding = coding
+        self._lines = Lines(limit)  # one byte becomes at most three, so that a body never exceeds MESSAGE_MAX
+
+    @property
+    def held(self) -> int:
+        """How many bytes of an unfinished line are kept in memory."""
+        return self._lines.held
+
+    def feed(self, data: bytes, /) -> list[Line]:
+        """Take the next piece; return the lines it completes."""
+        return [line if line.body.isascii() else self._recoded(line) for line in self._lines.feed(data)]
+
+    def end(self) -> list[Line]:
+        """Return the unfinished line, if any."""
+        return [self._recoded(line) for line in self._lines.end()]
+
+    def _recoded(self, line: Line) -> Line:
+        try:
+            text = line.body.decode(self._coding)
+        except UnicodeDecodeError:
+            return line._replace(note=joined(line.note, self._coding, "decode_error"))
+        return Line(text.encode(), line.size, joined(line.note, self._coding))

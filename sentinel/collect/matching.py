@@ -21,6 +21,14 @@ from sentinel.collect.streams import PRINT_BYTES, Stream
 
 _GZIP = b"\x1f\x8b"
 _BLOCK = 256 * 1024
+_FOREIGN = {
+    b"\xfd7zXZ\0": "compressed by xz, which is not read",
+    b"BZh91AY&SY": "compressed by bzip2, which is not read",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd, which is not read",
+    b"PK\x03\x04": "a zip archive, which is not read",
+    b"ElfFile\0": "a Windows event log and no text",
+}
+"""How files begin whose bytes are no records, and what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,8 @@ def look(patterns: Iterable[str], known: Iterable[Stream]) -> tuple[dict[tuple[i
     found: dict[tuple[int, int], Seen] = {}
     refused: list[str] = []
     for pattern in patterns:
-        for name in sorted(iglob(pattern, recursive=True)):  # noqa: PTH207  absolute patterns
-            _note(Path(name).absolute(), found, refused, wanted=True)
+        for path in names(pattern):
+            _note(path, found, refused, wanted=True)
     families = {seen.family for seen in found.values()} | {Path(stream.family) for stream in known}
     for one in families:
         with suppress(OSError):
@@ -76,6 +84,11 @@ def look(patterns: Iterable[str], known: Iterable[Stream]) -> tuple[dict[tuple[i
                 if name.startswith(one.stem) and family(one.with_name(name)) == one:
                     _note(one.with_name(name), found, refused, wanted=False)
     return found, refused
+
+
+def names(pattern: str) -> list[Path]:
+    """Return what the pattern names, in order."""
+    return [Path(name).absolute() for name in sorted(iglob(pattern, recursive=True))]  # noqa: PTH207  absolute patterns
 
 
 def _note(path: Path, found: dict[tuple[int, int], Seen], refused: list[str], *, wanted: bool) -> None:
@@ -100,6 +113,13 @@ def compressed(path: Path) -> bool:
     """Say whether the file begins like gzip; raises OSError."""
     with path.open("rb", buffering=0) as file:
         return file.read(2) == _GZIP
+
+
+def foreign(path: Path) -> str:
+    """Say what the file is instead of text or gzip, empty if it is no such thing; raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        head = file.read(16)
+    return next((said for start, said in _FOREIGN.items() if head.startswith(start)), "")
 
 
 def holds_on(stream: Stream, seen: Seen) -> bool:

@@ -122,7 +122,7 @@ class SyslogTcp:
     def take(self, lines: Iterable[Line], origin: Origin) -> None:
         """Queue messages for the sink; pause every sender if the queue has become too long."""
         received, name, counters, size = self._clock.now(), self.name, self.counters, 0
-        for body, _, note in lines:
+        for body, _, note, _ in lines:
             if not body:
                 counters.blank += 1
                 continue

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sentinel.collect.identity import chained, position
-from sentinel.collect.lines import UTF16_MARKS, Cutter, Line, Lines, Utf16Lines
+from sentinel.collect.identity import begun, chained, position
+from sentinel.collect.lines import UTF16_MARKS, Cutter, Line
+from sentinel.collect.records import Cutting, Records
 from sentinel.collect.streams import PRINT_BYTES, Stream
 from sentinel.core.event import Origin, Raw
 
@@ -31,18 +32,29 @@ class Batch:
 class Tail:
     """An open file and its stream. `stale`: the file's content was replaced; `damaged`: its compression is broken.
 
-    `generation` is asked once, with the chain after a stream's first line; `moment` is when bytes last came.
+    `generation` is asked once, with the chain after a stream's first line; `moment` is when bytes last came, those
+    up to the offset `known` having come by then.
     """
 
-    def __init__(
-        self, stream: Stream, path: Path, source: str, generation: Callable[[Stream], int], moment: datetime
+    def __init__(  # noqa: PLR0913  plain arguments of the one place that opens files
+        self,
+        stream: Stream,
+        path: Path,
+        source: str,
+        *,
+        cutting: Cutting,
+        generation: Callable[[Stream], int],
+        moment: datetime,
+        known: int = 0,
     ) -> None:
         self.stream = stream
         self.stale = False
         self.damaged = ""
         self.at_end = False
         self.moment = moment
+        self._known = known
         self._source = source
+        self._cutting = cutting
         self._generation = generation
         self._chain = bytes.fromhex(stream.chain)
         self._offset = stream.offset
@@ -67,17 +79,20 @@ class Tail:
         return head
 
     def _fresh_cutter(self) -> Cutter:
-        mark = self._head[:2]
+        head = self._head
         if not self._offset and not self.stream.compressed:
-            mark = os.pread(self._file.fileno(), 2, 0)
-        if mark in UTF16_MARKS:
-            return Utf16Lines(mark, at_start=not self._offset)
-        return Lines()
+            head = os.pread(self._file.fileno(), 2, 0)
+        return self._cutting.cutter(head, at_start=not self._offset)
 
     @property
     def held(self) -> int:
-        """How many bytes of an unfinished line have been read."""
+        """How many bytes of an unfinished record have been read."""
         return self._fed - self._offset
+
+    @property
+    def whole(self) -> bool:
+        """Say whether what is held are whole lines, which only wait for others of their record."""
+        return isinstance(self._cutter, Records) and self._cutter.whole
 
     def unchanged(self) -> bool:
         """Say whether the bytes just read are still where they were."""
@@ -92,11 +107,12 @@ class Tail:
         self.at_end = not data or (not self._fed and data in _HALF_MARKS)
         if self.at_end:
             return
-        self.moment = now
+        if self._fed + len(data) > self._known:
+            self.moment = now
         if len(self._head) < PRINT_BYTES:
             self._head = (self._head + data)[:PRINT_BYTES]
-        if not self._offset and not self._fed and data[:2] in UTF16_MARKS:
-            self._cutter = Utf16Lines(data[:2])
+        if not self._offset and not self._fed:
+            self._cutter = self._cutting.cutter(data)
         around = self._before + data
         base = self._fed - len(self._before)
         self._fed += len(data)
@@ -104,8 +120,8 @@ class Tail:
         yield from self._batches(self._cutter.feed(data), now, around, base)
 
     def finish(self, now: datetime) -> Iterator[Batch]:
-        """Take the unfinished line as a record; what may follow is another one."""
-        if isinstance(self._cutter, Utf16Lines) and self.held % 2 and not self.stream.compressed:
+        """Take what is held as a record; what may follow is another one."""
+        if self.held % 2 and self._cutting.wide(self._head) and not self.stream.compressed:
             return
         lines = self._cutter.end()
         around, base = self._before, self._fed - len(self._before)
@@ -149,12 +165,13 @@ class Tail:
     def _raws(self, lines: list[Line], now: datetime) -> Iterator[Raw]:
         stream, source, chain, offset = self.stream, self._source, self._chain, self._offset
         for line in lines:
-            chain = chained(chain, line)
+            first = begun(chain, line)
             if not stream.first:
-                stream.first = chain.hex()
+                stream.first = first.hex()
                 stream.generation = self._generation(stream)
             if line.body and offset + line.size > stream.skip_until:
-                place = position(chain, offset, stream.generation)
+                place = position(first, offset, stream.generation)
                 yield Raw(line.body, source, now, Origin("file", stream.family, place, line.note))
+            chain = chained(chain, line) if line.parts else first
             offset += line.size
         self._chain, self._offset = chain, offset

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sentinel.core.regex import compile_regex
 
 
 def _zone(name: str) -> str:
@@ -133,13 +135,43 @@ class HttpSource(Listening):
 
 
 class FileSource(Source):
-    """Followed files; give several `[[files]]` tables for several kinds."""
+    """Followed files; give several `[[files]]` tables for several kinds. `sentinel import --source` reads as here."""
 
     paths: tuple[str, ...] = Field(min_length=1)
     """Paths or patterns such as "/var/log/auth.log*"; new files that fit are found while Sentinel runs."""
 
     start: Literal["beginning", "end"] = "beginning"
     """Where to begin in a file that is there when Sentinel sees this source for the first time."""
+
+    records: Literal["lines", "java", "indented", "csv-quoted", "xml-events"] = "lines"
+    """What a record is: a line; "java": a time or level and the stack trace below; "indented": a line and the indented
+    ones below; "csv-quoted": to the end of a line outside quotes (Exchange); "xml-events": each <Event> of Windows."""
+
+    record_start: str = ""
+    """A record begins with every line in which this regular expression (RE2) is found, for example "^\\d{4}-"."""
+
+    record_end: str = ""
+    """A record ends with every line in which this regular expression (RE2) is found, for example ";$"."""
+
+    record_seconds: float = Field(default=5, gt=0, le=3600)
+    """After so many seconds without a further line a record of several lines is over."""
+
+    encoding: Literal["auto", "latin-1", "iso-8859-15", "cp1252", "cp850", "utf-16-le", "utf-16-be"] = "auto"
+    """What the bytes mean. "auto": UTF-16 by its mark, else UTF-8, and what is none as Windows-1252."""
+
+    @field_validator("record_start", "record_end")
+    @classmethod
+    def _is_understood(cls, expression: str) -> str:
+        compile_regex(expression)
+        return expression
+
+    @model_validator(mode="after")
+    def _one_way_to_tell_records(self) -> Self:
+        if self.records != "lines" and (self.record_start or self.record_end):
+            raise ValueError(
+                f"records = {self.records!r} knows itself where records begin: leave out record_start, _end"
+            )
+        return self
 
 
 class JournaldSource(Source):

@@ -25,8 +25,9 @@ class Origin:
     (fingerprint and offset of a file, channel and record number of an event log). An empty position means that
     the record has no identity of its own: then its place in the spool is its identity. `note` says what the
     entrance had to do to the record, words separated by blanks, and is no part of its identity:
-    `cut:<length in bytes>:sha256=<of the whole message, hex>`, `utf-16`, `unfinished`,
-    `arrived:<time>` (see `arriving`). `identity` is who the sender proved to be (`dns:fw1.example.org` of its
+    `cut:<length in bytes>:sha256=<of the whole message, hex>`, the encoding it was turned into UTF-8 from (`utf-16`,
+    `cp1252` …), `decode_error`, `split` (too many lines for one record), `unfinished`, `arrived:<time>` (see
+    `arriving`). `identity` is who the sender proved to be (`dns:fw1.example.org` of its
     certificate), empty if it proved nothing.
     """
 

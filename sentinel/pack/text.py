@@ -15,17 +15,25 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-]?)(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}|[
 
 def decode(body: bytes) -> str:
     """Return the record as text: UTF-16 and UTF-8 by their marks, then UTF-8, then Windows-1252/Latin-1."""
+    return decoded(body)[0]
+
+
+def decoded(body: bytes) -> tuple[str, bool]:
+    """Return the record as text (see `decode`), and whether it is that and not only what could be made of it."""
     if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        return body.decode("utf-16", "replace")
+        try:
+            return body.decode("utf-16"), True
+        except UnicodeDecodeError:
+            return body.decode("utf-16", "replace"), False
     body = body.removeprefix(BOM_UTF8)
     try:
-        return body.decode("utf-8")
+        return body.decode("utf-8"), True
     except UnicodeDecodeError:
         pass
     try:
-        return body.decode("cp1252")
+        return body.decode("cp1252"), True
     except UnicodeDecodeError:
-        return body.decode("latin-1")
+        return body.decode("latin-1"), False
 
 
 def given(value: str | None) -> str | None:

@@ -32,6 +32,8 @@ AHEAD_MAX = timedelta(days=1)
 TYPE_ERROR = "field_type_error"
 FUTURE = "future_timestamp"
 CUT = "original_cut"
+UNDECODED = "decode_error"
+"""The bytes are in none of the encodings that the source could have meant."""
 VALUE_CUT = "value_cut"
 TOO_MANY = "fields_cut"
 
@@ -102,7 +104,7 @@ def common(entry: Entry) -> Fields:
     origin = raw.origin
     body = raw.body
     plain = body.isascii()
-    original = body.decode("ascii") if plain else text.decode(body)
+    original, legible = (body.decode("ascii"), True) if plain else text.decoded(body)
     fields: Fields = {
         "ecs.version": ecs.VERSION,
         "event.created": _iso(raw.received),
@@ -110,19 +112,18 @@ def common(entry: Entry) -> Fields:
         "event.hash": sha256(body).hexdigest(),
         "sentinel.source": raw.source,
     }
-    exact = plain or original.encode("utf-8", "replace") == body
-    if len(original) > ORIGINAL_MAX:
-        original = original[:ORIGINAL_MAX]
-        fields["tags"] = (CUT,)
-        exact = False
+    cut = len(original) > ORIGINAL_MAX
+    exact = not cut and (plain or original.encode("utf-8", "replace") == body)
     if original:
-        fields["event.original"] = original
+        fields["event.original"] = original[:ORIGINAL_MAX]
     if not exact:
         fields["sentinel.original_b64"] = b64encode(body[:BYTES_MAX]).decode("ascii")
     if origin.note:
         fields["sentinel.origin.note"] = origin.note
-        if origin.note.startswith("cut:"):
-            fields["tags"] = (CUT,)
+        cut |= origin.note.startswith("cut:")
+        legible &= "decode_error" not in origin.note
+    if cut or not legible:
+        fields["tags"] = (CUT,) * cut + (UNDECODED,) * (not legible)
     if origin.identity:
         fields["sentinel.origin.identity"] = _clean(origin.identity)
     if origin.peer:

@@ -17,6 +17,7 @@ import pytest
 from sentinel.core.clock import ManualClock
 from sentinel.core.event import Entry, Origin, Raw, event_id
 from sentinel.core.ports import Sink
+from tests.collect.following import Follower
 
 MOMENT = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 
@@ -132,6 +133,22 @@ def until() -> Until:
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture
+def follow(tmp_path: Path, sink: "DiskSink", clock: ManualClock) -> Iterator[Callable[..., Follower]]:
+    made: list[Follower] = []
+
+    def make(*patterns: str) -> Follower:
+        made.append(Follower(tmp_path, sink, clock, *patterns))
+        return made[-1]
+
+    yield make
+    for follower in made:
+        follower.stop()
+
+
+Follow = Callable[..., Follower]
 
 
 class Server:

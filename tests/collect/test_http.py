@@ -112,7 +112,11 @@ def test_windows_events_come_as_rendered_xml_however_it_is_printed(spool: DiskSp
     async def scenario(entrance: HttpEntrance, spool: DiskSpool) -> None:
         assert await curl(entrance, body=batch, kind="application/xml; charset=utf-8") == (200, {"accepted": 2})
         bodies = [one.raw.body for one in spool.read(0, 10)]
-        assert all(body.startswith(b"<Event ") and body.endswith(b"</Event>") and b"\n" not in body for body in bodies)
+        assert all(body.startswith(b"<Event ") and body.endswith(b"</Event>") for body in bodies)
+        assert b"".join(bodies) == (event * 2).encode()  # a line end within a value is the value's
+        sixteen = batch.decode().encode("utf-16")
+        assert await curl(entrance, body=sixteen, kind="text/xml") == (200, {"accepted": 2})
+        assert [one.raw.body for one in spool.read(2, 10)] == bodies
 
     served(spool, scenario)
 

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -210,6 +211,24 @@ def test_bytes_that_are_no_utf8_survive(make_entry: MakeEntry) -> None:
     (event,) = parse_one(make_entry(body), SHIPPED)
     assert event.fields["event.original"] == "Grüße aus Würzburg"
     assert b64decode(str(event.fields["sentinel.original_b64"])) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "note", "tagged"),
+    [
+        ("Grüße".encode(), "", False), ("Grüße – €".encode("cp1252"), "", False), ("Grüße".encode("utf-16"), "", False),
+        (b"\x81\x8d \xff", "", True), (b"\xff\xfe\x00\xd8a\x00", "", True), (b"ab", "utf-16 decode_error", True),
+    ],
+)  # fmt: skip
+def test_bytes_of_no_encoding_are_kept_and_tagged(
+    make_entry: MakeEntry, body: bytes, note: str, *, tagged: bool
+) -> None:
+    entry = make_entry(body)
+    raw = replace(entry.raw, origin=replace(entry.raw.origin, note=note))
+    (event,) = parse_one(replace(entry, raw=raw), SHIPPED)
+    assert (build.UNDECODED in build.several(event.fields.get("tags"))) == tagged
+    kept = event.fields.get("sentinel.original_b64")
+    assert (b64decode(str(kept)) if kept else str(event.fields["event.original"]).encode()) == body
 
 
 def test_a_long_original_is_cut_and_tagged_and_survives_in_a_dead_letter(make_entry: MakeEntry) -> None:
