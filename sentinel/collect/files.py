@@ -256,7 +256,11 @@ class FollowedFiles:
 
     def _place(self, seen: Seen) -> None:
         """Find the stream that a file at a new place holds, or begin one, unless that has to wait."""
-        relatives = [one for one in self._streams if one.offset and Path(one.family).name == seen.family.name]
+        relatives = [
+            one
+            for one in self._streams
+            if (one.offset or self._head(one)) and Path(one.family).name == seen.family.name
+        ]
         relatives.sort(key=lambda one: (one.family != str(seen.family), -one.offset))
         if said := matching.foreign(seen.path):
             self._problem(str(seen.path), said)
@@ -283,7 +287,7 @@ class FollowedFiles:
     def _begin(self, seen: Seen, size: int, *, packed: bool) -> None:
         stream = Stream(str(seen.family), str(seen.path), compressed=packed)
         original = self._copies.pop(seen.place, None)
-        if original is not None and original.offset > size:
+        if original is not None and original.offset > size and seen.rotated:  # else its inode was given to another
             # a copy of a stream that we had read further than the copy goes before its own file was cut
             stream.first, stream.generation, stream.skip_until = original.first, original.generation, size
         elif self._skip:
@@ -292,9 +296,16 @@ class FollowedFiles:
         self._take_on(stream, seen)
 
     def _fits(self, stream: Stream, seen: Seen, unpacked: Unpacked | None) -> bool:
+        if head := self._head(stream):
+            return matching.begins(seen, unpacked, head)
         if unpacked is None:
             return matching.holds_on(stream, seen)
         return unpacked.size >= stream.offset and stream.fits(unpacked.at)
+
+    def _head(self, stream: Stream) -> bytes:
+        """Return the first bytes of what is held of a stream of which nothing has been kept yet."""
+        tail = self._tails.get(id(stream)) or self._orphans.get(id(stream))
+        return tail.head if tail is not None and tail.held and not stream.offset else b""
 
     def _take_on(self, stream: Stream, seen: Seen) -> None:
         stream.device, stream.inode = seen.place

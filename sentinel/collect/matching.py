@@ -130,6 +130,14 @@ def holds_on(stream: Stream, seen: Seen) -> bool:
         return stream.fits(lambda start, length: os.pread(file.fileno(), length, start))
 
 
+def begins(seen: Seen, unpacked: Unpacked | None, head: bytes) -> bool:
+    """Say whether the file, plain unless it was unpacked, begins with `head`; raises OSError."""
+    if unpacked is not None:
+        return unpacked.at(0, len(head)) == head
+    with seen.path.open("rb", buffering=0) as file:
+        return os.pread(file.fileno(), len(head), 0) == head
+
+
 def unpack(seen: Seen, offsets: Iterable[int]) -> Unpacked:
     """Read a compressed file through, and keep what tells streams at these offsets; raises OSError."""
     result = Unpacked((*seen.place, seen.size, seen.changed))
@@ -154,7 +162,7 @@ def unpack(seen: Seen, offsets: Iterable[int]) -> Unpacked:
 
 def is_copy(seen: Seen, unpacked: Unpacked | None, stream: Stream) -> bool:
     """Say whether all that the file holds is the beginning of what the stream's own file holds; raises OSError."""
-    if not seen.rotated or stream.family != str(seen.family):
+    if not seen.rotated or not seen.size or stream.family != str(seen.family):
         return False
     if stream.compressed:
         if unpacked is not None:

@@ -85,6 +85,11 @@ class Tail:
         return self._cutting.cutter(head, at_start=not self._offset)
 
     @property
+    def head(self) -> bytes:
+        """The first bytes that have been read, PRINT_BYTES at most."""
+        return self._head
+
+    @property
     def held(self) -> int:
         """How many bytes of an unfinished record have been read."""
         return self._fed - self._offset

