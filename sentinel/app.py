@@ -161,6 +161,7 @@ class App:
             ca_cert=options.ca_cert,
             api_key=key,
             readonly=readonly,
+            timeout_seconds=options.timeout_seconds,
         )
 
     @contextmanager

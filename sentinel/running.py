@@ -132,6 +132,7 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
                 link.send_bytes(b"ready")
                 link.poll(None)
         finally:
+            store.give_up()
             schedule.stop()
 
 
@@ -176,7 +177,7 @@ class _Running:
         self.judging, self.link = begun(_judge, "judge", app.config, talk)
         stack.callback(self._unjudged)
         self.spool = stack.enter_context(app.spool())
-        store = stack.enter_context(app.writing())
+        self.store = stack.enter_context(app.writing())
         books = stack.enter_context(app.books(writer=True))
         if books.set_aside is not None:
             talk(f"the books of sources were damaged and begin anew; what they were is in {books.set_aside}")
@@ -184,7 +185,7 @@ class _Running:
         stack.callback(workers.close)
         talk(workers.greeting)
         self.entrances = list(entrances(app.config, app.clock))
-        self.pipeline = Pipeline(self.spool, store, workers, app.form, app.clock, books, losses=self._losses)
+        self.pipeline = Pipeline(self.spool, self.store, workers, app.form, app.clock, books, losses=self._losses)
         self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
         self.problems = SpoolProblems(app.clock, lambda: (*self.spool.problems, *self.pipeline.problems))
         self.parsing = threading.Thread(target=self._parse, name="parse")
@@ -269,6 +270,7 @@ class _Running:
     def end(self) -> None:
         """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
         self.stop.set()
+        self.store.give_up()
         self.parsing.join()
         self._unjudged()
         self.talk("ended: everything that was accepted is on disk")

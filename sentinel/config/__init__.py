@@ -78,6 +78,9 @@ class StoreOptions(Section):
     prefix: Name = "sentinel"
     """Elasticsearch only: what the names of all indices begin with."""
 
+    timeout_seconds: float = Field(default=30.0, ge=1)
+    """Elasticsearch only: how long an answer may take; then it is asked again, and events wait in the spool."""
+
     ca_cert: Path | None = None
     """Elasticsearch only: the certificate file of the authority that signed the cluster's certificate."""
 

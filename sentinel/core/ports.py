@@ -149,5 +149,8 @@ class Store(Protocol):
     def newest(self) -> int:
         """Return the highest `seq` stored, 0 if empty."""
 
+    def give_up(self) -> None:
+        """Let whoever waits for a server have his StoreError now, from any thread: the end has come."""
+
     def close(self) -> None:
         """Let go of files and connections; a closed store is not used again."""

@@ -4,7 +4,6 @@ Every answer is what `holds` would give. What the index can tell by itself it te
 sure of are read and judged here. Readers see whatever was stored before they asked: each question refreshes first.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -12,6 +11,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from random import Random
+from threading import Event as Flag
 from typing import Any, TypeVar
 
 import orjson
@@ -56,9 +56,9 @@ class ElasticStore:
     """Events in Elasticsearch 8 or 9 at `url`; see `core.ports.Store`.
 
     `ca_cert` is the file with the authority that signed the server's certificate, `api_key` the encoded key.
-    A store that writes sees to its index template first; with `manage=False` an administrator has done so. `pause`
-    and `chance` are what waits between attempts and how long is drawn. Raises StoreError if the server cannot be
-    used.
+    The server is not asked anything before it is used, so that a Sentinel can begin while it is away. A store that
+    writes sees to its index template first; with `manage=False` an administrator has done so. `pause` and `chance`
+    are what waits between attempts and how long is drawn. Raises StoreError if the address cannot be used.
     """
 
     def __init__(  # noqa: PLR0913  one argument for each thing a city may decide
@@ -75,7 +75,7 @@ class ElasticStore:
         timeout_seconds: float = 30.0,
         request_bytes_max: int = REQUEST_BYTES_MAX,
         patience: Patience | None = None,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] | None = None,
         chance: Random | None = None,
     ) -> None:
         self._url = spoken(url)
@@ -86,19 +86,17 @@ class ElasticStore:
         self._everywhere = f"{prefix}-events-*"
         self._template = es.template(prefix, shards=shards, replicas=replicas)
         self._readonly = readonly
+        self._unmanaged = manage and not readonly
+        self._given_up = Flag()
         self._request_bytes_max = request_bytes_max
         self._delivery = Delivery(
             send=self._send,
             patience=patience or Patience(),
-            pause=pause,
+            pause=pause or self._rest,
             chance=chance or Random(),  # noqa: S311  spreads retries, keeps no secret
         )
         self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix="elastic")
         self._client = connected(url, api_key, ca_cert, timeout_seconds)
-        if readonly or not manage:
-            self.newest()
-        else:
-            self.setup()
 
     # -- the index template, days
 
@@ -133,6 +131,9 @@ class ElasticStore:
             raise TypeError(f"{type(formed).__name__} is no form of Elasticsearch's")
         if self._readonly:
             raise StoreError("this store was opened for reading only")
+        if self._unmanaged:
+            self.setup()
+            self._unmanaged = False
         whole = Outcome()
         batches = requests(formed.lines, self._request_bytes_max)
         under_way = [self._senders.submit(self._delivery, batch) for batch in batches]
@@ -223,6 +224,14 @@ class ElasticStore:
         answer = self._search(index=self._everywhere, sort=sort, size=1, source=False, track_total_hits=False)
         hits = answer["hits"]["hits"]
         return int(hits[0]["sort"][0]) if hits else 0
+
+    def give_up(self) -> None:
+        """Try nothing again from now on: who waits between two attempts is told at once."""
+        self._given_up.set()
+
+    def _rest(self, seconds: float) -> None:
+        if self._given_up.wait(seconds):
+            raise StoreError(f"Elasticsearch at {self._url} has not answered, and nobody waits any more")
 
     def close(self) -> None:
         """Let go of the connections."""

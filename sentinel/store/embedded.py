@@ -232,6 +232,9 @@ class EmbeddedStore:
         """Remove everything that arrived before `day` (UTC); return the names of the files removed."""
         return self._writing().drop_before(day)
 
+    def give_up(self) -> None:
+        """Go on: nothing here waits for another machine."""
+
     def close(self) -> None:
         """Finish sealing, let go of the lock; what is hot stays hot."""
         self._finish()

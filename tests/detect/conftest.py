@@ -78,6 +78,9 @@ class MemoryStore:
     def newest(self) -> int:
         return max((one.seq for one in self.events.values()), default=0)
 
+    def give_up(self) -> None:
+        pass
+
     def close(self) -> None:
         self.events.clear()
 

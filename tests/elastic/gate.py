@@ -1,8 +1,10 @@
 """A gate in front of an Elasticsearch node that misbehaves as told."""
 
 import http.client
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Fault = Callable[["Passage"], None]
@@ -40,6 +42,17 @@ class Passage(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"" if self.command == "HEAD" else body)
 
+    def setup(self) -> None:
+        """Be known to the gate."""
+        super().setup()
+        self.gate.passages.add(self)
+
+    def finish(self) -> None:
+        """Be gone."""
+        self.gate.passages.discard(self)
+        with suppress(OSError):  # the connection was cut
+            super().finish()
+
     def handle_any(self) -> None:
         """Do as the next fault says if this is a request it is meant for, else let it pass."""
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -56,17 +69,22 @@ class Passage(BaseHTTPRequestHandler):
 
 
 class Gate:
-    """A server on 127.0.0.1 before the node; `faults` happen to the next requests whose path has `on` in it."""
+    """A server on 127.0.0.1 before the node; `faults` happen to the next requests whose path has `on` in it.
 
-    def __init__(self, node: str) -> None:
+    `always` happens to every one of them for which there is no fault.
+    """
+
+    def __init__(self, node: str, port: int = 0) -> None:
         """Open the gate to `node` (host:port)."""
+        self.always: Fault | None = None
+        self.passages: set[Passage] = set()
         self.node = node
         self.faults: list[Fault] = []
         self.happened = 0
         self.on = "_bulk"
         self.lock = threading.Lock()
         handler = type("_Passage", (Passage,), {"gate": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self.server.daemon_threads = True
         self.server.block_on_close = False
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
@@ -80,13 +98,16 @@ class Gate:
     def next_fault(self, passage: Passage) -> Fault | None:
         """Take the next fault if this request is one it is meant for."""
         with self.lock:
-            if self.on not in passage.path or not self.faults:
+            if self.on not in passage.path or not (self.faults or self.always):
                 return None
             self.happened += 1
-            return self.faults.pop(0)
+            return self.faults.pop(0) if self.faults else self.always
 
     def close(self) -> None:
-        """Shut the gate."""
+        """Shut the gate and cut whoever is in it."""
         self.server.shutdown()
         self.server.server_close()
+        for passage in list(self.passages):
+            with suppress(OSError):
+                passage.connection.shutdown(socket.SHUT_RDWR)
         self.thread.join()

@@ -231,7 +231,7 @@ def test_another_product_is_named_as_such(gate: Any) -> None:
     gate.on = ""
     gate.faults = [lambda passage: passage.reply(200, b"{}", {"X-Elastic-Product": "OpenSearch"})] * 9
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:\d+ is not Elasticsearch 8 or 9 \(OpenSearch"):
-        ElasticStore(gate.url, readonly=True)
+        ElasticStore(gate.url, readonly=True).newest()
 
 
 def test_a_server_that_is_not_there_is_named_with_what_to_look_at() -> None:
@@ -240,7 +240,7 @@ def test_a_server_that_is_not_there_is_named_with_what_to_look_at() -> None:
     pauses: list[float] = []
     url = f"http://somebody:secret@127.0.0.1:{port}"
     with pytest.raises(StoreError, match=f"127.0.0.1:{port} cannot be reached.*is it running") as failed:
-        ElasticStore(url, pause=pauses.append)
+        ElasticStore(url, pause=pauses.append).newest()
     assert len(pauses) == 2
     assert "secret" not in str(failed.value)
 
