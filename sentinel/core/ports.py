@@ -95,11 +95,15 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a batch: how many are newly stored, which (by `seq`) were there before or are refused for good."""
+    """What became of a batch: how many are newly stored, which (by `seq`) were there before or are refused for good.
+
+    `unsure`: an answer was lost on the way, so what was there before may have been stored by this very call.
+    """
 
     stored: int
     known: tuple[int, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    unsure: bool = False
 
     @property
     def duplicates(self) -> int:

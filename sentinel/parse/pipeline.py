@@ -196,12 +196,14 @@ class Pipeline:
         """Store; return what became of the records, and how many of the duplicates are dead letters."""
         counts = {place: replace(count) for place, count in prepared.counts.items()}
         unread = set(prepared.letters)
-        stored, known, refused = self._put(prepared.formed)
+        stored, known, refused, unsure = self._put(prepared.formed)
+        again = again or unsure
         dropped = prepared.dropped
         if refused:
             instead = letters(refused, self.spool, self.form, prepared.places, counts)
             unread |= {one.seq for one in refused}
-            more, known_letters, still = self._put([instead])
+            more, known_letters, still, unsure = self._put([instead])
+            again = again or unsure
             stored += more
             known += known_letters
             for one in still:
@@ -233,8 +235,8 @@ class Pipeline:
             cursor = events[-1].seq
         return found
 
-    def _put(self, formed: Sequence[Formed]) -> tuple[int, list[int], list[Rejected]]:
+    def _put(self, formed: Sequence[Formed]) -> tuple[int, list[int], list[Rejected], bool]:
         appended = [self.store.keep(one) for one in formed]
         known = [seq for one in appended for seq in one.known]
         rejected = [refused for one in appended for refused in one.rejected]
-        return sum(one.stored for one in appended), known, rejected
+        return sum(one.stored for one in appended), known, rejected, any(one.unsure for one in appended)

@@ -140,7 +140,7 @@ class ElasticStore:
         wait(under_way)
         for delivered in under_way:
             whole.add(delivered.result())
-        return Appended(whole.stored, tuple(whole.known), tuple(whole.rejected))
+        return Appended(whole.stored, tuple(whole.known), tuple(whole.rejected), whole.unsure)
 
     def append(self, events: Sequence[Event], /) -> Appended:
         """Form events and keep them; see `Store.append`."""

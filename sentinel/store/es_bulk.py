@@ -69,19 +69,24 @@ class Lines:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the lines of a request; `again` may be tried once more, `why` says what the server lacked."""
+    """What became of the lines of a request; `again` may be tried once more, `why` says what the server lacked.
+
+    `unsure`: an answer was lost, so that lines which are `known` may have been stored by a request before.
+    """
 
     stored: int = 0
     known: list[int] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     again: list[Line] = field(default_factory=list)
     why: str = ""
+    unsure: bool = False
 
     def add(self, other: "Outcome") -> None:
         """Count what became of other lines too."""
         self.stored += other.stored
         self.known += other.known
         self.rejected += other.rejected
+        self.unsure |= other.unsure
 
 
 def index_of(prefix: str, day: date) -> str:
@@ -231,9 +236,9 @@ class Delivery:
                     return whole
                 if not answer.may_pass:
                     raise answer.error from answer.cause
-                why, asked = str(answer.error), answer.asked
+                why, asked, whole.unsure = str(answer.error), answer.asked, True
             elif (outcome := judge(batch, answer)) is None:
-                why = "the answer is not what was asked for"
+                why, whole.unsure = "the answer is not what was asked for", True
             else:
                 whole.add(outcome)
                 batch, why = outcome.again, outcome.why

@@ -53,6 +53,11 @@ class Passage(BaseHTTPRequestHandler):
         with suppress(OSError):  # the connection was cut
             super().finish()
 
+    def handle(self) -> None:
+        """Serve until the client is gone or the gate is shut."""
+        with suppress(ConnectionError):
+            super().handle()
+
     def handle_any(self) -> None:
         """Do as the next fault says if this is a request it is meant for, else let it pass."""
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -62,7 +67,7 @@ class Passage(BaseHTTPRequestHandler):
             return
         try:
             fault(self)
-        except (BrokenPipeError, ConnectionResetError):
+        except ConnectionError:
             self.close_connection = True  # the client has gone, as it should
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815  the names http.server looks for
