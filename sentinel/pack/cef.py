@@ -153,9 +153,11 @@ def fields(record: Cef, received: datetime, zone: str, below: str = "cef.extensi
             setter(found, value)
         elif _LABELLED.fullmatch(name):
             label = said.get(name + "Label", "").strip()
+            known = len(found)
             if (setter := _LABEL_SETTERS.get(label.lower())) is not None:
                 setter(found, value)
-            _keep(found, below, label or name, value)
+            if len(found) == known:
+                _keep(found, below, label or name, value)
         elif not (name.endswith("Label") and name[:-5] in said):
             _keep(found, below, name, value)
     _rest(found, said, below)

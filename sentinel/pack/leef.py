@@ -18,6 +18,7 @@ _START = re.compile(r"(?<![A-Za-z0-9])LEEF: ?(\d{1,2}(?:\.\d)?)\|")
 _DELIMITER = re.compile(r"(?:0?x)?([0-9A-Fa-f]{1,4})")
 _NAME = re.compile(r"[A-Za-z_][\w.\- ]{0,63}")
 _KEY = re.compile(r"(?:(?<=\s)|^)([A-Za-z_][\w.\-]{0,63})=")
+_BARRED = re.compile(r"\|[A-Za-z]\w{0,63}=")
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
 FIELDS = {
@@ -83,6 +84,8 @@ def pairs(attributes: str, delimiter: str = "\t") -> dict[str, str]:
     if delimiter not in attributes and delimiter == "\t":
         if "#011" in attributes:
             delimiter = "#011"
+        elif len(_BARRED.findall(attributes)) > 1:  # Palo Alto's LEEF 1.0
+            delimiter = "|"
         elif attributes.count("=") > 1:
             return _blanks(attributes)
     found: dict[str, list[str]] = {}
