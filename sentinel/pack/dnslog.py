@@ -24,7 +24,6 @@ def question(fields: Fields, name: str | None, kind: str | None = None, family: 
     if name and len(name) > 1:
         name = name.removesuffix(".")
     text.put(fields, [("dns.question.name", name), ("dns.question.type", _type(kind)), ("dns.question.class", family)])
-    fields["network.protocol"] = "dns"
 
 
 def _type(kind: str | None) -> str | None:
@@ -37,7 +36,7 @@ def _type(kind: str | None) -> str | None:
 def event(fields: Fields, action: str, kind: str = "", outcome: str = "") -> None:
     """Set that this is an exchange of DNS; `kind` is what else it is (`denied`, `error`, …)."""
     fields["event.kind"], fields["event.category"], fields["event.action"] = "event", ("network",), action
-    fields["event.type"] = ("protocol", *kind.split())
+    fields["event.type"], fields["network.protocol"] = ("protocol", *kind.split()), "dns"
     text.put(fields, [("event.outcome", outcome)])
 
 
