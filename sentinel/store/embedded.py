@@ -159,7 +159,7 @@ class EmbeddedStore:
         *,
         readonly: bool = False,
         segment_events: int = 20_000,
-        segment_bytes: int = 32 << 20,
+        segment_bytes: int = 24 << 20,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self._problems = Problems()
