@@ -1,6 +1,6 @@
 """Wires the stages: makes each as the configuration says; `running` sets them to work."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sentinel.alert.book import Book
     from sentinel.config.inventory import Inventory
     from sentinel.detect.rules import Rules
+    from sentinel.join.joiner import Joiner
+    from sentinel.parse.assets import Assets
     from sentinel.parse.enrich import Enricher
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
@@ -182,7 +184,25 @@ class App:
         with SourceBook(self.config.sources_file, self.clock, self.config.silent_after, writer=writer) as books:
             yield books
 
+    @contextmanager
+    def joiner(self, store: Store, start: int, until: Callable[[], int]) -> Iterator["Joiner"]:
+        """Open what puts together records that are one thing; `start` and `until` as `Joiner` has them."""
+        from sentinel.join.book import JoinBook
+        from sentinel.join.joiner import Joiner
+
+        joins = {pack.name: pack.join for pack in self.packs if pack.join is not None}
+        with JoinBook(self.config.joins_file) as book, self.spool() as spool:
+            yield Joiner(joins, book, store, spool, self.clock, start=start, until=until)
+
+    @cached_property
+    def _assets(self) -> "Assets":
+        from sentinel.config.inventory import Inventory
+        from sentinel.parse.assets import Assets
+
+        return Assets(self.inventory or Inventory())
+
     def owner(self, identity: Identity) -> Owner:
-        """Return where a sender stands and whose it is: nobody has said so."""
-        del identity
-        return Owner()
+        """Return where a sender stands and whose it is, as the inventory says it; raises ConfigError if it is wrong."""
+        facts = self._assets.of_sender(identity.source, identity.peer, identity.peer)
+        facts = facts or self._assets.of_name(identity.host)
+        return Owner(facts.get("site", ""), facts.get("owner", ""))

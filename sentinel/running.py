@@ -28,6 +28,7 @@ from sentinel.entrances import entrances
 
 if TYPE_CHECKING:
     from sentinel.detect.runner import Runner, RunReport
+    from sentinel.join.joiner import Joiner
     from sentinel.parse.prepare import Preparer
     from sentinel.sources.book import SourceBook
     from sentinel.sources.silence import Silence
@@ -117,10 +118,15 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
     def unjudged(error: Exception) -> None:
         talk(f"rules could not run, they will be run again: {error}")
 
-    with app.reading() as store, app.desk() as desk, app.books() as books:
-        runner = Runner(store, desk, app.rules.detections, app.clock, until=stored)
+    with (
+        app.reading() as store,
+        app.desk() as desk,
+        app.books() as books,
+        app.joiner(store, desk.cursor(), stored) as joiner,
+    ):
+        runner = Runner(store, desk, app.rules.detections, app.clock, until=stored, seen=joiner.see)
         schedule = Schedule(
-            _Judging(runner, Silence(books, desk), books, committed),
+            _Judging(runner, joiner, Silence(books, desk), books, committed),
             every=app.config.detect_every,
             report=judged,
             failed=unjudged,
@@ -138,9 +144,10 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
 
 @dataclass
 class _Judging:
-    """What one run of the judge does: who is silent first, for that needs no store; then the rules."""
+    """What one run of the judge does: who is silent, for that needs no store; then the rules; then what is joined."""
 
     runner: "Runner"
+    joiner: "Joiner"
     silence: "Silence"
     books: "SourceBook"
     committed: Callable[[], int]
@@ -154,6 +161,10 @@ class _Judging:
             problems = (f"nobody can say who is silent: {error}",)
         through = self.committed()
         report = self.runner.run()
+        try:
+            self.joiner.run()
+        except SentinelError as error:
+            problems = (*problems, str(error))
         if through != self.judged:
             self.books.judged(through)
             self.judged = through

@@ -187,6 +187,9 @@ def _verdict(found: dict[str, str | None], fields: Fields) -> None:
             reason = reason[: start.start()]
             break
     text.put(fields, [("event.reason", reason.strip())])
+    header, _, subject = reason.partition(":")
+    if found.get("stage") == "header" and header.lower() == "subject":
+        text.put(fields, [("email.subject", subject.strip())])
     if reply := _REPLY.match(reason):
         text.put(fields, [("postfix.reply_code", reply[1]), ("postfix.dsn", reply[2] or reply[3])])
 

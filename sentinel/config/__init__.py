@@ -225,6 +225,11 @@ class Config(Section):
         """The file of the books of sources."""
         return self.data / "sources.db"
 
+    @property
+    def joins_file(self) -> Path:
+        """The file of what is still being put together."""
+        return self.data / "joins.db"
+
     def silent_after(self, name: str) -> float:
         """Return after how many seconds a sender of this source is silent; 0: never, as for one not configured."""
         source = self.source(name)

@@ -41,6 +41,7 @@ OWN: dict[str, Type] = {
     "sensor.finding.limit": "long",
     "sensor.finding.window_seconds": "long",
     "winlog.record_id": "long",
+    "sentinel.joined": "long",
     "sentinel.notice.count": "long",
     "sentinel.spool.seq": "long",
 }

@@ -105,7 +105,9 @@ class _Batch:
 class Runner:
     """The rules `detections` over `store`; `until` says up to which sequence everything has been stored.
 
-    `run` raises StoreError if the store or the book cannot be used; then nothing of that batch has been recorded.
+    `seen` is given what has been judged, with the sequence behind which it lies: who needs the events too need not read
+    them again. `run` raises StoreError if the store or the book cannot be used; then nothing of that batch has been
+    recorded.
     """
 
     def __init__(  # noqa: PLR0913  what it works with, and two bounds that tests make small
@@ -116,6 +118,7 @@ class Runner:
         clock: Clock,
         until: Callable[[], int],
         *,
+        seen: Callable[[int, Sequence[Event]], None] = lambda _after, _events: None,
         batch: int = BATCH,
         listed_max: int = LISTED_MAX,
     ) -> None:
@@ -123,6 +126,7 @@ class Runner:
         self._book = book
         self._clock = clock
         self._until = until
+        self._seen = seen
         self._batch = batch
         self._listed_max = listed_max
         self._matcher = Matcher(detections)
@@ -141,6 +145,7 @@ class Runner:
             batch = self._judge(run, cursor, events)
             raised += self._book.record(batch.findings, batch.last, after=cursor, gaps=batch.gaps)
             self._memory.done(batch.last, {gap.rule_id for gap in batch.gaps})
+            self._seen(cursor, events)
             cursor = batch.last
             judged += len(events)
             found += len(batch.findings)

@@ -18,6 +18,9 @@
     priority = 100                           # lower is asked first
 
 Within one [match] everything that is given must hold. A pack without [match] is used only when a source names it.
+
+A pack whose records are parts of one thing has a `join.py` too: `key(fields)`, `ends(fields)`, `whole(parts)`, `QUIET`,
+and, if it needs them, `link(fields)` and `MODULES`; see `core.join.Join`.
 """
 
 import importlib.util
@@ -26,17 +29,19 @@ import re
 import stat
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import blake2b
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, MappingProxyType
-from typing import Annotated, cast
+from types import CodeType, MappingProxyType, ModuleType
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sentinel.core.errors import PackError
+from sentinel.core.join import Join, no_link
 from sentinel.core.ports import Parser
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -96,6 +101,7 @@ class Pack:
     aliases: tuple[str, ...]
     match: tuple[Match, ...]
     parse: Parser
+    join: Join | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +168,15 @@ def load_one(folder: Path, *, trusted: bool = False) -> Pack:
     """Load one pack; raises PackError. Unless `trusted`, nobody but root and ourselves may be able to write to it."""
     if not _NAME.fullmatch(folder.name):
         raise PackError(f"{folder}: a pack's folder is named in lower case letters, digits and _")
-    manifest_file, parser_file = folder / "pack.toml", folder / "parser.py"
+    manifest_file, parser_file, join_file = folder / "pack.toml", folder / "parser.py", folder / "join.py"
     for path in (manifest_file, parser_file):
         if not path.is_file():
             raise PackError(f"{folder}: there is no {path.name}")
     if not trusted:
         real = folder.resolve()
-        for path in (real.parent, real, manifest_file.resolve(), parser_file.resolve()):
-            _guard(folder, path)
+        for path in (real.parent, real, manifest_file.resolve(), parser_file.resolve(), join_file.resolve()):
+            if path.exists():
+                _guard(folder, path)
     manifest = _manifest(manifest_file)
     return Pack(
         name=folder.name,
@@ -181,6 +188,7 @@ def load_one(folder: Path, *, trusted: bool = False) -> Pack:
         aliases=manifest.aliases,
         match=manifest.match,
         parse=_parser(folder, parser_file),
+        join=_join(folder, join_file) if join_file.is_file() else None,
     )
 
 
@@ -215,20 +223,39 @@ class _SourceOnly(SourceFileLoader):
 
 
 def _parser(folder: Path, path: Path) -> Parser:
+    return cast("Parser", _functions(_module(folder, path), path, "parse")[0])
+
+
+def _join(folder: Path, path: Path) -> Join:
+    module = _module(folder, path)
+    key, ends, whole = _functions(module, path, "key", "ends", "whole")
+    quiet = getattr(module, "QUIET", None)
+    if not isinstance(quiet, timedelta) or quiet <= timedelta(0):
+        raise PackError(f"{folder}: join.py has no QUIET, a timedelta: how long a whole waits for its next part")
+    modules = frozenset(getattr(module, "MODULES", ())) | {folder.name}
+    return Join(key, ends, whole, quiet, modules, getattr(module, "link", no_link))
+
+
+def _functions(module: ModuleType, path: Path, *names: str) -> list[Callable[..., Any]]:
+    found = [getattr(module, name, None) for name in names]
+    for name, one in zip(names, found, strict=True):
+        if not callable(one):
+            del sys.modules[module.__name__]
+            raise PackError(f"{path.parent}: {path.name} has no function {name}(…)")
+    return cast("list[Callable[..., Any]]", found)
+
+
+def _module(folder: Path, path: Path) -> ModuleType:
     mark = blake2b(str(folder.resolve()).encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
-    name = f"_sentinel_pack_{folder.name}_{mark}"
+    name = f"_sentinel_pack_{folder.name}_{path.stem}_{mark}"
     spec = importlib.util.spec_from_loader(name, _SourceOnly(name, str(path)), origin=str(path))
     if spec is None or spec.loader is None:
-        raise PackError(f"{folder}: parser.py cannot be loaded")
+        raise PackError(f"{folder}: {path.name} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # another's code: whatever it does while loading is its own fault alone
         del sys.modules[name]
-        raise PackError(f"{folder}: parser.py fails while loading: {type(error).__name__}: {error}") from error
-    parse = getattr(module, "parse", None)
-    if not callable(parse):
-        del sys.modules[name]
-        raise PackError(f"{folder}: parser.py has no function parse(raw)")
-    return cast("Parser", parse)
+        raise PackError(f"{folder}: {path.name} fails while loading: {type(error).__name__}: {error}") from error
+    return module

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sentinel.core.event import Entry, Event, Fields, arrival, record_of
+from sentinel.core.join import VIA
 from sentinel.core.ports import Form, Formed, Rejected, Spool
 from sentinel.core.source import Heard, Identity, hour_of
 from sentinel.parse import deadletter
@@ -104,7 +105,8 @@ class Preparer:
         place, moment, count = ("", 0), None, Count()
         for entry in entries:
             made = self._read(entry, stretch.unread)
-            observer.note(entry.raw, made[0])
+            if entry.raw.origin.via != VIA:
+                observer.note(entry.raw, made[0])
             if entry.written != moment or entry.raw.source != place[0]:
                 moment = entry.written
                 place = (entry.raw.source, hour_of(moment))

@@ -1,12 +1,14 @@
 """Turns one spool record into its events: route, read, complete; whatever goes wrong becomes a dead letter."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 
 from sentinel.core.errors import ParseError
-from sentinel.core.event import PARTS_MAX, Entry, Event, Raw
+from sentinel.core.event import PARTS_MAX, Entry, Event, Fields, Origin, Raw
+from sentinel.core.join import MARK, VIA, Join, unpacked
 from sentinel.pack import syslog
 from sentinel.parse import build, deadletter
 from sentinel.parse.enrich import Enricher
@@ -15,6 +17,7 @@ from sentinel.parse.route import Router
 
 SYSLOG = "syslog.log"
 GENERIC = "generic.log"
+_PART = Origin(VIA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,13 @@ class Reader:
             return [deadletter.letter(entry, "EmptyRecord", "the record is empty")]
         pack = None
         try:
-            pack = self.router.route(raw, how.hint)
-            events = _generic(entry, raw) if pack is None else _read(entry, raw, pack)
+            pack = self.router.route(raw, raw.origin.peer if raw.origin.via == VIA else how.hint)
+            if pack is None:
+                events = _generic(entry, raw)
+            elif raw.origin.via == VIA and pack.join is not None:
+                events = _made(entry, pack, [whole(raw, pack, pack.join, self.router)])
+            else:
+                events = _read(entry, raw, pack)
         except ParseError as error:
             return [deadletter.letter(entry, "ParseError", error.reason, pack)]
         except Exception as error:  # noqa: BLE001  another's code: a pack's fault must cost its record alone
@@ -75,10 +83,24 @@ def _read(entry: Entry, raw: Raw, pack: Pack) -> list[Event]:
         documents.pop()
         reason = f"one record holds {PARTS_MAX} events or more; the first {len(documents)} are kept"
         over = deadletter.letter(entry, "TooManyEvents", reason, pack, part=PARTS_MAX - 1)
+    events = _made(entry, pack, documents)
+    return events if over is None else [*events, over]
+
+
+def _made(entry: Entry, pack: Pack, documents: Sequence[Fields]) -> list[Event]:
     base = build.common(entry)
     dataset, module = pack.dataset, pack.module
-    events = [build.complete(entry, part, said, base, dataset, module) for part, said in enumerate(documents)]
-    return events if over is None else [*events, over]
+    return [build.complete(entry, part, said, base, dataset, module) for part, said in enumerate(documents)]
+
+
+def whole(raw: Raw, pack: Pack, join: Join, router: Router) -> Fields:
+    """Return the document of a joined record: each part is read as it was when it came alone."""
+    parts: list[Fields] = []
+    for body in unpacked(raw.body):
+        part = replace(raw, body=body, origin=_PART)
+        with suppress(ParseError):  # the record of the part has said so when it came
+            parts += islice((router.route(part) or pack).parse(part), PARTS_MAX)
+    return {**join.whole(parts), MARK: len(parts)}
 
 
 def _generic(entry: Entry, raw: Raw) -> list[Event]:

@@ -2,8 +2,9 @@
 
 `samples/<name>.log` (or `.jsonl`) holds one record a line, `samples/<name>.ecs.jsonl` what becomes of them, one line a
 record: the pack's own fields with sorted names, a list if a record becomes several events, and
-`{"error.message": …, "event.kind": "pipeline_error"}` if the pack refuses it. Every record counts as received at
-2026-11-23T12:00:00Z, times without a zone are UTC.
+`{"error.message": …, "event.kind": "pipeline_error"}` if the pack refuses it. If the pack joins records,
+`samples/<name>.joined.ecs.jsonl` holds what becomes of those of the sample that belong together, as they end. Every
+record counts as received at 2026-11-23T12:00:00Z, times without a zone are UTC.
 """
 
 import ast
@@ -14,15 +15,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
+from typing import cast
 
 from sentinel.core import ecs
 from sentinel.core.errors import PackError, ParseError
-from sentinel.core.event import Fields, Origin, Raw, Scalar
+from sentinel.core.event import Entry, Fields, Origin, Raw, Scalar, Value
+from sentinel.core.join import unpacked
+from sentinel.join.assembly import Assembly
 from sentinel.pack import text
-from sentinel.parse.packs import Pack, load_one
+from sentinel.parse.packs import Pack, Packs, load_one
+from sentinel.parse.record import parse_one, whole
+from sentinel.parse.route import Router
 
 RECEIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EXPECTED = ".ecs.jsonl"
+JOINED = ".joined.ecs.jsonl"
 BROKEN = "broken.log"
 
 
@@ -45,16 +52,21 @@ def check(pack_dir: Path, *, trusted: bool = True) -> list[Problem]:
         pack = load_one(pack_dir, trusted=trusted)
     except PackError as error:
         return [Problem(pack_dir, 0, str(error))]
-    problems = list(_imports(pack_dir / "parser.py"))
+    problems = [problem for path in sorted(pack_dir.glob("*.py")) for problem in _imports(path)]
     inputs = samples(pack_dir)
     names = {path.name for path in inputs}
     if BROKEN not in names:
         problems.append(Problem(pack_dir / "samples" / BROKEN, 0, "is missing: show what unreadable records become"))
     if not names - {BROKEN}:
         problems.append(Problem(pack_dir / "samples", 0, "holds no sample of a good record"))
+    wanted: set[Path] = set()
     for path in inputs:
-        problems.extend(_compared(pack, path))
-    wanted = {expected(path) for path in inputs}
+        problems.extend(_fitting(pack, path))
+        for beside, now in _sayings(pack, path, problems):
+            wanted.add(beside)
+            problems.extend(_compared(beside, now))
+            if beside == expected(path, JOINED):
+                problems.extend(_whole_faults(beside, now))
     orphans = sorted(set((pack_dir / "samples").glob("*" + EXPECTED)) - wanted)
     problems.extend(Problem(path, 0, "lies beside no sample") for path in orphans)
     return problems
@@ -65,11 +77,11 @@ def bless(pack_dir: Path, *, trusted: bool = True) -> list[Path]:
     pack = load_one(pack_dir, trusted=trusted)
     changed = []
     for path in samples(pack_dir):
-        now = "".join(line + "\n" for line in told(pack, path))
-        beside = expected(path)
-        if not beside.is_file() or beside.read_text("utf-8") != now:
-            beside.write_text(now, "utf-8")
-            changed.append(beside)
+        for beside, said in _sayings(pack, path, []):
+            now = "".join(line + "\n" for line in said)
+            if not beside.is_file() or beside.read_text("utf-8") != now:
+                beside.write_text(now, "utf-8")
+                changed.append(beside)
     return changed
 
 
@@ -80,9 +92,9 @@ def samples(pack_dir: Path) -> list[Path]:
     return sorted(logs)
 
 
-def expected(sample: Path) -> Path:
-    """Return where the expectation for `sample` lies."""
-    return sample.with_name(sample.name.rpartition(".")[0] + EXPECTED)
+def expected(sample: Path, ending: str = EXPECTED) -> Path:
+    """Return where the expectation for `sample` lies, or with JOINED the one for what its records are together."""
+    return sample.with_name(sample.name.rpartition(".")[0] + ending)
 
 
 def records(sample: Path) -> list[Raw]:
@@ -105,6 +117,20 @@ def told(pack: Pack, sample: Path) -> Iterator[str]:
         yield json.dumps(said, ensure_ascii=False, sort_keys=True)
 
 
+def joined(pack: Pack, sample: Path) -> Iterator[str]:
+    """Yield what becomes of the records of `sample` that belong together; nothing if the pack joins none."""
+    if pack.join is None:
+        return
+    router = Router(Packs({pack.name: pack}))
+    entries = [Entry(seq, raw.received, raw) for seq, raw in enumerate(records(sample), start=1)]
+    assembly = Assembly({pack.name: pack.join})
+    ended = [*assembly.add(event for entry in entries for event in parse_one(entry, router, pack.name))]
+    ended += assembly.quiet(datetime.max.replace(tzinfo=UTC))
+    for raw in ended:
+        if len(unpacked(raw.body)) > 1:
+            yield json.dumps(whole(raw, pack, pack.join, router), ensure_ascii=False, sort_keys=True)
+
+
 def faults(fields: Fields) -> Iterator[str]:
     """Yield what is wrong with a pack's document: names ECS does not know, values of another type."""
     for name, value in fields.items():
@@ -120,6 +146,11 @@ def faults(fields: Fields) -> Iterator[str]:
         for one in value if isinstance(value, tuple) else (value,):
             if not _fits(kind, one):
                 yield f"{name} is of type {kind}, not {one!r}"
+
+
+def _value(told: object) -> Value:
+    """Return a value as a pack made it: JSON knows no tuples."""
+    return tuple(told) if isinstance(told, list) else cast("Scalar", told)
 
 
 def _fits(kind: ecs.Type, value: Scalar) -> bool:
@@ -146,13 +177,20 @@ def _is_utc(value: str) -> bool:
     return value.endswith("Z") and "T" in value
 
 
-def _compared(pack: Pack, sample: Path) -> Iterator[Problem]:
-    try:
-        now = list(told(pack, sample))
-    except Exception as error:  # noqa: BLE001  another's code: anything but ParseError is what we are looking for
-        yield Problem(sample, 0, f"the pack raises {type(error).__name__}: {error}; only ParseError is allowed")
-        return
-    beside = expected(sample)
+def _sayings(pack: Pack, sample: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each expectation of a sample with what the pack says today; what it may not raise becomes a problem."""
+    for ending, say in ((EXPECTED, told), (JOINED, joined)):
+        try:
+            said = list(say(pack, sample))
+        except Exception as error:  # noqa: BLE001  another's code: anything but ParseError is what we are looking for
+            what = f"the pack raises {type(error).__name__}: {error}; only ParseError is allowed"
+            problems.append(Problem(sample, 0, what))
+            continue
+        if said or ending == EXPECTED:
+            yield expected(sample, ending), said
+
+
+def _compared(beside: Path, now: list[str]) -> Iterator[Problem]:
     if not beside.is_file():
         yield Problem(beside, 0, "is missing: write it with --bless and read it")
         return
@@ -162,14 +200,23 @@ def _compared(pack: Pack, sample: Path) -> Iterator[Problem]:
     for at, (old, new) in enumerate(zip(before, now, strict=False), start=1):
         if old != new:
             yield Problem(beside, at, _difference(old, new))
+
+
+def _fitting(pack: Pack, sample: Path) -> Iterator[Problem]:
     for at, raw in enumerate(records(sample), start=1):
         try:
             documents = list(pack.parse(raw))
-        except ParseError:
+        except Exception:  # noqa: BLE001, S112  what may not be raised is told where the expectation is compared
             continue
         for document in documents:
             for fault in faults(document):
                 yield Problem(sample, at, fault)
+
+
+def _whole_faults(beside: Path, now: list[str]) -> Iterator[Problem]:
+    for at, line in enumerate(now, start=1):
+        for fault in faults({name: _value(value) for name, value in json.loads(line).items()}):
+            yield Problem(beside, at, fault)
 
 
 def _difference(old: str, new: str) -> str:

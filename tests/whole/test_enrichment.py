@@ -69,6 +69,8 @@ def test_a_line_shows_asset_site_owner_and_place_and_its_indicator_raises_an_ale
     assert event["threat.feed.name"] == "bad"
     alerts = patiently(lambda: [one for one in enriched.json("alerts", "list") if "indicator" in one["title"]])
     assert alerts[0]["key"] == {"threat.indicator.name": ATTACKER}
+    (sender,) = patiently(lambda: enriched.json("sources"))
+    assert (sender["site"], sender["owner"]) == ("", "IT-Amt")
     (enriched.folder / "bad.txt").write_text(f"{ATTACKER}\n{SECOND}\n")
 
     def noticed() -> bool:

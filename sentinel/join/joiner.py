@@ -1,0 +1,94 @@
+"""The stage at work: takes events in order of arrival, and writes what has ended into the spool."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from sentinel.core.errors import SentinelError
+from sentinel.core.event import Event, Raw
+from sentinel.core.join import Join
+from sentinel.core.kill import point
+from sentinel.core.ports import Clock, Store
+from sentinel.join.assembly import Assembly
+from sentinel.join.book import JoinBook
+
+BATCH = 2_000
+
+
+class Outlet(Protocol):
+    """The spool, as far as it is needed here."""
+
+    def try_put(self, raws: Sequence[Raw], /) -> int:
+        """Return once the records survive a crash; raises SpoolFullError, with nothing written, if there is no room."""
+
+
+class Joiner:
+    """Joins what `joins` (by pack) say belongs together, up to `until()`; goes on where the book stands.
+
+    A book that is new begins at `start`. A whole is in the spool before the book lets it go: a crash between the two
+    writes it again, with the identity it had, and it is stored once.
+    """
+
+    def __init__(  # noqa: PLR0913  what it works with
+        self,
+        joins: Mapping[str, Join],
+        book: JoinBook,
+        store: Store,
+        outlet: Outlet,
+        clock: Clock,
+        *,
+        start: int,
+        until: Callable[[], int],
+    ) -> None:
+        self._joins, self._book, self._store, self._outlet, self._clock = joins, book, store, outlet, clock
+        self._until = until
+        cursor = book.cursor()
+        self._cursor = self._entered = start if cursor is None else cursor
+        self._assembly = self._opened()
+
+    def see(self, after: int, events: Sequence[Event]) -> None:
+        """Take events that somebody has read already, if they go on where we stand; if not, `run` will read them."""
+        if after <= self._cursor:
+            with suppress(SentinelError):
+                self._take([event for event in events if event.seq > self._cursor])
+
+    def run(self) -> None:
+        """Take what has arrived, and end what has been quiet for long; raises StoreError or SpoolError.
+
+        Nothing is lost then; the next run does it again.
+        """
+        until = self._until()
+        while events := self._store.since(self._cursor, until, BATCH):
+            self._take(events)
+        self._keep(self._assembly.quiet(self._clock.now()), self._cursor)
+        if self._cursor > self._entered:
+            self._book.enter(self._cursor, (), ())
+            self._entered = self._cursor
+
+    def _take(self, events: Sequence[Event]) -> None:
+        if events:
+            self._keep(self._assembly.add(events), events[-1].seq)
+
+    def _keep(self, ended: Iterable[Raw], cursor: int) -> None:
+        assembly = self._assembly
+        try:
+            records = list(ended)
+            if records:
+                self._outlet.try_put(records)  # judging, which goes on behind us, must not wait for room
+                point("join.durable")
+            if assembly.changed or assembly.gone:
+                self._book.enter(cursor, [(name, assembly.open[name]) for name in assembly.changed], assembly.gone)
+                self._entered = cursor
+                point("join.entered")
+        except BaseException:
+            self._assembly = self._opened()
+            raise
+        assembly.changed.clear()
+        assembly.gone.clear()
+        self._cursor = cursor
+
+    def _opened(self) -> Assembly:
+        assembly = Assembly(self._joins)
+        for name, whole in self._book.open():
+            assembly.put(name, whole)
+        return assembly
