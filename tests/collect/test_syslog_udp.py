@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sentinel.collect.datagrams import Datagram
 from sentinel.collect.syslog_udp import SyslogUdp
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import ConfigError, SpoolError
@@ -201,7 +202,7 @@ def test_two_share_a_port_when_asked_to(
 def test_senders_without_number_do_not_fill_the_memory(clock: ManualClock) -> None:
     udp = SyslogUdp("net", clock, port=0)
     for number in range(10_000):
-        udp._queue.append((b"<13>x", (f"192.0.2.{number % 256}", number), clock.now()))
+        udp._queue.append(Datagram(b"<13>x", (f"192.0.2.{number % 256}", number), clock.now()))
     batches: list[list[Raw]] = []
     while udp.queued:
         batches.append(udp._batch())
