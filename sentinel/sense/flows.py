@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from struct import error as struct_error
 from typing import Literal
 
-from sentinel.sense.community import community_id, counterpart
+from sentinel.pack.community import community_id, counterpart
 from sentinel.sense.rows import ICMP, ICMPV6, TCP, Packet
 
 FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.sense.community import community_id, counterpart
+from sentinel.pack.community import community_id, counterpart
 
 # https://github.com/corelight/community-id-spec, baseline/baseline_deflt.json and the README
 VECTORS = [

@@ -9,12 +9,10 @@ from base64 import b64encode
 from hashlib import sha1
 from struct import pack
 
-from sentinel.sense.rows import ICMP, ICMPV6, TCP, UDP
-
-_SCTP = 132
+_ICMP, _TCP, _UDP, _ICMPV6, _SCTP = 1, 6, 17, 58, 132
 _COUNTERPARTS = {
-    ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17, 10: 9, 9: 10},
-    ICMPV6: {
+    _ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17, 10: 9, 9: 10},
+    _ICMPV6: {
         128: 129, 129: 128, 133: 134, 134: 133, 135: 136, 136: 135, 130: 131, 131: 130, 139: 140, 140: 139,
         144: 145, 145: 144,
     },
@@ -39,7 +37,7 @@ def community_id(src: str, dst: str, proto: int, sport: int, dport: int, seed: i
         dport = dport if answer is None else answer
     if not one_way and (other, dport) < (one, sport):
         one, other, sport, dport = other, one, dport, sport
-    ports = pack("!HH", sport, dport) if proto in {TCP, UDP, _SCTP, *_COUNTERPARTS} else b""
+    ports = pack("!HH", sport, dport) if proto in {_TCP, _UDP, _SCTP, *_COUNTERPARTS} else b""
     digest = sha1(pack("!H", seed) + one + other + pack("!BB", proto, 0) + ports, usedforsecurity=False).digest()
     return "1:" + b64encode(digest).decode("ascii")
 
