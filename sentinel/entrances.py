@@ -15,6 +15,7 @@ from sentinel.config.sources import (
     HttpSource,
     JournaldSource,
     Listening,
+    NetflowSource,
     RelpSource,
     SyslogSource,
 )
@@ -50,6 +51,8 @@ def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
         yield _relp(relp, clock)
     for beats in config.beats:
         yield _beats(beats, clock)
+    for netflow in config.netflow:
+        yield _netflow(netflow, config, clock)
     for sharing in _by_port(config.http):
         yield _http(sharing, clock)
     for files in config.files:
@@ -61,14 +64,12 @@ def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
 
 
 def _syslog(source: SyslogSource, transport: str, clock: Clock) -> Entrance:
-    from sentinel.collect.sockets import port_check, receive_buffer_check
     from sentinel.collect.syslog_tcp import SyslogTcp
     from sentinel.collect.syslog_udp import SyslogUdp
 
     def checks() -> Iterator[Check]:
         if transport == "udp":
-            yield port_check(source.host, source.port, "udp")
-            yield receive_buffer_check()
+            yield from _udp_checks(source.host, source.port)
         else:
             yield from _listening_checks(source, source.host, source.port, clock)
 
@@ -78,6 +79,13 @@ def _syslog(source: SyslogSource, transport: str, clock: Clock) -> Entrance:
     else:
         syslog = SyslogTcp(source.name, clock, host=source.host, port=source.port, tls=_tls(source))
     return Entrance(syslog, syslog.ready, lambda: f"{transport} {source.host}:{syslog.port}", checks)
+
+
+def _udp_checks(host: str, port: int) -> Iterator[Check]:
+    from sentinel.collect.sockets import port_check, receive_buffer_check
+
+    yield port_check(host, port, "udp")
+    yield receive_buffer_check()
 
 
 def _tls(source: Listening) -> "Tls | None":
@@ -126,6 +134,25 @@ def _beats(source: BeatsSource, clock: Clock) -> Entrance:
         beats.ready,
         lambda: f"beats {source.host}:{beats.port}",
         lambda: _listening_checks(source, source.host, source.port, clock),
+    )
+
+
+def _netflow(source: NetflowSource, config: Config, clock: Clock) -> Entrance:
+    from sentinel.collect.netflow import Netflow
+
+    netflow = Netflow(
+        source.name,
+        clock,
+        mark=made(config.collect_dir) / f"{source.name}.templates",
+        host=source.host,
+        port=source.port,
+        exporters=source.exporters,
+    )
+    return Entrance(
+        netflow,
+        netflow.ready,
+        lambda: f"netflow {source.host}:{netflow.port}",
+        lambda: _udp_checks(source.host, source.port),
     )
 
 

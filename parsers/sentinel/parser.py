@@ -22,6 +22,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
     match said.get("action") if isinstance(said, dict) else None:
         case "connection_refused":
             yield _refused(said)
+        case "records_lost":
+            yield _lost(said)
         case "spool_problem":
             yield _spool(said)
         case "pull_failed" | "pull_recovered" | "pull_lost" as action:
@@ -87,9 +89,23 @@ def _refused(said: Mapping[str, object]) -> Fields:
         "event.outcome": "failure",
         "event.reason": reason,
         "message": f"{entrance} refused {peer}: {reason}{times}",
-        "source.address": peer,
     }
+    return fields | _sender(peer) | _counted(said)
+
+
+def _lost(said: Mapping[str, object]) -> Fields:
+    reason, peer, entrance, times = _told(said)
+    fields: Fields = {
+        "event.action": "records_lost",
+        "event.category": ("network",),
+        "event.type": ("error",),
+        "event.outcome": "failure",
+        "event.reason": reason,
+        "message": f"{entrance} lost what {peer} sent: {reason}{times}",
+    }
+    return fields | _sender(peer) | _counted(said)
+
+
+def _sender(peer: str) -> Fields:
     address = text.address(peer)
-    if address is not None:
-        fields["source.ip"] = address
-    return fields | _counted(said)
+    return {"source.address": peer} if address is None else {"source.address": peer, "source.ip": address}

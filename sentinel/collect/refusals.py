@@ -1,4 +1,4 @@
-"""Who was not let in becomes an event of its own: a certificate that is not trusted is news, not a counter alone.
+"""Who was not let in, and what was lost of whom, becomes an event of its own: it is news, not a counter alone.
 
 A stranger who knocks ten times a second must not fill the store, so the same sender with the same reason is told once
 at once, and then once a minute with how often it was.
@@ -16,22 +16,22 @@ _LOOK_SECONDS = 1.0
 
 
 class Refusals:
-    """What one entrance refused; written as records that `parsers/sentinel` reads."""
+    """What one entrance refused or lost; written as records that `parsers/sentinel` reads."""
 
     def __init__(self, name: str, clock: Clock, *, every_seconds: float = EVERY_SECONDS) -> None:
         self._name, self._clock, self._every = name, clock, every_seconds
-        self._new: Counter[tuple[str, str]] = Counter()
-        self._told: dict[tuple[str, str], float] = {}
+        self._new: Counter[tuple[str, str, str]] = Counter()
+        self._told: dict[tuple[str, str, str], float] = {}
         self.unknown = 0
         """Refusals of senders beyond the first thousand of a minute: in the counters only."""
 
-    def add(self, host: str, reason: str) -> None:
-        """Note that `host` was refused for `reason`."""
-        who = (host, reason)
+    def add(self, host: str, reason: str, count: int = 1, *, action: str = "connection_refused") -> None:
+        """Note that `host` was refused, or that records of it were lost (`records_lost`), for `reason`."""
+        who = (host, reason, action)
         if who in self._new or len(self._new) < SENDERS_MAX:
-            self._new[who] += 1
+            self._new[who] += count
         else:
-            self.unknown += 1
+            self.unknown += count
 
     async def run(self, sink: Sink) -> None:
         """Write what was refused until cancelled, and the rest then."""
@@ -48,11 +48,12 @@ class Refusals:
         self._told = {who: at for who, at in self._told.items() if seconds - at < self._every}
         ready = [who for who in self._new if not due or who not in self._told]
         raws = []
-        for host, reason in ready:
-            count = self._new.pop((host, reason))
-            self._told[host, reason] = seconds
+        for who in ready:
+            host, reason, action = who
+            count = self._new.pop(who)
+            self._told[who] = seconds
             said = {
-                "action": "connection_refused",
+                "action": action,
                 "entrance": self._name,
                 "peer": host,
                 "reason": reason,

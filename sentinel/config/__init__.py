@@ -24,6 +24,7 @@ from sentinel.config.sources import (
     HttpSource,
     JournaldSource,
     Name,
+    NetflowSource,
     Port,
     RelpSource,
     Section,
@@ -146,6 +147,9 @@ class Config(Section):
 
     beats: tuple[BeatsSource, ...] = ()
     """Beats and other senders of Lumberjack."""
+
+    netflow: tuple[NetflowSource, ...] = ()
+    """Flows that routers, firewalls and probes export."""
 
     http: tuple[HttpSource, ...] = ()
     """Senders over HTTP."""

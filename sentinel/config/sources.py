@@ -1,6 +1,7 @@
 """What a source of records has, and the options of each kind of entrance."""
 
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
@@ -119,6 +120,32 @@ class BeatsSource(Listening):
 
     port: Port = 5044
     """The port (Lumberjack version 2)."""
+
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        msg = f"{text!r} is no address and no network such as 192.0.2.0/24: {error}"
+        raise ValueError(msg) from error
+    return text
+
+
+class NetflowSource(Source):
+    """A collector of NetFlow v5, v9 and IPFIX over UDP: routers, firewalls and probes that export flows."""
+
+    name: Name = "netflow"
+    """The source's name: lower-case letters, digits, `-` and `_`. It stands in `sentinel.source` of every event."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. "0.0.0.0" hears the whole network: name the exporters then."""
+
+    port: Port = 2055
+    """The port, for all three versions (IPFIX has 4739 by standard)."""
+
+    exporters: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    """Who may export: addresses and networks such as "192.0.2.1" or "10.0.0.0/8". Datagrams of others are dropped,
+    counted and reported. Empty: everybody."""
 
 
 class HttpSource(Listening):
