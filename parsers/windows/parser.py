@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, mapping, names, text, when, winevent, wintext
+from sentinel.pack import Fields, ParseError, Raw, mapping, names, text, when, winevent, wintext, winwords
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "events.toml").read_text("utf-8"))
 SYSTEM = mapping.setters(TABLES["system"])
 CONTEXT = mapping.setters(TABLES["context"])
+SPELT = {"guid": winwords.guid, "keywords": winwords.keywords}
+SYSMON_NAMES = frozenset(TABLES["names"]["sysmon"].split())
 NOBODY = frozenset({"", "-", "S-1-0-0", "NULL SID", "N/A"})
 OBJECTS = {"File": "file", "Key": "registry", "Process": "process"}
 KERBEROS = frozenset({"4768", "4769", "4770", "4771", "4772", "4773"})
@@ -40,7 +42,7 @@ def _event(record: winevent.Record) -> Fields:
     found: Fields = {"event.kind": "event"}
     for name, value in system.items():
         if name in SYSTEM:
-            SYSTEM[name](found, value)
+            SYSTEM[name](found, SPELT[name](value) if name in SPELT else value)
     text.put(found, (
         ("@timestamp", when.iso(record.time) if record.time else None),
         ("event.provider", system.get("provider")),
@@ -98,7 +100,9 @@ def _level(said: str) -> str:
 def _from_message(message: str, family: str) -> dict[str, str]:
     if family == "sysmon":
         pairs = [(name, value.strip()) for name, value in _LINE.findall(message.replace("#012", "\n"))]
-        return dict(reversed(pairs))  # of a name given twice the first counts
+        if len(pairs) > 1:
+            return dict(reversed(pairs))  # of a name given twice the first counts
+        return wintext.flattened(message, SYSMON_NAMES)
     return wintext.labelled(message, TABLES["sections"], TABLES["labels"]) if family == "security" else {}
 
 
@@ -157,7 +161,7 @@ def _somebody(value: str | None) -> str | None:
 
 
 def _outcome(found: Fields, code: str, data: dict[str, str], keywords: str) -> None:
-    outcome = winevent.audited(keywords)
+    outcome = winwords.audited(keywords)
     if outcome is None and code in KERBEROS and (status := text.number(data.get("Status"))) is not None:
         outcome = "failure" if status else "success"
     if outcome is None and found.get("event.category", ("",))[0] in {"authentication", "iam"}:
@@ -177,7 +181,7 @@ def _security(found: Fields, code: str, data: dict[str, str], who: str) -> None:
         ("event.reason", next(filter(None, said), None)),
         ("registry.value", data.get("ObjectValueName")),
         ("registry.data.strings", (data["NewValue"],) if data.get("NewValue") and code == "4657" else None),
-        ("winlog.logon.id", data.get("TargetLogonId" if who == "target" else "SubjectLogonId")),
+        ("winlog.logon.id", data.get("TargetLogonId" if who == "target" else "SubjectLogonId", "").lower()),
         ("winlog.logon.type", TABLES["logon_types"].get(data.get("LogonType"))),
         ("network.direction", DIRECTIONS.get(data.get("Direction", ""))),
     ))  # fmt: skip

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sentinel.core.errors import ParseError
 from sentinel.core.event import Raw
-from sentinel.pack import syslog, text, when, wintext, wintime
+from sentinel.pack import syslog, text, when, wintext, wintime, winwords
 from sentinel.pack.structured import Node, json_object, xml_nodes
 
 DATA_MAX = 256
@@ -53,20 +53,6 @@ def read(raw: Raw) -> Iterable[Record]:
     return _from_syslog(syslog.read(raw), raw)
 
 
-def audited(keywords: str) -> str | None:
-    """Return `success` or `failure` as a record's keywords (a number, or words in English or German) say, or None."""
-    try:
-        bits = int(keywords, 0)
-    except ValueError:
-        said = keywords.lower().replace("_", " ")
-        if said.endswith(("audit failure", "failure audit", "gescheitert")):
-            return "failure"
-        return "success" if said.endswith(("audit success", "success audit", "erfolgreich")) else None
-    if bits & 0x10000000000000:
-        return "failure"
-    return "success" if bits & 0x20000000000000 else None
-
-
 def _from_syslog(line: syslog.Syslog, raw: Raw) -> Iterable[Record]:
     message = line.message.lstrip("\ufeff ")
     found: Iterable[Record]
@@ -88,6 +74,8 @@ def _from_syslog(line: syslog.Syslog, raw: Raw) -> Iterable[Record]:
 
 def _snare(message: str, raw: Raw) -> Record:
     system, stamp = wintext.snare(message)
+    if winwords.audited(system.get("keywords", "")) is None and "keywords" in system:
+        system["level"] = system.pop("keywords")  # the column holds either
     return Record(system, time=when.bsd(stamp, raw.received, raw.zone) if stamp else None)
 
 
@@ -284,7 +272,7 @@ _FLAT = {
     "opcode": ("OpcodeValue", "Opcode", "opcode"),
     "version": ("Version", "version"),
     "pid": ("ExecutionProcessID", "Execution_ProcessID", "process_id"),
-    "thread": ("ThreadID", "Execution_ThreadID", "thread_id", "ThreadId"),
+    "thread": ("ExecutionThreadID", "ThreadID", "Execution_ThreadID", "thread_id", "ThreadId"),
     "activity": ("ActivityID", "activity_id", "ActivityId"),
     "related": ("RelatedActivityID",),
     "sid": ("UserID", "UserId", "Security_UserID"),
@@ -326,7 +314,7 @@ def _flat(found: Mapping[str, object], raw: Raw) -> Record:
     if "code" not in system:
         raise ParseError("JSON without the number of a Windows event")
     kind = data.get("EventType", "")
-    if kind.startswith("AUDIT_"):
+    if kind.startswith("AUDIT_") and winwords.audited(system.get("keywords", "")) is None:
         system["keywords"] = kind
     if kind in {"INFO", "ERROR", "WARNING", "VERBOSE", "CRITICAL"} or kind.startswith("AUDIT_"):
         del data["EventType"]

@@ -1,12 +1,14 @@
 """Windows events that arrive as text: Snare's columns, and the labels of a rendered message."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from sentinel.core.errors import ParseError
 
 _TIME = re.compile(r"(?:\w{3} )?(\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d+)?) (\d{4})")
 _GAP = re.compile(r"\t+|[\r\n]+|#01[125]| {2,}")
+_COUNTER = re.compile(r"\t+\d{0,20}$")
+_FLAT = re.compile(r"  (\w{1,60}):(?= |$)")
 _COLUMNS = ("", "channel", "", "", "code", "provider", "user", "", "keywords", "computer", "", "", "message")
 
 
@@ -21,7 +23,7 @@ def snare(message: str) -> tuple[dict[str, str], str | None]:
     if len(cells) < 10 or not cells[4].isdecimal():
         raise ParseError("a Snare line with too few columns")
     # the last column may hold tabs of its own; a number at the very end is Snare's counter
-    cells[12:] = ["\t".join(cells[12:])]
+    cells[12:] = [_COUNTER.sub("", "\t".join(cells[12:]))]
     system = {name: cell for name, cell in zip(_COLUMNS, cells, strict=False) if name and cell}
     user = system.get("user", "")
     if "\\" in user:
@@ -30,6 +32,27 @@ def snare(message: str) -> tuple[dict[str, str], str | None]:
         del system["user"]
     stamp = _TIME.match(cells[3])
     return system, f"{stamp[1]} {stamp[2]} {stamp[4]} {stamp[3]}" if stamp else None
+
+
+def flattened(message: str, names: Container[str]) -> dict[str, str]:
+    """Return the data of a message of `Name: value` lines whose line ends became blanks, as Snare sends it.
+
+    Only `names` are taken for names. One that stands twice is left out: a value that imitates the rest of the message
+    shall decide nothing.
+    """
+    pieces = _FLAT.split("  " + message)
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    last = ""
+    for name, value in zip(pieces[1::2], pieces[2::2], strict=True):
+        if name not in names:
+            if last:
+                found[last] += f"  {name}:{value}"
+            continue
+        if name in found:
+            twice.add(name)
+        found[name], last = value, name
+    return {name: value.strip() for name, value in found.items() if name not in twice}
 
 
 def labelled(message: str, sections: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
