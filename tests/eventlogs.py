@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
@@ -20,6 +21,13 @@ NAMESPACE = "http://schemas.microsoft.com/win/2004/08/events/event"
 CHUNK = 65_536
 _HEADER = 512
 _STRING, _BYTE, _WORD, _NUMBER, _LONG, _GUID, _TIME, _SID, _HEX = 0x01, 0x04, 0x06, 0x08, 0x0A, 0x0F, 0x11, 0x13, 0x15
+_SYSTEM: tuple[tuple[str, dict[str, str]], ...] = (
+    ("Provider", {"Name": "Provider", "Guid": "Guid"}), ("EventID", {}), ("Version", {}), ("Level", {}), ("Task", {}),
+    ("Opcode", {}), ("Keywords", {}), ("TimeCreated", {"SystemTime": "TimeCreated"}), ("EventRecordID", {}),
+    ("Correlation", {}), ("Execution", {"ProcessID": "ProcessID", "ThreadID": "ThreadID"}), ("Channel", {}),
+    ("Computer", {}), ("Security", {"UserID": "UserID"}),
+)  # fmt: skip
+"""What stands below System, in order; attributes and the values that fill them."""
 _1601 = datetime(1601, 1, 1, tzinfo=UTC)
 
 
@@ -100,24 +108,16 @@ class _Chunk:
         start = len(self.body)
         self.body += struct.pack("<I", 0) + UUID(int=one.code).bytes_le + struct.pack("<I", 0) + b"\x0f\1\1\0"
         place = {name: (number, kind) for number, (name, kind, _) in enumerate(values)}
-        attributes = {
-            "Provider": {"Name": "Provider", "Guid": "Guid"}, "TimeCreated": {"SystemTime": "TimeCreated"},
-            "Execution": {"ProcessID": "ProcessID", "ThreadID": "ThreadID"}, "Security": {"UserID": "UserID"},
-        }  # fmt: skip
-        texts = (
-            "EventID", "Version", "Level", "Task", "Opcode", "Keywords", "EventRecordID", "Channel", "Computer",
-        )  # fmt: skip
 
         def system() -> None:
-            for name, told in attributes.items():
+            for name, told in _SYSTEM:
                 there = {key: place[value] for key, value in told.items() if value in place}
-                self._element(name, {}, there)
-            for name in texts:
-                self._element(name, {}, {}, lambda name=name: self._placed(*place[name]))  # type: ignore[misc]  # its own
+                text = partial(self._placed, *place[name]) if name in place and not told else None
+                self._element(name, {}, there, text)
 
         def data() -> None:
             for name in one.data:
-                self._element("Data", {"Name": name}, {}, lambda name=name: self._placed(*place[f"={name}"]))  # type: ignore[misc]  # as above
+                self._element("Data", {"Name": name}, {}, partial(self._placed, *place[f"={name}"]))
 
         def inside() -> None:
             self._element("System", {}, {}, system)
@@ -142,7 +142,8 @@ class _Chunk:
         if several:
             listed = len(self.body)
             self.body += bytes(4)
-            for number, (key, said) in enumerate([*fixed.items(), *placed.items()], start=1):
+            attributes: list[tuple[str, str | tuple[int, int]]] = [*fixed.items(), *placed.items()]
+            for number, (key, said) in enumerate(attributes, start=1):
                 self.body.append(0x46 if number < several else 0x06)
                 self._name(key)
                 if isinstance(said, str):

@@ -27,11 +27,17 @@ from sentinel.core.ports import Clock, Sink
 if TYPE_CHECKING:
     from io import BufferedReader
 
-BATCH_MAX = 1000
+BATCH_MAX = 5000
+BATCH_BYTES = 4 << 20
 READ_BYTES = 256 * 1024
 PROBLEMS_MAX = 1000
 """After so many damaged places the rest of a file is given up."""
 
+_IDENTITY = re.compile(
+    r'"SystemTime":"([^"\\]*)".*?"EventRecordID":(\d+)[,}].*?"Channel":"([^"\\]*)","Computer":"([^"\\]*)"'
+)
+"""Time, number, channel and computer in the order in which Windows writes them; JSON costs three times as much."""
+_HEADER_BYTES, _CHUNK_BYTES, _CHUNKS = 4096, 65_536, slice(42, 44)
 _EVTX, _GZIP = b"ElfFile\0", b"\x1f\x8b"
 _XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*(?:<\?xml[^>]*\?>\s*)?<Events?[\s>]")
 _XML_WITHIN = 2048
@@ -62,6 +68,17 @@ def read_evtx(path: Path, source: str, clock: Clock, problems: list[str] | None 
             raise UsageError(f"{path}: no event log that can be read: {problems[-1]}") from error
         for record in _readable(records, problems):
             yield _raw(record, source, clock)
+        file.seek(0)
+        problems += _cut_off(file.read(_HEADER_BYTES), path.stat().st_size)
+
+
+def _cut_off(header: bytes, size: int) -> list[str]:
+    # the library ends silently where the file does
+    said = int.from_bytes(header[_CHUNKS], "little")
+    whole, rest = divmod(size - _HEADER_BYTES, _CHUNK_BYTES)
+    if whole < said or rest:
+        return [f"the file was cut off, what follows is lost: {whole} blocks of {max(said, whole + 1)} are there"]
+    return []
 
 
 def _readable(records: Iterator[dict[str, object]], problems: list[str]) -> Iterator[dict[str, object]]:
@@ -85,7 +102,11 @@ def _report(error: BaseException, problems: list[str]) -> None:
 
 
 def _raw(record: dict[str, object], source: str, clock: Clock) -> Raw:
-    body = str(record["data"]).encode("utf-8", "surrogatepass")
+    data = str(record["data"])
+    body = data.encode("utf-8", "surrogatepass")
+    if found := _IDENTITY.search(data):
+        stamp, number, channel, computer = found.groups()
+        return Raw(body, source, clock.now(), Origin("evtx", computer, f"{channel}/{computer}/{number}/{stamp}"))
     channel = computer = ""
     number, stamp = str(record.get("event_record_id", "")), str(record.get("timestamp", ""))
     try:
@@ -148,9 +169,11 @@ async def import_file(
     report = ImportReport()
     try:
         records = await asyncio.to_thread(_opened, path, source, clock, report.problems, cutting)
-        while batch := await asyncio.to_thread(_batch, records):
-            await sink.write(batch)
+        batch = await asyncio.to_thread(_batch, records)
+        while batch:
+            following, _ = await asyncio.gather(asyncio.to_thread(_batch, records), sink.write(batch))
             report.records += len(batch)
+            batch = following
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     return report
@@ -165,4 +188,11 @@ def _opened(path: Path, source: str, clock: Clock, problems: list[str], cutting:
 
 
 def _batch(records: Iterable[Raw]) -> list[Raw]:
-    return list(islice(records, BATCH_MAX))
+    batch: list[Raw] = []
+    size = 0
+    for raw in islice(records, BATCH_MAX):
+        batch.append(raw)
+        size += len(raw.body)
+        if size >= BATCH_BYTES:
+            break
+    return batch

@@ -5,10 +5,14 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.eventlogs import write_evtx
+from tests.packs.test_wrappings import LOGON
 
 if TYPE_CHECKING:
     from tests.running import Running
@@ -85,11 +89,16 @@ def test_a_file_is_imported_as_its_source_says_and_stored_once(city: "Running", 
     xml = folder / "Security.xml"
     xml.write_text("\n".join(EVENT.format(number) for number in range(3)))
     assert "3 records" in city.sentinel("import", str(xml)).stderr.decode()
+    write_evtx(folder / "Security.evtx", [replace(LOGON, record=number) for number in range(10, 14)])
+    for _ in range(2):
+        assert "4 records" in city.sentinel("import", "--source", "dc01", str(folder / "Security.evtx")).stderr.decode()
     city.start()
-    patiently(lambda: len(found(city, "import")) == 3)
+    patiently(lambda: len(found(city, "import")) == 3 and len(found(city, "dc01")) == 4)
     city.stop()
     assert originals(city, "tomcat") == [TRACE.format(number, "alt") for number in range(4)]
     assert {one["winlog.record_id"] for one in found(city, "import")} == {0, 1, 2}
+    assert {one["user.name"] for one in found(city, "dc01")} == {"jürgen.weiß"}
+    assert city.json("status")[0]["balanced"]
 
 
 @pytest.mark.kill
