@@ -5,7 +5,7 @@ import gzip
 import json
 import socket
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import orjson
@@ -103,6 +103,90 @@ def test_curl_sends_lines_arrays_and_gzip_and_each_token_is_a_source(spool: Disk
         assert {one.raw.origin.via for one in spool.read(0, 100)} == {"http"}
 
     served(spool, scenario)
+
+
+FLUENT_BIT: list[dict[str, object]] = [
+    {
+        "date": 1795507200.123456,
+        "log": "Nov 23 08:00:00 web1 sshd[7]: Failed password for root from 203.0.113.9",
+        "n": 1,
+    },
+    {"date": "2026-11-24T08:00:00.123456Z", "log": 'a "quoted" line\twith ä', "kubernetes": {"pod_name": "web-0"}},
+]
+"""https://docs.fluentbit.io/manual/pipeline/outputs/http: `json_date_key` date, as a number or iso8601."""
+VECTOR: list[dict[str, object]] = [
+    {
+        "host": "web1",
+        "message": "<13>1 - - - - - - hello",
+        "source_type": "syslog",
+        "timestamp": "2026-11-24T08:00:00Z",
+    },
+    {"file": "/var/log/app.log", "message": "", "source_type": "file", "timestamp": "2026-11-24T08:00:01.5Z"},
+]
+"""https://vector.dev/docs/reference/configuration/sinks/http/, events of its sources syslog and file."""
+SHAPES = {
+    "fluent bit, format json": (FLUENT_BIT, "array", "application/json", "Fluent-Bit"),
+    "fluent bit, format json_lines": (FLUENT_BIT, "lines", "application/x-ndjson", "Fluent-Bit"),
+    "vector, codec json": (VECTOR, "array", "application/json", "Vector/0.44.0"),
+    "vector, framing newline_delimited": (VECTOR, "lines", "application/x-ndjson", "Vector/0.44.0"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_what_fluent_bit_and_vector_document_is_taken_record_by_record(
+    shape: str, coding: str, spool: DiskSpool
+) -> None:
+    records, form, kind, agent = SHAPES[shape]
+    body = _array(records) if form == "array" else _lines(records)
+    head = ("-H", f"User-Agent: {agent}", "-H", f"Content-Encoding: {coding}")
+
+    async def scenario(entrance: HttpEntrance, spool: DiskSpool) -> None:
+        sent = gzip.compress(body) if coding == "gzip" else body
+        assert await curl(entrance, *head, body=sent, kind=kind) == (200, {"accepted": 2})
+        assert [json.loads(one.raw.body) for one in spool.read(0, 10)] == records
+
+    served(spool, scenario)
+
+
+def _array(records: Sequence[object]) -> bytes:
+    return json.dumps(records).encode()
+
+
+def _lines(records: Sequence[object]) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in records)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 53), 1 << 53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    records=st.lists(st.dictionaries(st.text(max_size=5), JSON, max_size=4), min_size=1, max_size=6), cut=st.integers()
+)
+def test_arrays_lines_and_gzip_of_the_same_records_are_the_same_records(
+    records: list[dict[str, object]], cut: int
+) -> None:
+    array = [line.body for line in lines_of("application/json", _array(records))]
+    assert [json.loads(body) for body in array] == records
+    packed = gzip.compress(_lines(records))
+    requests = Requests()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    whole = head + packed
+    at = cut % len(whole)
+    found = []
+    for piece in (whole[:at], whole[at:]):
+        if piece:
+            requests.feed(piece)
+            found += _all(requests)
+    assert [json.loads(line.body) for line in lines_of("application/x-ndjson", found[0])] == records
 
 
 def test_windows_events_come_as_rendered_xml_however_it_is_printed(spool: DiskSpool) -> None:
