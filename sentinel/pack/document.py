@@ -4,6 +4,7 @@ Taken over are the fields that ECS lists and `labels.*`, nothing of Sentinel's o
 happened, not what Sentinel has made of it. A value that is not of its field's type becomes a label of that name.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 
@@ -14,6 +15,9 @@ from sentinel.pack import text, when
 
 DEPTH_MAX = 32
 FIELDS_MAX = 1_000
+VALUES_MAX = 100
+NAME_MAX = 80
+_SPOILT = re.compile(r"[^A-Za-z0-9_@-]")
 _KINDS = frozenset({"alert", "asset", "enrichment", "event", "metric", "state"})
 _TRUTH = {"true": True, "false": False}
 
@@ -38,6 +42,37 @@ def fields(said: Mapping[str, object]) -> Fields:
 def labels(said: Mapping[str, object]) -> Fields:
     """Return what an operator had a sender add, as `labels.<name>`."""
     return {f"labels.{name}": _texts(value) for name, value in flat(said).items()}
+
+
+def below(space: str, said: Mapping[str, object]) -> Fields:
+    """Return the values of a nested object as texts below a vendor's name space, such as `m365.Item.Subject`.
+
+    A list of objects gives what each of them has under a name: `members[].role` is `space.members.role`, several
+    values, equal ones once.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in _everything(said, space, 0):
+        texts = found.get(name)
+        if texts is None:
+            if len(found) >= FIELDS_MAX:
+                break
+            texts = found[name] = []
+        if len(texts) < VALUES_MAX and value not in texts:
+            texts.append(value)
+    return {name: texts[0] if len(texts) == 1 else tuple(texts) for name, texts in found.items()}
+
+
+def _everything(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        if depth < DEPTH_MAX:
+            for part, inner in value.items():
+                yield from _everything(inner, f"{name}.{_SPOILT.sub('_', part[:NAME_MAX]) or '_'}", depth + 1)
+    elif isinstance(value, list):
+        if depth < DEPTH_MAX:
+            for inner in value:
+                yield from _everything(inner, name, depth + 1)
+    elif isinstance(value, str | int | float) and value != "":
+        yield name, _text(value)
 
 
 def flat(said: Mapping[str, object]) -> Fields:

@@ -90,6 +90,10 @@ def test_killed_between_keeping_and_marking_everything_is_there_once(
     patiently(lambda: len(town.json(*query)) == 30)
     assert len(tenant.fetched) == 7  # the third blob was fetched again, the first two were not
     found = town.json(*query)
+    assert {one["user.email"] for one in found} == {f"user{number}@city.example" for number in range(30)}
+    assert {(one["event.action"], one["event.outcome"], one["source.ip"]) for one in found} == {
+        ("UserLoginFailed", "failure", ATTACKER)
+    }
     assert {json.loads(one["event.original"])["Id"] for one in found} == {name(number) for number in range(30)}
     (status,) = town.json("status")
     assert status["balanced"], status
