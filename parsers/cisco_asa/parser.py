@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from sentinel.pack import Fields, ParseError, Raw, mapping, names, syslog, text, verdict, when
+from sentinel.pack import Fields, ParseError, Raw, kv, mapping, names, syslog, text, verdict, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "messages.toml").read_text("utf-8"))
 MESSAGE_MAX = 8_192
@@ -327,10 +327,7 @@ def _meaning(found: Fields, number: str, said: dict[str, str]) -> None:
 
 def _firepower(found: Fields, number: str, message: str, raw: Raw) -> None:
     """Read `name: value, name: value`; a value may hold commas."""
-    at: list[re.Match[str]] = list(PAIR.finditer(message))[:256]
-    said: dict[str, str] = {}
-    for one, end in zip(at, [*(two.start() for two in at[1:]), len(message)], strict=True):
-        said.setdefault(one[1], message[one.end() : end].strip())
+    said = kv.cut(message, PAIR)
     for name, value in said.items():
         if value.lower() in NOBODY:
             continue

@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 from sentinel.core.errors import ParseError
 from sentinel.core.event import Fields
-from sentinel.pack import mapping, names, text, when
-
-PAIRS_MAX = 512
+from sentinel.pack import kv, mapping, names, text, when
 
 _START = re.compile(r"(?<![A-Za-z0-9])CEF: ?(\d{1,2})\|")
 _BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
@@ -110,15 +108,8 @@ def read(line: str) -> Cef:
 def pairs(extension: str) -> dict[str, str]:
     """Return the pairs of an extension; of a name given twice the first counts."""
     found: dict[str, str] = {}
-    key, at = "", 0
-    for one in _KEY.finditer(extension):
-        if key:
-            found.setdefault(key, _unescaped(extension[at : one.start()].strip()))
-        key, at = _LONG.get(one[1], one[1]), one.end()
-        if len(found) >= PAIRS_MAX:
-            return found
-    if key:
-        found.setdefault(key, _unescaped(extension[at:].strip()))
+    for name, value in kv.cut(extension, _KEY).items():
+        found.setdefault(_LONG.get(name, name), _unescaped(value))
     return found
 
 

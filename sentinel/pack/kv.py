@@ -28,6 +28,24 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
+def cut(text: str, name: re.Pattern[str]) -> dict[str, str]:
+    """Return the pairs of a text whose values end where the next name begins, stripped; the first of a name counts.
+
+    `name` matches a name with its sign, what sets pairs apart before it included; its first group is the name.
+    """
+    found: dict[str, str] = {}
+    last: re.Match[str] | None = None
+    for one in name.finditer(text):
+        if last is not None:
+            found.setdefault(last[1], text[last.end() : one.start()].strip())
+            if len(found) >= PAIRS_MAX:
+                return found
+        last = one
+    if last is not None:
+        found.setdefault(last[1], text[last.end() :].strip())
+    return found
+
+
 _AROUND = re.compile(r"[\s,]*")
 _LEARNED_AFTER = 8
 _LAYOUTS_MAX = 8

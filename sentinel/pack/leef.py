@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sentinel.core.errors import ParseError
 from sentinel.core.event import Fields
-from sentinel.pack import mapping, names, text, when
+from sentinel.pack import kv, mapping, names, text, when
 
 PAIRS_MAX = 512
 
@@ -87,7 +87,7 @@ def pairs(attributes: str, delimiter: str = "\t") -> dict[str, str]:
         elif len(_BARRED.findall(attributes)) > 1:  # Palo Alto's LEEF 1.0
             delimiter = "|"
         elif attributes.count("=") > 1:
-            return _blanks(attributes)
+            return kv.cut(attributes, _KEY)
     found: dict[str, list[str]] = {}
     last: list[str] = []
     for piece in attributes.split(delimiter):
@@ -100,14 +100,6 @@ def pairs(attributes: str, delimiter: str = "\t") -> dict[str, str]:
         elif piece.strip():
             last.append(piece.rstrip())
     return {name: delimiter.join(pieces) for name, pieces in found.items()}
-
-
-def _blanks(attributes: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    keys = list(_KEY.finditer(attributes))[:PAIRS_MAX]
-    for key, end in zip(keys, [*(one.start() for one in keys[1:]), len(attributes)], strict=True):
-        found.setdefault(key[1], attributes[key.end() : end].strip())
-    return found
 
 
 def fields(record: Leef, received: datetime, zone: str, below: str = "leef.attributes.") -> Fields:

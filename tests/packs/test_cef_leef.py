@@ -80,3 +80,8 @@ def test_a_record_is_known_with_and_without_a_header(head: str) -> None:
         (event,) = pack.parse(raw)
         assert event["source.ip"] == "192.0.2.1"
         assert event.get("observer.name") == ("fw" if "fw" in head else None)
+
+
+def test_text_without_any_pair_is_no_trouble() -> None:
+    assert leef.read("LEEF:1.0|v|p|1|e|= = no pair = at all =").attributes == {}
+    assert cef.read("CEF:0|v|p|1|s|n|5|= = no pair = at all =").extension == {}
