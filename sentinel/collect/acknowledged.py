@@ -68,7 +68,7 @@ class Delivery:
         *,
         bytes_max: int = 4 << 20,
         room: Room | None = None,
-        failed: Callable[[SpoolError], None] | None = None,
+        failed: Callable[[SpoolError], None],
     ) -> None:
         self._link, self._sink, self._counters = link, sink, counters
         self._room = room or Room(lambda: (link,), bytes_max)
@@ -112,8 +112,6 @@ class Delivery:
                 self._room.give(sum([size for _, _, size in batch]))
         except SpoolError as error:
             self._link.abort("spool_failed")
-            if self._failed is None:
-                raise
             self._failed(error)
         finally:
             self._task = None

@@ -14,6 +14,7 @@ from sentinel.collect.link import Link
 from sentinel.collect.listening import Limits, Listener
 from sentinel.collect.refusals import Refusals
 from sentinel.collect.tls import Tls
+from sentinel.core.errors import SpoolError
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
 
@@ -46,6 +47,7 @@ class HttpEntrance:
         self._tokens = [(token.encode(), source) for token, source in tokens.items()]
         self.limits = limits or Limits()
         self._partial_bytes = 0
+        self._failure: asyncio.Future[None] | None = None
         self._listener = Listener(
             host, port, self._session, counters=self.counters, limits=self.limits, tls=tls, refusals=self.refusals
         )
@@ -56,15 +58,21 @@ class HttpEntrance:
         return self._listener.port
 
     async def run(self, sink: Sink, /) -> None:
-        """Receive until cancelled; requests that are whole by then are written and answered."""
+        """Receive until cancelled; requests that are whole by then are written and answered. Raises SpoolError."""
         self.sink = sink
+        self._failure = asyncio.get_running_loop().create_future()
         self._listener.open(sink)
         self.ready.set()
         try:
-            await asyncio.Event().wait()
+            await self._failure
         finally:
             self.ready.clear()
             await self._listener.close(drain=False)
+
+    def failed(self, error: SpoolError) -> None:
+        """End the entrance: the sink takes nothing more, for good."""
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
 
     def _session(self, link: Link) -> "_Session":
         assert self.sink is not None  # noqa: S101  for the type checker: `run` has set it
@@ -91,7 +99,7 @@ class _Session:
     def __init__(self, entrance: HttpEntrance, link: Link, sink: Sink) -> None:
         self._entrance, self._link, self._sink = entrance, link, sink
         self._requests = Requests()
-        self._delivery = Delivery(link, sink, entrance.counters)
+        self._delivery = Delivery(link, sink, entrance.counters, failed=entrance.failed)
         self._held = 0
         self._source = ""
         link.expire(entrance.limits.handshake_seconds, "slow_head")

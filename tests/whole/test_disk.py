@@ -1,8 +1,9 @@
 """The disk below a real Sentinel is damaged, full or refuses: what was acknowledged is stored, and somebody is told."""
 
 import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from sentinel.app import App
 from sentinel.config import load
+from sentinel.core.errors import Exit
 from sentinel.core.event import Origin, Raw
 from tests.posting import Poster, lines, status, stored, unbalanced, with_http
+from tests.running import eventually
 
 if TYPE_CHECKING:
     from tests.running import Running
@@ -112,6 +115,61 @@ def test_a_disk_without_a_byte_left_for_anything_costs_nothing_that_was_acknowle
         patiently(lambda: len(sender.acknowledged) > before + 100)
     patiently(lambda: not status(city)["in_spool"])
     assert city.stop() == 0
+    held = stored(city)
+    assert len(set(held)) == len(held)
+    assert sender.acknowledged <= set(held)
+    assert not unbalanced(city)
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Iterator[Callable[[int, Path], None]]:
+    """Return what makes the next synchronisation but one of a file fail in a process, once, as a dying disk does."""
+    tracers: list[subprocess.Popen[bytes]] = []
+
+    def begin(pid: int, path: Path) -> None:
+        fault = "inject=fdatasync:error=EIO:when=2"
+        command = [
+            "strace",
+            "-f",
+            "-p",
+            str(pid),
+            "-P",
+            str(path),
+            "-e",
+            "trace=fdatasync",
+            "-e",
+            fault,
+            "-o",
+            "/dev/null",
+        ]
+        tracers.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        eventually(lambda: "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text() or tracers[-1].poll())
+        if tracers[-1].poll() is not None:
+            pytest.skip("strace may not look into a process here")
+
+    yield begin
+    for tracer in tracers:
+        tracer.terminate()
+        tracer.wait()
+
+
+def test_a_failed_fsync_ends_the_process_and_nothing_is_acknowledged_falsely(
+    city: "Running", failing: Callable[[int, Path], None]
+) -> None:
+    with_http(city)
+    city.start()
+    process = city.process
+    assert process is not None
+    with Poster(city) as sender:
+        eventually(lambda: len(sender.acknowledged) > 100)
+        (segment,) = (city.folder / "data/spool").glob("*.seg")
+        failing(process.pid, segment)
+        eventually(lambda: process.poll() is not None)
+    assert process.returncode == Exit.STORE
+    assert any("could not be made durable (Input/output error)" in line for line in city.said)
+    city.start()
+    eventually(lambda: not status(city)["in_spool"])
+    city.stop()
     held = stored(city)
     assert len(set(held)) == len(held)
     assert sender.acknowledged <= set(held)
