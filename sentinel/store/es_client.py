@@ -40,7 +40,7 @@ class _TooMuchError(TransportError):
 class BoundedNode(Urllib3HttpNode):
     """Reads no answer for longer than a request may take, however slowly it trickles, nor a larger one than we take."""
 
-    ANSWER_BYTES_MAX = 256 << 20
+    ANSWER_BYTES_MAX = 32 << 20
 
     def __init__(self, config: NodeConfig) -> None:
         """Stand between the client and its connections."""

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -79,7 +80,7 @@ class Gate:
     `always` happens to every one of them for which there is no fault.
     """
 
-    def __init__(self, node: str, port: int = 0) -> None:
+    def __init__(self, node: str, port: int = 0, context: ssl.SSLContext | None = None) -> None:
         """Open the gate to `node` (host:port)."""
         self.always: Fault | None = None
         self.passages: set[Passage] = set()
@@ -90,6 +91,9 @@ class Gate:
         self.lock = threading.Lock()
         handler = type("_Passage", (Passage,), {"gate": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self.scheme = "http" if context is None else "https"
+        if context is not None:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.server.daemon_threads = True
         self.server.block_on_close = False
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
@@ -98,7 +102,7 @@ class Gate:
     @property
     def url(self) -> str:
         """The gate's address."""
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
 
     def next_fault(self, passage: Passage) -> Fault | None:
         """Take the next fault if this request is one it is meant for."""

@@ -4,12 +4,16 @@
 
 import json
 import socket
+import ssl
 import time
+import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
@@ -18,6 +22,7 @@ from sentinel.core.where import ALWAYS
 from sentinel.store.elastic import ElasticStore
 from sentinel.store.es_bulk import Patience
 from sentinel.store.es_client import BoundedNode
+from tests.elastic.gate import Gate
 
 pytestmark = pytest.mark.elastic
 
@@ -132,19 +137,55 @@ def test_an_answer_that_trickles_is_given_up(opened: Any, gate: Any, make: Make)
         store.append([make(1)])
 
 
-def test_an_answer_beyond_all_bounds_is_not_swallowed(
-    behind: ElasticStore, gate: Any, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(BoundedNode, "ANSWER_BYTES_MAX", 1 << 20)
+def test_an_answer_of_200_megabytes_is_not_swallowed(behind: ElasticStore, gate: Any, make: Make) -> None:
+    sent: list[int] = []
 
     def flood(passage: Any) -> None:
         passage.reply(200, b"{", {"Content-Length": str(200 << 20)})
         for _ in range(200):
             passage.wfile.write(b" " * (1 << 20))
+            sent.append(1 << 20)
 
+    behind.append([make(1)])
     gate.faults = [flood]
-    with pytest.raises(StoreError, match="answers with more than 1048576 bytes"):
-        behind.append([make(1)])
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match=f"answers with more than {BoundedNode.ANSWER_BYTES_MAX} bytes"):
+            behind.append([make(2)])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert BoundedNode.ANSWER_BYTES_MAX < sum(sent) < 200 << 20, "it did not begin to flood, or was heard to the end"
+    assert peak < 100 << 20
+    assert behind.append([make(2)]).stored == 1
+
+
+def test_a_certificate_that_has_expired_or_is_a_strangers_is_not_trusted(
+    elastic_url: str, opened: Any, make: Make, tmp_path: Path
+) -> None:
+    ours, theirs = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    bad = {
+        "expired": ours.issue_cert("127.0.0.1", not_after=yesterday),
+        "issuer": theirs.issue_cert("127.0.0.1"),
+        "match": ours.issue_cert("192.0.2.1"),
+    }
+    for word, shown in {**bad, "": ours.issue_cert("127.0.0.1")}.items():
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        shown.configure_cert(context)
+        gate = Gate(elastic_url.removeprefix("http://"), context=context)
+        pauses: list[float] = []
+        try:
+            store = opened(gate.url, ca_cert=tmp_path / "ca.pem", pause=pauses.append)
+            if word:
+                with pytest.raises(StoreError, match=f"cannot be trusted: .*{word}.*; is ca_cert the authority"):
+                    store.append([make(1)])
+            else:
+                assert store.append([make(1)]).stored == 1
+            assert pauses == [], "what cannot pass is not tried again"
+        finally:
+            gate.close()
 
 
 def test_events_too_many_for_one_answer_are_read_in_smaller_pieces(
