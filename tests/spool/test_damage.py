@@ -90,6 +90,29 @@ def test_a_block_of_foreign_bytes_in_a_sealed_segment_is_stepped_over(
     assert spool.stats().quarantined_bytes == len(kept)
 
 
+@pytest.mark.parametrize("byte", [0, 1, 5, 8, 9, 17, 25, 33, 39, HEADER + 60], ids=lambda at: f"byte {at}")
+def test_a_bit_flip_in_each_sealed_segment_costs_one_record_of_each(
+    opened: Opener, raws: Raws, folder: Path, byte: int
+) -> None:
+    spool = opened(segment_bytes=4096)
+    spool.put(raws(0, 200, 100))
+    spool.close()
+    *sealed, _ = sorted(folder.glob("*.seg"))
+    assert len(sealed) > 3
+    hit, kept = set(), []
+    for segment in sealed:
+        start, end = offsets(segment)[3:5]
+        data = segment.read_bytes()
+        overwrite(segment, start + byte, bytes([data[start + byte] ^ 0x04]))
+        kept.append(segment.read_bytes()[start:end])
+        hit.add(int(segment.stem) + 3)
+    spool = opened(segment_bytes=4096)
+    found = [(entry.seq, entry.raw) for entry in spool.read(0, 1000)]
+    assert found == [(n, one) for n, one in enumerate(raws(0, 200, 100), 1) if n not in hit]
+    assert sorted(quarantined(folder).values()) == sorted(kept)
+    assert len(spool.problems) == len(sealed)
+
+
 @pytest.mark.parametrize(
     "tail", [b"\xfe", b"\0" * 5000, os.urandom(3000), b"torn"], ids=["one byte", "NUL", "noise", "text"]
 )
