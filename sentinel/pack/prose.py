@@ -88,7 +88,7 @@ _REQUEST = re.compile(
 _STATUS = re.compile(r"\| +([1-5]\d\d) +\||\b(?:returned|status(?: code)?)[ :=]{1,2}([1-5]\d\d)\b")
 _COLOUR = re.compile(r"(?:\x1b|\\x1b)\[[0-9;]{0,12}[mK]")
 _OFFSET = re.compile(r"\S{19,29}[+-]\d\d:?\d\d ")
-_HOST = re.compile(r"(?=.{0,255}[A-Za-z.:])[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}")
+_HOST = re.compile(r"(?=.{0,255}[A-Za-z.])[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _LEVEL = re.compile(
     r"(?<![\w/])(?:\x1b\[[0-9;]{1,8}m)?[\[(<|]?(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|CRITICAL|FATAL|SEVERE"
     r"|Trace|Debug|Info|Notice|Warn|Warning|Error|Critical|Fatal|(?<=[\[<|])(?:trace|debug|info|notice|warn|warning|error"
@@ -141,10 +141,17 @@ def header(raw: Raw) -> syslog.Syslog:
     if line.priority is not None or line.timestamp is None:
         return line
     whole = text.decode(raw.body).rstrip("\r\n\0")
-    sure = line.app is not None or not whole[:1].isdecimal() or _OFFSET.match(whole) is not None
-    if line.host is None or (sure and _HOST.fullmatch(line.host) and not _LEVEL.fullmatch(line.host)):
+    named = line.app is not None and (whole[10:11] != " " or line.pid is not None)
+    sure = named or not whole[:1].isdecimal() or _OFFSET.match(whole) is not None
+    if line.host is None or (sure and _is_host(line.host)):
         return line if line.host or line.app else syslog.Syslog(whole)
     return syslog.Syslog(whole)
+
+
+def _is_host(word: str) -> bool:
+    if ":" in word:
+        return text.address(word) is not None
+    return _HOST.fullmatch(word) is not None and not _LEVEL.fullmatch(word)
 
 
 def moment(message: str, received: datetime, zone: str, *, alone: bool) -> stamps.Stamp | None:
