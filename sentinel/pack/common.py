@@ -122,6 +122,11 @@ def read(said: Mapping[str, Value], fields: Fields, received: datetime, zone: st
     labels(fields, rest)
 
 
+def meaning(name: str) -> str | None:
+    """Return the target (see `mapping.setters`) of what is commonly called so, None if there is none."""
+    return _PLACES[folded][0] if (folded := _folded(name)) in _PLACES else None
+
+
 def labels(fields: Fields, pairs: Iterable[tuple[str, Value]]) -> None:
     """Keep pairs as `labels.<name>`, at most LABELS_MAX of them."""
     count = 0

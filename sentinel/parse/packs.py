@@ -44,7 +44,7 @@ from sentinel.core.errors import PackError
 from sentinel.core.join import Join, no_link
 from sentinel.core.ports import Parser
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+PACK_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 _Texts = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
@@ -166,7 +166,7 @@ def load(folders: Sequence[Path], shipped: Path | None = None) -> Packs:
 
 def load_one(folder: Path, *, trusted: bool = False) -> Pack:
     """Load one pack; raises PackError. Unless `trusted`, nobody but root and ourselves may be able to write to it."""
-    if not _NAME.fullmatch(folder.name):
+    if not PACK_NAME.fullmatch(folder.name):
         raise PackError(f"{folder}: a pack's folder is named in lower case letters, digits and _")
     manifest_file, parser_file, join_file = folder / "pack.toml", folder / "parser.py", folder / "join.py"
     for path in (manifest_file, parser_file):
