@@ -8,6 +8,7 @@ _KINDS: dict[str, tuple[str, str]] = {
     "request": ("info", ""), "renew": ("info", ""), "rebind": ("info", ""), "confirm": ("info", ""),
     "ack": ("allowed", "success"), "reply": ("allowed", "success"), "nak": ("denied", "failure"),
     "decline": ("denied", "failure"), "release": ("end", "success"), "expire": ("end", "success"),
+    "renewed": ("allowed", "success"), "reuse": ("allowed", "success"), "deleted": ("end", "success"),
     "inform": ("info", ""), "conflict": ("info", "failure"), "exhausted": ("denied", "failure"),
 }  # fmt: skip
 
