@@ -205,7 +205,8 @@ class _Reading:
     async def _stretch(self) -> Stretch:
         now, pace, feed = self._pull.clock.now(), self._pull.pace, self._feed
         read_to = await finished(lambda: self._marks.read_to(feed.key))
-        since = now - pace.start if read_to is None else read_to - pace.overlap
+        # a clock that was set back must not ask for what is yet to come
+        since = now - pace.start if read_to is None else min(read_to, now) - pace.overlap
         oldest = now - feed.oldest if feed.oldest is not None else datetime.min.replace(tzinfo=now.tzinfo)
         if since < oldest:
             if read_to is not None and read_to < oldest:

@@ -12,13 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from sentinel.collect.threads import abandonable
@@ -72,10 +70,10 @@ class Answer:
             return float(said[:9])
         try:
             moment = parsedate_to_datetime(said)
-        except ValueError:
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return max(0.0, (moment - now).total_seconds())
+        except (ValueError, OverflowError):
             return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - now).total_seconds())
 
 
 def place(url: str) -> tuple[str, int]:
@@ -153,8 +151,7 @@ class Client:
         except PullError:
             connection.close()
             raise
-        except (HTTPError, HTTPException, OSError, ValueError, AttributeError) as error:
-            # AttributeError: http.client's when the connection is cut under it
+        except Exception as error:  # noqa: BLE001  whatever a server makes the library raise must not end Sentinel
             connection.close()
             raise _told(connection.host, error) from None
 

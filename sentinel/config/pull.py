@@ -115,6 +115,8 @@ class PullSource(Source):
         ]
         if not self.url and self.kind == "json":
             found.append("url is missing: the address to ask")
+        elif self.kind == "json" and not ("{since}" in self.url or "{cursor}" in self.url):
+            found.append("url needs a place {since} or {cursor}: how else would the server know what is new?")
         found += [f"url has a place {{{name}}}: there are {{since}}, {{until}} and {{cursor}}"
                   for name in _PLACE.findall(self.url) if name not in _PLACES]  # fmt: skip
         if self.cursor_path and "{cursor}" not in self.url:

@@ -22,8 +22,9 @@ from sentinel.collect.pull_answers import Form, content, linked
 from sentinel.collect.pull_client import Answer, Client, PullError, trust
 from sentinel.collect.pull_feeds import Feed, JsonFeed
 from sentinel.collect.pull_tokens import ClientCredentials, FileToken, Nobody, Tokens
+from sentinel.config import parse
 from sentinel.core.clock import ManualClock, iso
-from sentinel.core.errors import SpoolError
+from sentinel.core.errors import ConfigError, SpoolError
 from tests.api import Api, Asked, Reply, reply
 
 if TYPE_CHECKING:
@@ -246,6 +247,10 @@ def half(out: BinaryIO) -> None:
     out.write(b'[{"id": "half"}, {"id": "of')
 
 
+def half_a_chunk(out: BinaryIO) -> None:
+    out.write(b"1000\r\n[")
+
+
 def trickle(out: BinaryIO) -> None:
     for _ in range(6000):
         out.write(b" ")
@@ -261,6 +266,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "redirect": (reply({}, 302, Location="https://192.0.2.1/"), "redirects are not followed"),
     "half": (Reply(write=half), "ends in the middle"),
     "half of a length": (Reply(write=half, headers={"Content-Length": "5000"}), "connection failed"),
+    "half of a chunk": (Reply(write=half_a_chunk, headers={"Transfer-Encoding": "chunked"}), "connection failed"),
     "trickle": (Reply(write=trickle), "no whole answer within"),
     "200 MB": (Reply(write=flood), "more than 32 MiB"),
     "bomb": (Reply(200, BOMB, {"Content-Encoding": "gzip"}), "more than 32 MiB"),
@@ -269,6 +275,73 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "another place": (reply({"value": "none"}), "no records at"),
     "no http": (Reply(999), "status 999"),
 }
+
+
+def test_an_answer_in_chunks_and_packed_is_read_as_most_servers_send_it(
+    api: Api, pull: Callable[..., Pull], sink: "DiskSink", running: "Running", until: "Until"
+) -> None:
+    packed = gzip.compress(json.dumps([{"id": f"r{number}"} for number in range(2000)]).encode())
+
+    def chunks(out: BinaryIO) -> None:
+        for at in range(0, len(packed), 700):
+            piece = packed[at : at + 700]
+            out.write(b"%x;name=value\r\n%b\r\n" % (len(piece), piece))
+        out.write(b"0\r\nTrailer: x\r\n\r\n")
+
+    api.script = lambda _: Reply(headers={"Transfer-Encoding": "chunked", "Content-Encoding": "gzip"}, write=chunks)
+
+    async def scenario() -> None:
+        collector = pull(pace=ONCE)
+        async with running(collector, sink):
+            await until(lambda: collector.counters.written == 2000)
+
+    asyncio.run(scenario())
+    assert kept(sink) == [f"r{number}" for number in range(2000)]
+
+
+def test_a_clock_that_was_set_back_asks_for_nothing_that_is_yet_to_come(
+    api: Api, pull: Callable[..., Pull], sink: "DiskSink", clock: ManualClock, running: "Running", until: "Until"
+) -> None:
+    api.script = lambda _: reply([])
+
+    async def scenario() -> None:
+        collector = pull()
+        async with running(collector, sink):
+            await until(lambda: len(api.asked) > 1)
+            clock.advance(timedelta(days=-2))
+            before = len(api.asked)
+            await until(lambda: len(api.asked) > before + 3)
+
+    asyncio.run(scenario())
+    last = api.asked[-1].query
+    assert last["since"] < last["until"] == "2026-11-21T08:15:00Z"
+
+
+GOOD = {"name": "x", "url": "https://api.example.org/log?from={since}", "id": "id"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"url": "http://api.example.org/{since}"}, "no https address"),
+        ({"url": "https://user:word@api.example.org/{since}"}, "no https address"),
+        ({"url": ""}, "url is missing"),
+        ({"url": "https://api.example.org/log"}, "needs a place {since} or {cursor}"),
+        ({"url": "https://api.example.org/{since}/{unitl}"}, "has a place {unitl}"),
+        ({"cursor_path": "next"}, "needs a place {cursor}"),
+        ({"id": ""}, "give id, or overlap_minutes = 0"),
+        ({"overlap_minutes": 60}, "more than overlap_minutes"),
+        ({"client_id": "us"}, "belong together"),
+        ({"client_id": "us", "client_secret_file": "/x"}, "need token_url"),
+        ({"tenant_id": "t"}, "are for kind"),
+        ({"headers": ["X-Token: a\nX-Other: b"]}, "headers"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_with_what_to_do(wrong: dict[str, object], words: str) -> None:
+    parse({"pull": [GOOD]})
+    with pytest.raises(ConfigError) as refused:
+        parse({"pull": [GOOD | wrong]})
+    assert words in str(refused.value)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -567,6 +640,16 @@ def test_no_answer_raises_anything_but_a_problem(body: bytes, kind: str) -> None
 @given(st.text(alphabet='<>;,= "relnxt/', max_size=200))
 def test_no_link_header_raises_anything(header: str) -> None:
     assert isinstance(linked(header), str)
+
+
+@given(
+    day=st.text("0123456789", max_size=25),
+    year=st.text("0123456789", max_size=25),
+    zone=st.text("+-0123GMT", max_size=9),
+)
+def test_no_time_to_come_again_raises_anything(day: str, year: str, zone: str) -> None:
+    said = Answer(429, {"retry-after": f"Mon, {day} Nov {year} 08:00:30 {zone}"}, b"").after(MOMENT)
+    assert said is None or said >= 0
 
 
 def test_links_are_read_as_rfc_8288_says() -> None:
