@@ -1,8 +1,9 @@
 """Reads flows as the `[[netflow]]` entrance writes them: one JSON object each, fields by their IPFIX names."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from sentinel.pack import Fields, ParseError, Raw, Value, community, text, when
 
@@ -129,10 +130,7 @@ def _flow(record: Record, flow: Record, fields: Fields) -> Fields:
     text.put(fields, _volume(flow))
     text.put(fields, _meaning(flow, proto))
     text.put(fields, _sampling(record, flow))
-    text.put(fields, ((name, _address(flow, names)) for name, names in _ADDRESSES.items()))
-    text.put(fields, ((name, _first(flow, names) or None) for name, names in _NUMBERS.items()))
-    text.put(fields, ((name, _named(_first(flow, names))) for name, names in _NAMED_NUMBERS.items()))
-    text.put(fields, ((name, _mac(flow, names)) for name, names in _MACS.items()))
+    text.put(fields, ((name, read(flow, names)) for name, names, read in _plain(tuple(flow))))
     duration = None if start is None or end is None or end < start else (end - start) * 1000
     return text.put(
         fields,
@@ -151,6 +149,21 @@ def _flow(record: Record, flow: Record, fields: Fields) -> Fields:
             ("user.name", _text(flow, "userName")),
             ("message", _message(fields, src, dst)),
         ],
+    )
+
+
+Read = Callable[[Record, tuple[str, ...]], Value | None]
+
+
+@lru_cache(maxsize=512)
+def _plain(names: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...], Read], ...]:
+    """Return what is taken as it is from flows of these names: found out once, for a template says them again."""
+    tables = ((_ADDRESSES, _address), (_NUMBERS, _some), (_NAMED_NUMBERS, _named), (_MACS, _mac))
+    return tuple(
+        (field, there, read)
+        for table, read in tables
+        for field, keys in table.items()
+        if (there := tuple(key for key in keys if key in names))
     )
 
 
@@ -217,7 +230,8 @@ def _meaning(flow: Record, proto: int | None) -> Iterator[tuple[str, Value | Non
     yield "event.outcome", "failure" if denied else None
     yield "netflow.flags.source", _flags(bits)
     yield "netflow.flags.destination", _flags(back)
-    yield "netflow.direction", _DIRECTIONS.get(_first(flow, ("flowDirection",)) if "flowDirection" in flow else -1)
+    direction = _number(flow, "flowDirection")
+    yield "netflow.direction", None if direction is None else _DIRECTIONS.get(direction)
     yield "netflow.end_reason", _END_REASONS.get(reason or 0)
 
 
@@ -323,10 +337,20 @@ def _number(record: Record, name: str, times: int = 1) -> int | None:
 
 
 def _first(flow: Record, names: tuple[str, ...]) -> int | None:
-    return next((found for name in names if (found := _number(flow, name)) is not None), None)
+    for name in names:
+        if name in flow:
+            found = _number(flow, name)
+            if found is not None:
+                return found
+    return None
 
 
-def _named(number: int | None) -> str | None:
+def _some(flow: Record, names: tuple[str, ...]) -> int | None:
+    return _first(flow, names) or None
+
+
+def _named(flow: Record, names: tuple[str, ...]) -> str | None:
+    number = _first(flow, names)
     return str(number) if number else None
 
 

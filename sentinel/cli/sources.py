@@ -109,8 +109,10 @@ def _notes(sender: Sender, everybody: Sequence[Sender], silent: set[Identity]) -
         notes.append(f"speaks for {len(hosts[source, peer])} hosts")
     if host and len(peers[source, host]) > 1:
         notes.append(f"host is claimed by {len(peers[source, host])} peers")
-    skew = sender.skew
-    if skew is not None and abs(skew) >= SKEW_TOLD and loss_class(sender.identity.via) != "acknowledged":
+    skew, via = sender.skew, sender.identity.via
+    # what was acknowledged may have waited at the sender, and a flow is told when it is over
+    late = loss_class(via) == "acknowledged" or (via == "netflow" and skew is not None and skew > 0)
+    if skew is not None and abs(skew) >= SKEW_TOLD and not late:
         notes.append(f"clock {_rough(abs(skew))} {'behind' if skew > 0 else 'ahead'}, or another zone")
     return notes
 

@@ -14,8 +14,8 @@ from sentinel.collect.netflow_packets import IPFIX, Header, Template
 from sentinel.collect.netflow_sequence import GAP_MAX, Sequence
 
 HOSTS_MAX = 1024
-DOMAINS_MAX = 32
-"""Ports, versions and domains of one address."""
+DOMAINS_MAX = 256
+"""Ports, versions and domains of one address, behind which may be a whole site."""
 
 FIELDS_PER_HOST = 16_384
 FIELDS_IN_ALL = 262_144

@@ -10,10 +10,13 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from sentinel.collect import netflow as entrance
 from sentinel.collect.netflow import Netflow
+from sentinel.config import parse
 from sentinel.config.sources import NetflowSource
 from sentinel.core.clock import ManualClock
 from sentinel.core.source import loss_class, lost
+from sentinel.entrances import entrances
 from tests.collect.exporting import FLOW, SECONDS, UPTIME, block, flow, templates, v5, v9
 
 if TYPE_CHECKING:
@@ -100,16 +103,16 @@ def test_templates_are_known_after_a_restart_of_ours(
 ) -> None:
     async def scenario() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            for entrance, data in (
+            for one, data in (
                 (netflow, v9(templates(9, (256, FLOW)))),
                 (
                     Netflow("flows", clock, mark=tmp_path / "flows.templates", port=0),
                     v9(block(256, flow(1)), sequence=1, seconds=SECONDS + 9, uptime=UPTIME + 9000),
                 ),
             ):
-                async with running(entrance, sink):
-                    sock.sendto(data, ("127.0.0.1", entrance.port))
-                    await until(lambda one=entrance: one.counters.received == 1)  # type: ignore[misc]
+                async with running(one, sink):
+                    sock.sendto(data, ("127.0.0.1", one.port))
+                    await until(lambda one=one: one.counters.received == 1)  # type: ignore[misc]
 
     asyncio.run(scenario())
     assert [orjson.loads(body)["template"] for body in sink.bodies()] == [256]
@@ -123,6 +126,34 @@ def test_a_spoilt_file_of_templates_costs_the_templates_only(
     _, said = exported(netflow, sink, running, until, [v9(templates(9, (256, FLOW)), block(256, flow(1)))])
     assert len(said) == 1
     assert "flows.templates" in netflow.counters.problem
+
+
+def test_templates_are_written_down_while_it_runs(
+    netflow: Netflow,
+    tmp_path: Path,
+    sink: "DiskSink",
+    running: "Running",
+    until: "Until",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(entrance, "EXPIRE_SECONDS", 0.02)
+    monkeypatch.setattr(entrance, "REMEMBER_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        async with running(netflow, sink):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.sendto(v9(templates(9, (256, FLOW))), ("127.0.0.1", netflow.port))
+            await until((tmp_path / "flows.templates").exists)
+            said = orjson.loads((tmp_path / "flows.templates").read_text())
+            assert (said["orderly"], said["exporters"][0]["templates"][0][0]) == (False, 256)
+
+    asyncio.run(scenario())
+
+
+def test_doctor_looks_at_the_port_and_the_kernels_buffer(clock: ManualClock, tmp_path: Path) -> None:
+    config = parse({"data": str(tmp_path), "syslog": [], "netflow": [{"port": 0}]})
+    (one,) = entrances(config, clock)
+    assert [check.name for check in one.checks()] == ["port 0/udp", "UDP buffer"]
 
 
 def test_exporters_are_addresses_and_networks() -> None:
