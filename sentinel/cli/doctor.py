@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import typer
@@ -118,6 +119,13 @@ def _tools(app: App) -> Iterator[Check]:
     else:
         said = subprocess.check_output([tshark, "--version"], text=True)  # noqa: S603  found on PATH
         yield Check("tshark", "ok", said.splitlines()[0])
+    try:
+        from sentinel.collect.evtx import read_evtx  # noqa: F401  whether it can be loaded is the question
+    except ImportError as error:
+        advice = "run deploy/setup again; only `sentinel import` of .evtx files needs it"
+        yield Check("event logs", "warn", f"the evtx library cannot be loaded: {error}", advice)
+    else:
+        yield Check("event logs", "ok", f"evtx {version('evtx')}")
     synced = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyc") is not None
     if synced:
         yield Check("clock", "ok", "synchronised")

@@ -62,6 +62,21 @@ def test_rotated_files_under_names_that_are_not_known_are_told(tmp_path: Path) -
     assert "1 files, 5 bytes" in found
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_whether_event_logs_can_be_read_is_told(tmp_path: Path, *, broken: bool) -> None:
+    environment = dict(os.environ)
+    if broken:
+        (tmp_path / "evtx.py").write_text("raise ImportError('no such wheel for this processor')")
+        environment["PYTHONPATH"] = str(tmp_path)
+    config = tmp_path / "sentinel.toml"
+    config.write_text(f'data = "{tmp_path}/data"\n[spool]\nballast_bytes = 0\n')
+    command = [sys.executable, "-m", "sentinel", "doctor", "--json", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    (said,) = [one for line in done.stdout.splitlines() if (one := json.loads(line))["check"] == "event logs"]
+    assert said["state"] == ("warn" if broken else "ok")
+    assert ("no such wheel" in said["found"]) == broken
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_files_that_may_not_be_read_fail(tmp_path: Path) -> None:
     (tmp_path / "app.log").write_bytes(b"line\n")
