@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from sentinel.pack import Fields, ParseError, Raw, kv, mapping, names, syslog, text, verdict, when
+from sentinel.pack import Fields, ParseError, Raw, forms, kv, mapping, names, syslog, text, verdict, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "messages.toml").read_text("utf-8"))
 MESSAGE_MAX = 8_192
@@ -25,28 +25,13 @@ STAMP = re.compile(
     r"(?P<iso>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)|"
     r"(?P<bsd>[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: (?P<zone>[A-Z]{1,5})\b)?"
 )
-HOLES = TABLES["holes"]
 ENDS = ("src", "dst", "a", "b", "faddr", "gaddr", "laddr", "nat")
-
-
-def _form(written: str) -> re.Pattern[str]:
-    def hole(found: re.Match[str]) -> str:
-        kind = found[1].rstrip("0123456789")
-        return f"(?P<{found[1]}>{HOLES['end' if kind in ENDS else kind]})"
-
-    return re.compile(re.sub(r"\{([a-z]+[0-9]?)\}", hole, written), re.DOTALL)
-
-
-FORMS = {
-    number: tuple(map(_form, forms))
-    for numbers, forms in TABLES["forms"].items()
-    for number in numbers.split(" ")
-}  # fmt: skip
-GROUPS = tuple(map(_form, TABLES["groups"].values()))
+HOLES = {**TABLES["holes"], **dict.fromkeys(ENDS, TABLES["holes"]["end"])}
+FORMS = forms.table(TABLES["forms"], HOLES)
+GROUPS = tuple(forms.compiled(form, HOLES) for form in TABLES["groups"].values())
 MEANINGS = {number: (row + "||||").split("|")[:5] for number, row in TABLES["meanings"].items()}
-NUMBERLESS = tuple((number, form) for number, forms in FORMS.items() if len(number) > 3 for form in forms)
-# For messages without a form of their own: what stands in most of them. Each is looked for once.
-SCANS = tuple(map(_form, TABLES["scans"]["of"]))
+NUMBERLESS = tuple((number, known) for number, known in FORMS.items() if len(number) > 3)
+SCANS = tuple(forms.compiled(scan, HOLES) for scan in TABLES["scans"]["of"])
 PAIR = re.compile(r"(?:^|, )([A-Z][A-Za-z0-9_]{1,40}|Prefilter Policy|Tunnel or Prefilter Rule): ")
 FTD = mapping.setters(TABLES["ftd"])
 OURS = TABLES["ours"]
@@ -126,39 +111,31 @@ def _read(found: Fields, number: str, message: str, raw: Raw) -> str:
         _firepower(found, number, message, raw)
         return number
     plain = re.sub(r" {2,}", " ", message)
-    parts: dict[str, str | None] | None = None
     if number:
-        forms = FORMS.get(number) or FORMS.get(number[:3]) or ()
-        fitting = next((one for form in (*forms, *GROUPS) if (one := form.fullmatch(plain))), None)
-        parts = fitting.groupdict() if fitting else _scanned(plain)
+        known = FORMS.get(number) or FORMS.get(number[:3]) or ()
+        said = forms.read((*known, *GROUPS), plain) or _scanned(plain)
     else:
-        for known, form in NUMBERLESS:
-            if fitting := form.fullmatch(plain):
-                number, parts = known, fitting.groupdict()
-                break
-    if parts is not None:
-        said = {name: value.strip() for name, value in parts.items() if value}
-        _ends(found, said)
-        _said(found, said)
-        _meaning(found, number, said)
-        if "rest" in said and number[:1] == "7":
-            _addresses(found, said["rest"])
+        fitting = ((one, forms.read(known, plain)) for one, known in NUMBERLESS)
+        number, said = next(((one, parts) for one, parts in fitting if parts), ("", {}))
+    _ends(found, said)
+    _said(found, said)
+    _meaning(found, number, said)
+    if "rest" in said and number[:1] == "7":
+        _addresses(found, said["rest"])
     return number
 
 
-def _scanned(message: str) -> dict[str, str | None]:
-    parts: dict[str, str | None] = {}
+def _scanned(message: str) -> dict[str, str]:
+    """Return what stands in most messages, for one without a form of its own."""
+    said: dict[str, str] = {}
     for scan in SCANS:
         if one := scan.search(message):
-            fitting = {
-                name: value
-                for name, value in one.groupdict().items()
-                if name not in ENDS or (end := _end(value or "")).address or (end.name and end.port)
-            }
-            parts = fitting | parts
-    if "src" in parts and "a" in parts:
-        del parts["a"], parts["b"]
-    return parts
+            for name, value in one.groupdict().items():
+                if name not in ENDS or (end := _end(value)).address or (end.name and end.port):
+                    said.setdefault(name, value)
+    if "src" in said or "b" not in said:
+        said.pop("a", None)
+    return said
 
 
 def _end(written: str) -> End:
