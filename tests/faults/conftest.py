@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.oracle import Oracle
-from tests.faults.trial import Trial
-
-SPOOL = "[spool]\nballast_bytes = 0\n"
+from tests.faults.trial import SPOOL, Trial
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ EVERY = ("tcp", *ACKNOWLEDGED)
 READY_SECONDS_MAX = 45.0
 """Five seconds is what is promised on a quiet machine; this one may have other things to do."""
 HEAL_SECONDS = 180.0
+SPOOL = "[spool]\nballast_bytes = 0\n"
 
 
 def configuration(folder: Path, more: str = "") -> str:
@@ -40,7 +41,7 @@ def configuration(folder: Path, more: str = "") -> str:
 class Trial:
     """One configuration on trial; `running` is its Sentinel, `faults` counts what really happened to it."""
 
-    def __init__(self, folder: Path, oracle: Oracle, more: str = "[spool]\nballast_bytes = 0\n") -> None:
+    def __init__(self, folder: Path, oracle: Oracle, more: str = SPOOL) -> None:
         config = folder / "sentinel.toml"
         config.write_text(configuration(folder, more))
         self.running = Running(folder, config)
