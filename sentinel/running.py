@@ -7,6 +7,7 @@ where it is needed, so that none carries what belongs to another.
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -40,6 +41,8 @@ _COLLECTED_AFTER = 50_000
 _PARSING_NICENESS = 2
 _JUDGING_NICENESS = 5
 """In a flood receiving comes first: a datagram not received is lost, a rule judges late events as well."""
+_ROOM_SECONDS = 5.0
+"""So long an orderly end waits for room in a full spool; then what nobody was told is kept is dropped and counted."""
 _PARSERS_MAX = 4
 """One process stores; it can keep up with about so many that parse."""
 
@@ -49,6 +52,8 @@ def run(app: App, talk: Talk) -> None:
 
     Rules run in a process of their own, which is given `talk` too: a function of a module.
     """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the usual 1024 are fewer than senders that may connect
     with ExitStack() as stack:
         running = _Running(app, stack, talk)
         running.start()
@@ -247,6 +252,8 @@ class _Running:
         waiting.cancel()
         for task in entrances:
             task.cancel()
+        await asyncio.wait(entrances, timeout=_ROOM_SECONDS)
+        self.spool.hurry()
         await asyncio.gather(waiting, *entrances, return_exceptions=True)
         for task in done - {waiting}:
             error = task.exception() if not task.cancelled() else None

@@ -21,6 +21,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from sentinel.collect.sockets import bound
+from sentinel.core.errors import SpoolFullError
 from sentinel.core.event import Raw
 from sentinel.core.ports import Clock, Sink
 
@@ -184,8 +185,13 @@ class UdpEntrance(ABC):
         while True:
             batch = self._batch()
             if batch:
-                await sink.write(batch)
-                counters.written += len(batch)
+                try:
+                    await sink.write(batch)
+                except SpoolFullError as error:  # the end has come, and there is no room
+                    counters.written += error.written
+                    counters.dropped_overflow += len(batch) - error.written
+                else:
+                    counters.written += len(batch)
             elif self._queue:  # a flood of what holds no record must not keep the loop from the other entrances
                 await asyncio.sleep(0)
             else:
@@ -210,7 +216,8 @@ class UdpEntrance(ABC):
         """Return the records of some of the datagrams that `_taken` yields; none if they held none."""
 
     def _count_kernel_drops(self, sock: socket.socket) -> None:
-        self.counters.dropped_kernel = self._dropped_before + kernel_drops(fstat(sock.fileno()).st_ino)
+        with suppress(OSError):  # no descriptor to look with: the kernel goes on counting
+            self.counters.dropped_kernel = self._dropped_before + kernel_drops(fstat(sock.fileno()).st_ino)
 
 
 def kernel_drops(inode: int) -> int:

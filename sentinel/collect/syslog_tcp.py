@@ -16,6 +16,7 @@ from sentinel.collect.link import Link
 from sentinel.collect.listening import Limits, Listener, Traffic
 from sentinel.collect.refusals import Refusals
 from sentinel.collect.tls import Tls
+from sentinel.core.errors import SpoolFullError
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
 
@@ -24,7 +25,9 @@ BATCH_MAX = 1000
 
 @dataclass(slots=True)
 class Counters(Traffic):
-    """What became of the messages: received = written + those still waiting; `cut` of them were too long.
+    """What became of the messages: received = written + those still waiting + `dropped_overflow`.
+
+    Dropped is what a full spool had no room for at an orderly end; `cut` messages were too long.
 
     Connections are ended for `bad_count`, `count_too_large`, `partial_memory`; `blank` are messages of no bytes.
     """
@@ -33,6 +36,7 @@ class Counters(Traffic):
     written: int = 0
     blank: int = 0
     cut: int = 0
+    dropped_overflow: int = 0
     unfinished: int = 0
 
 
@@ -111,8 +115,13 @@ class SyslogTcp:
                 await self._wake.wait()
                 continue
             batch = [queue.popleft() for _ in range(min(BATCH_MAX, len(queue)))]
-            await sink.write(batch)
-            self.counters.written += len(batch)
+            try:
+                await sink.write(batch)
+            except SpoolFullError as error:  # the end has come, and there is no room
+                self.counters.written += error.written
+                self.counters.dropped_overflow += len(batch) - error.written
+            else:
+                self.counters.written += len(batch)
             self._queued_bytes -= sum(len(raw.body) for raw in batch)
             if self.paused and self._queued_bytes <= self.limits.queue_bytes // 2:
                 self.paused = False

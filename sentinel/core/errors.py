@@ -92,7 +92,11 @@ class SpoolError(SentinelError):
 
 
 class SpoolFullError(SpoolError):
-    """The spool has reached its bound; the caller waits, or counts a drop."""
+    """The spool has reached its bound; the caller waits, or counts a drop. `written` records were still taken."""
+
+    def __init__(self, message: str, written: int = 0) -> None:
+        super().__init__(message)
+        self.written = written
 
 
 class ForbiddenError(SentinelError):

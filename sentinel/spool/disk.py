@@ -92,6 +92,10 @@ class DiskSpool:
         payloads = [payload_of(raw) for raw in raws]
         return self._committer.put(payloads, patient=False) if payloads else self._tail.state().floor
 
+    def hurry(self) -> None:
+        """From now on let nobody wait for room: where `write` and `put` would wait, they raise SpoolFullError."""
+        self._committer.hurry()
+
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return up to `limit` durable records with a sequence above `after`, in order; damage is stepped over."""
         return self._reader.read(after, limit)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.door import Door
 from tests.faults.oracle import Oracle
 from tests.faults.trial import SPOOL, Trial
 
@@ -35,6 +36,20 @@ def elastic_trial(trial_with: Callable[..., Trial], elastic_url: str, elastic_pr
     """Return a trial with Elasticsearch."""
     store = f'[store]\nkind = "elasticsearch"\nurl = "{elastic_url}"\nprefix = "{elastic_prefix}"\n'
     return trial_with(SPOOL + store)
+
+
+@pytest.fixture
+def door(elastic_url: str) -> Iterator[Door]:
+    """Return a door before Elasticsearch."""
+    with Door(elastic_url.removeprefix("http://")) as door:
+        yield door
+
+
+@pytest.fixture
+def door_trial(trial_with: Callable[..., Trial], door: Door, elastic_prefix: str) -> Trial:
+    """Return a trial with Elasticsearch behind the door, and a spool of 4 MiB."""
+    store = f'[store]\nkind = "elasticsearch"\nurl = "{door.url}"\nprefix = "{elastic_prefix}"\ntimeout_seconds = 5\n'
+    return trial_with(f"{SPOOL}bytes_max = 4194304\n{store}")
 
 
 @pytest.fixture(params=["embedded", pytest.param("elasticsearch", marks=pytest.mark.elastic)])

@@ -106,6 +106,27 @@ def test_a_record_larger_than_the_bound_passes_when_the_spool_is_empty(opened: O
     assert [entry.raw for entry in spool.read(10, 10)] == list(raws(10, 11, 50_000))
 
 
+def test_in_a_hurry_nobody_waits_for_room_and_what_was_not_taken_is_told_exactly(opened: Opener, raws: Raws) -> None:
+    spool = opened(bytes_max=64 << 10)
+
+    async def scenario() -> tuple[list[int | BaseException], int]:
+        waiting = [asyncio.create_task(spool.write(raws(at, at + 300, 200))) for at in (0, 300, 600)]
+        await asyncio.to_thread(until, lambda: spool.full)
+        spool.hurry()
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        with pytest.raises(SpoolFullError) as refused:
+            await spool.write(raws(900, 1000, 200))
+        return told, refused.value.written
+
+    told, fresh = asyncio.run(scenario())
+    written = sum(one.written if isinstance(one, SpoolFullError) else 300 for one in told) + fresh
+    assert written == len(spool.read(0, 2000))
+    assert any(isinstance(one, SpoolFullError) for one in told)
+    drain(spool)
+    spool.flush()
+    assert asyncio.run(spool.write(raws(1000, 1010, 200))), "with room again it is taken"
+
+
 def test_closing_a_full_spool_tells_who_waits(opened: Opener, raws: Raws) -> None:
     spool = opened(bytes_max=64 << 10)
     failed: list[SpoolError] = []
