@@ -6,6 +6,7 @@ at most `handshake_seconds`.
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections import Counter
@@ -17,7 +18,7 @@ from time import monotonic
 from sentinel.collect import tls as certificates
 from sentinel.collect.link import Link, Session
 from sentinel.collect.refusals import Refusals
-from sentinel.collect.sockets import bound, host_of, peer_text
+from sentinel.collect.sockets import bound, host_of, peer_text, spare
 from sentinel.core.ports import Sink
 
 BACKLOG = 512
@@ -134,6 +135,8 @@ class Listener:
     def _accept(self, sock: socket.socket) -> None:
         for _ in range(BACKLOG):
             try:
+                if not spare(sock):
+                    raise OSError(errno.EMFILE, "what is left is for our own files")  # noqa: TRY301  as accept does
                 peer, address = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return

@@ -1,5 +1,7 @@
 """Listening sockets and the names of those at the other end."""
 
+import os
+import resource
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,21 @@ from sentinel.core.errors import ConfigError
 
 _MAPPED = "::ffff:"
 _RMEM_WANTED = 8 << 20
+_DESCRIPTORS_KEPT = 64
+
+
+def spare(sock: socket.socket) -> bool:
+    """Say whether one more connection leaves the process the descriptors that it needs for its own files.
+
+    The kernel gives the lowest number that is free, so a copy tells how many are in use.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        copy = os.dup(sock.fileno())
+    except OSError:
+        return False
+    os.close(copy)
+    return copy < most - min(_DESCRIPTORS_KEPT, most // 4)
 
 
 def bound(host: str, port: int, *, kind: socket.SocketKind, reuse_port: bool = False) -> socket.socket:

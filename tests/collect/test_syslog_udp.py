@@ -1,6 +1,7 @@
 """Syslog over UDP: every datagram is a record or is counted."""
 
 import asyncio
+import resource
 import socket
 from threading import Event
 from typing import TYPE_CHECKING
@@ -120,6 +121,23 @@ def test_what_the_kernel_drops_is_counted_exactly(
     assert udp.counters.dropped_overflow == 0
     assert accounted(udp) == 20_000
     assert len(sink.raws()) == udp.counters.written
+
+
+def test_a_want_of_descriptors_does_not_end_the_entrance(
+    sink: "DiskSink", clock: ManualClock, running: "Running", until: "Until"
+) -> None:
+    async def scenario() -> None:
+        udp = SyslogUdp("net", clock, port=0)
+        async with running(udp, sink) as task:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+            try:
+                await asyncio.wait({task}, timeout=1.5)  # it looks at the kernel's count once a second
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert not task.done()
+
+    asyncio.run(scenario())
 
 
 def test_a_stop_writes_what_is_queued_and_what_the_kernel_holds(
