@@ -90,7 +90,7 @@ def protocol(fields: Fields, value: str) -> None:
         fields["network.iana_number"] = value
     elif value.isdecimal():
         fields["network.iana_number"] = value
-    else:
+    elif value:
         name = {"icmp6": "ipv6-icmp", "icmpv6": "ipv6-icmp"}.get(value.lower(), value.lower())
         fields["network.transport"] = name
         if name in _NUMBERS:

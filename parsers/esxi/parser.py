@@ -1,0 +1,146 @@
+"""Reads VMware ESXi's daemons (`Hostd: info hostd[2101234] [Originator@6876 sub=… user=…] …`) and vCenter's events.
+
+What happened is said in sentences of vim.event.*; vobd names its event in brackets (`esx.audit.ssh.session.opened`).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+from sentinel.pack import Fields, ParseError, Raw, names, syslog, text, when
+
+MESSAGE_MAX = 8_192
+_HEAD = re.compile(
+    r"(?:(?P<level>info|warning|error|verbose|trivia|panic|In\(\d+\)|Wa\(\d+\)|Er\(\d+\)|Db\(\d+\)) )?"
+    r"(?:(?P<process>[\w-]{1,40})\[(?P<pid>\d{1,10})\]:? )?"
+    r"\[(?:(?P<thread>\w{1,20}) )?(?P<origin>Originator@\d{1,6}[^\]]{0,500})\] (?P<said>.*)",
+    re.DOTALL,
+)
+_ORIGIN = re.compile(r"(\w+)=(\S+)")
+_EVENT = re.compile(r"Event \d{1,12} : (?P<said>.*)", re.DOTALL)
+_VCENTER = re.compile(
+    r"Event \[(?P<id>\d{1,12})\] \[[\d-]{1,12}\] \[(?P<time>[^\]]{10,40})\]"
+    r" \[(?P<kind>[\w.]{1,120})\] \[(?P<level>\w{1,20})\] \[(?P<user>[^\]]{0,256})\]"
+    r" \[(?P<center>[^\]]{0,256})\] \[\d{0,12}\] \[(?P<said>.*)\]\s*",
+    re.DOTALL,
+)
+_VOB = re.compile(r"\[\w{1,40}\] \d{1,20}us: \[(?P<code>(?:esx|vob)\.[\w.]{1,120})\] (?P<said>.*)", re.DOTALL)
+_SHELL = re.compile(r"\[(?P<user>[\w.\\@-]{1,128})\]: (?P<command>.*)", re.DOTALL)
+_AT = r"(?P<user>\S{1,256})@(?P<ip>[0-9A-Fa-f:.]{2,45})"
+
+
+def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
+    said: Fields = {
+        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
+    }  # fmt: skip
+    return said | {"event.outcome": outcome} if outcome else said
+
+
+_FAILED = _what("login", "authentication", "start", "failure")
+_LOGIN = _what("login", "authentication", "start", "success")
+_FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
+    (re.compile(form, re.DOTALL), said)
+    for form, said in (
+        (rf"User {_AT} logged in as (?P<agent>.{{0,300}})", _LOGIN),
+        (rf"User {_AT} logged out \(login time: .{{0,100}}, user agent: (?P<agent>.{{0,300}})\)",
+         _what("logout", "authentication", "end", "success")),
+        (rf"Cannot login (?:user )?{_AT}(?:: (?P<reason>.{{0,300}}))?", _FAILED),
+        (r"Rejected password for user (?P<user>.{1,256}) from (?P<ip>[0-9A-Fa-f:.]{2,45})", _FAILED),
+        (r"Accepted password for user (?P<user>.{1,256}) from (?P<ip>[0-9A-Fa-f:.]{2,45})", _LOGIN),
+        (rf"SSH session was opened for '{_AT}'\.?", _what("ssh_opened", "session", "start", "success")),
+        (rf"SSH session was closed for '{_AT}'\.?", _what("ssh_closed", "session", "end", "success")),
+        (rf"SSH login has failed for '{_AT}'\.?", _FAILED),
+        ((r"(?P<reason>SSH access has been (?:enabled|disabled)"
+          r"|(?:The )?ESXi (?:command line )?[Ss]hell .{0,40}(?:enabled|disabled)).*"),
+         _what("shell_access", "configuration", "change", "success")),
+        (r"Remote access for ESXi local user account '(?P<user>[^']{1,256})' has been locked .*",
+         _what("account_locked", "authentication iam", "info", "failure")),
+        (r"(?:Local user )?[Aa]ccount (?P<target>\S{1,256}) was created on host .*",
+         _what("user_created", "iam", "user creation", "success")),
+        (r"(?:Local user )?[Aa]ccount (?P<target>\S{1,256}) was removed (?:on|from) host .*",
+         _what("user_deleted", "iam", "user deletion", "success")),
+        (r"Password was changed for account (?P<target>\S{1,256}) on host .*",
+         _what("password_changed", "iam", "user change", "success")),
+        (r"Permission (?:created|changed|rule removed|removed) for .*",
+         _what("permission", "iam", "admin change", "success")),
+        (r"(?P<reason>Firewall (?:configuration has changed|has been disabled|has been enabled).{0,300})",
+         _what("firewall_changed", "configuration", "change", "success")),
+        (r"(?:Host|Administrator access to the host).{0,80}(?:lockdown mode|has been (?:enabled|disabled)).*",
+         _what("lockdown", "configuration", "change", "success")),
+        (r"(?P<vm>.{1,256}?) on .{1,200} is powered on", _what("vm_on", "host", "start", "success")),
+        (r"(?P<vm>.{1,256}?) on .{1,200} is (?:powered off|suspended|starting|stopping)",
+         _what("vm_off", "host", "info")),
+        (r"(?:Created|Removed|Registered|Reconfigured) (?:virtual machine )?(?P<vm>.{1,256}?) (?:on|in) .{1,300}",
+         _what("vm_changed", "configuration", "change", "success")),
+    )
+)  # fmt: skip
+_LEVELS = {"In": "info", "Wa": "warning", "Er": "error", "Db": "debug"}
+
+
+def parse(raw: Raw) -> Iterator[Fields]:
+    """Read one line."""
+    line = syslog.read(raw)
+    fields = syslog.fields(line)
+    center = (line.app or "").startswith("vpxd") or "[vim.event." in line.message
+    fields |= {"observer.vendor": "VMware", "observer.product": "vCenter" if center else "ESXi", "event.kind": "event"}
+    message = line.message[:MESSAGE_MAX].strip()
+    if line.app is None and line.timestamp is None and "[Originator@" not in message and "[vim.event." not in message:
+        raise ParseError("no line of VMware")
+    if head := _HEAD.match(message):
+        message = _origin(fields, head)
+    begin = message.find("Event [")
+    if event := _VCENTER.match(message, max(begin, 0)):
+        message = _vcenter(fields, event, raw.zone)
+    elif event := _EVENT.match(message):
+        message = event["said"]
+    elif vob := _VOB.match(message):
+        fields["event.code"], message = vob["code"], vob["said"]
+    elif (line.app or "").lower() == "shell" and (shell := _SHELL.fullmatch(message)):
+        fields.update(_what("command", "process", "start"))
+        fields["user.name"] = shell["user"]
+        text.put(fields, [("process.command_line", shell["command"])])
+    for form, said in _FORMS:
+        found = form.fullmatch(message.strip())
+        if found:
+            fields.update(said)
+            _fill(fields, {name: value for name, value in found.groupdict().items() if value})
+            break
+    text.put(fields, [("message", message)])
+    yield fields
+
+
+def _origin(fields: Fields, head: "re.Match[str]") -> str:
+    level = head["level"] or ""
+    text.put(fields, [
+        ("log.level", _LEVELS.get(level[:2], level) if "(" in level else level),
+        ("process.pid", text.number(head["pid"])),
+    ])  # fmt: skip
+    origin = dict(_ORIGIN.findall(head["origin"]))
+    text.put(fields, [("log.logger", origin.get("sub")), ("esxi.operation", origin.get("opID"))])
+    user, _, by = origin.get("user", "").partition(":")
+    if user:
+        names.account(fields, "user", by if user == "vpxuser" and by else user)
+    return str(head["said"])
+
+
+def _vcenter(fields: Fields, event: "re.Match[str]", zone: str) -> str:
+    fields["esxi.event_id"] = event["id"]
+    fields["event.code"], fields["log.level"] = event["kind"], event["level"]
+    text.put(fields, [("esxi.datacenter", event["center"])])
+    user = text.given(event["user"])
+    if user:
+        names.account(fields, "user", user)
+    with suppress(ParseError):  # the header's time must do
+        fields["@timestamp"] = when.iso(when.rfc3339(event["time"], zone))
+    return str(event["said"])
+
+
+def _fill(fields: Fields, found: dict[str, str]) -> None:
+    if "user" in found:
+        fields.pop("user.domain", None)
+        names.account(fields, "user", found["user"])
+    text.put(fields, [
+        ("source.ip", text.address(found.get("ip"))), ("user_agent.original", found.get("agent")),
+        ("event.reason", found.get("reason")), ("user.target.name", found.get("target")),
+        ("esxi.virtual_machine", found.get("vm")),
+    ])  # fmt: skip
