@@ -19,7 +19,7 @@ OWN_PREFIXES = (
     "pfsense.", "postfix.", "proxmox.", "sensor.", "sentinel.", "squid.", "sshd.", "strongswan.", "suricata.",
     "threat.enrichments.", "traefik.", "unbound.", "unifi.", "web.", "windows_dns.", "winlog.", "wireguard.",
     "zeek.",
-    "entra.", "m365.",
+    "auditd.", "entra.", "m365.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 
