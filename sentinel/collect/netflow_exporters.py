@@ -17,9 +17,9 @@ HOSTS_MAX = 1024
 DOMAINS_MAX = 256
 """Ports, versions and domains of one address, behind which may be a whole site."""
 
-FIELDS_PER_HOST = 16_384
-FIELDS_IN_ALL = 262_144
-"""Fields of all templates; one costs about 100 bytes."""
+WEIGHT_PER_HOST = 16_384
+WEIGHT_IN_ALL = 262_144
+"""What is remembered weighs about 100 bytes a unit: one for each field of a template."""
 
 HELD_PER_HOST = 256 * 1024
 HELD_IN_ALL = 8 * 1024 * 1024
@@ -28,9 +28,10 @@ HELD_IN_ALL = 8 * 1024 * 1024
 HELD_SECONDS = 1800.0
 """Cisco's routers repeat their templates every 30 minutes if nobody says otherwise."""
 
-SAMPLERS_MAX = 256
-INTERFACES_MAX = 4096
-_TEMPLATE_COST = 8  # beside its fields
+_DOMAIN_WEIGHT = 8
+_TEMPLATE_WEIGHT = 8  # beside its fields
+_SAMPLER_WEIGHT = 2
+_NAME_WEIGHT = 4
 _HELD_COST = 200  # beside its bytes
 _RESTART_MS = 10_000
 _BOOT_MS = 120_000  # so much an exporter's clock may be put right without being taken for a restart
@@ -82,6 +83,12 @@ class Domain:
             return True
         return head.uptime + _RESTART_MS >= self.uptime
 
+    @property
+    def weight(self) -> int:
+        """What is remembered, in units, without the domain itself."""
+        named = _NAME_WEIGHT * len(self.interfaces) + _SAMPLER_WEIGHT * len(self.sampling)
+        return named + sum(map(_weight, self.templates.values()))
+
     def heard(self, head: Header) -> None:
         """Remember the newest header."""
         if head.exported >= self.exported:
@@ -96,7 +103,7 @@ class Host:
     """All domains of an address, the most recently heard last."""
 
     domains: "OrderedDict[Key, Domain]" = field(default_factory=OrderedDict)
-    fields: int = 0
+    weight: int = 0
     held: int = 0
 
 
@@ -106,7 +113,7 @@ class Exporters:
     def __init__(self, lose: Lose) -> None:
         self._hosts: OrderedDict[str, Host] = OrderedDict()
         self._lose = lose
-        self._fields = self._held = 0
+        self._weight = self._held = 0
         self.changed = False
 
     def domain(self, address: str, port: int, head: Header) -> Domain:
@@ -121,8 +128,9 @@ class Exporters:
         domain = host.domains.get(key)
         if domain is None:
             if len(host.domains) >= DOMAINS_MAX:
-                self._empty(address, host, host.domains.popitem(last=False)[1])
+                self._forget_domain(address, host)
             domain = host.domains[key] = Domain(head.version)
+            self._weigh(address, domain, _DOMAIN_WEIGHT)
         else:
             host.domains.move_to_end(key)
             if not domain.trusted(head):
@@ -133,22 +141,45 @@ class Exporters:
 
     def learn(self, address: str, domain: Domain, number: int, template: Template) -> None:
         """Remember a template; the oldest of the same address make room for it."""
-        host = self._hosts[address]
         before = domain.templates.pop(number, None)
         if before is not None:
-            self._count(host, -_cost(before))
+            self._weigh(address, domain, -_weight(before))
             if before.spec == template.spec and before.scopes == template.scopes:
                 template = before  # it is compiled already
         domain.templates[number] = template
-        self._count(host, _cost(template))
-        while host.fields > FIELDS_PER_HOST:
-            oldest = next(iter(host.domains))
-            if host.domains[oldest] is domain:
-                first = next(iter(domain.templates))
-                self._count(host, -_cost(domain.templates.pop(first)))
+        self._weigh(address, domain, _weight(template))
+
+    def sample(self, address: str, domain: Domain, sampler: str, interval: float, algorithm: int) -> None:
+        """Remember how a sampler samples, if there is room."""
+        if sampler in domain.sampling or self._room(address, _SAMPLER_WEIGHT):
+            domain.sampling[sampler] = (interval, algorithm)
+
+    def name(self, address: str, domain: Domain, interface: int, name: str) -> None:
+        """Remember the name of an interface, if there is room."""
+        if interface in domain.interfaces or self._room(address, _NAME_WEIGHT):
+            domain.interfaces[interface] = name
+
+    def _room(self, address: str, weight: int) -> bool:
+        host = self._hosts[address]
+        if host.weight + weight > WEIGHT_PER_HOST or self._weight + weight > WEIGHT_IN_ALL:
+            return False
+        host.weight += weight
+        self._weight += weight
+        return True
+
+    def _weigh(self, address: str, domain: Domain, weight: int) -> None:
+        """Add to what is remembered of an address; what is oldest makes room, of the same address first."""
+        host = self._hosts[address]
+        host.weight += weight
+        self._weight += weight
+        while host.weight > WEIGHT_PER_HOST and (len(host.domains) > 1 or domain.templates):
+            if next(iter(host.domains.values())) is not domain:
+                self._forget_domain(address, host)
             else:
-                self._empty(address, host, host.domains.pop(oldest))
-        while self._fields > FIELDS_IN_ALL:
+                lightened = _weight(domain.templates.pop(next(iter(domain.templates))))
+                host.weight -= lightened
+                self._weight -= lightened
+        while self._weight > WEIGHT_IN_ALL and len(self._hosts) > 1:
             self._forget_host()
 
     def hold(self, address: str, domain: Domain, number: int, held: Held) -> None:
@@ -186,12 +217,10 @@ class Exporters:
             for domain in host.domains.values():
                 lose_missing(self._lose, address, domain.version, domain.sequence.close())
 
-    def _count(self, host: Host, fields: int) -> None:
-        host.fields += fields
-        self._fields += fields
-
     def _empty(self, address: str, host: Host, domain: Domain) -> None:
-        self._count(host, -sum(map(_cost, domain.templates.values())))
+        weight = domain.weight
+        host.weight -= weight
+        self._weight -= weight
         for number in list(domain.held):
             self._lose(address, "no_template", len(self.release(address, domain, number)))
         domain.templates.clear()
@@ -200,10 +229,16 @@ class Exporters:
         lose_missing(self._lose, address, domain.version, domain.sequence.close())
         domain.sequence, domain.uptime, domain.boot = Sequence(), None, None
 
+    def _forget_domain(self, address: str, host: Host) -> None:
+        _, domain = host.domains.popitem(last=False)
+        self._empty(address, host, domain)
+        host.weight -= _DOMAIN_WEIGHT
+        self._weight -= _DOMAIN_WEIGHT
+
     def _forget_host(self) -> None:
         address, host = next(iter(self._hosts.items()))
-        for domain in host.domains.values():
-            self._empty(address, host, domain)
+        while host.domains:
+            self._forget_domain(address, host)
         del self._hosts[address]
 
     def dump(self, *, orderly: bool) -> dict[str, Any]:
@@ -242,8 +277,6 @@ class Exporters:
             expected, uptime, boot = one["expected"], one["uptime"], one["boot"]
             domain = Domain(
                 version,
-                sampling={str(name): (float(every), int(how)) for name, (every, how) in one["sampling"].items()},
-                interfaces={int(index): str(name) for index, name in one["interfaces"]},
                 boot=None if boot is None else int(boot),
                 exported=int(one["exported"]),
                 uptime=None if uptime is None else int(uptime),
@@ -254,10 +287,15 @@ class Exporters:
                 domain.sequence = Sequence(int(expected), domain.exported)
             address = str(one["address"])
             self._hosts.setdefault(address, Host()).domains[port, version, number] = domain
+            self._weigh(address, domain, _DOMAIN_WEIGHT)
             for name, spec, scopes, options in one["templates"]:
                 template = Template(version, bytes.fromhex(spec), int(scopes), options=bool(options))
                 if template.smallest:
                     self.learn(address, domain, int(name), template)
+            for sampler, (interval, algorithm) in one["sampling"].items():
+                self.sample(address, domain, str(sampler), float(interval), int(algorithm))
+            for index, text in one["interfaces"]:
+                self.name(address, domain, int(index), str(text))
 
 
 def lose_missing(lose: Lose, address: str, version: int, count: int) -> None:
@@ -266,5 +304,5 @@ def lose_missing(lose: Lose, address: str, version: int, count: int) -> None:
         lose(address, "missing_datagrams" if version == 9 else "missing_flows", count)
 
 
-def _cost(template: Template) -> int:
-    return len(template.spec) // 4 + _TEMPLATE_COST
+def _weight(template: Template) -> int:
+    return len(template.spec) // 4 + _TEMPLATE_WEIGHT

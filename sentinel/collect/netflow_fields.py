@@ -130,12 +130,12 @@ def _unsigned(data: bytes) -> int | str:
     return int.from_bytes(data, "big") if len(data) <= 8 else _octets(data)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _ipv4(data: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET, data)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _ipv6(data: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, data)
 

@@ -16,8 +16,6 @@ from typing import NamedTuple
 import orjson
 
 from sentinel.collect.netflow_exporters import (
-    INTERFACES_MAX,
-    SAMPLERS_MAX,
     Domain,
     Exporters,
     Held,
@@ -156,7 +154,7 @@ class _Reading:
                 self.units += 1
             if template.options:
                 self.reader.options += 1
-                _remember(domain, record)
+                self._remember(record)
                 if _STATISTICS.isdisjoint(record):
                     continue
                 said = {**begun, "options": record}
@@ -165,6 +163,23 @@ class _Reading:
             else:
                 said = {**begun, "flow": record}
             self.found.append(Found(orjson.dumps(said), f"{prefix}{at}", whole.received))
+
+    def _remember(self, record: Record) -> None:
+        """Note what options say of sampling (RFC 3954, 8; RFC 5477, 8.2), of interfaces and of the exporter's start."""
+        address, domain, exporters = self.address, self.domain, self.reader.exporters
+        index = record.get("scopeInterface", record.get("ingressInterface", record.get("egressInterface")))
+        name = record.get("interfaceName") or record.get("interfaceDescription")
+        if isinstance(index, int) and isinstance(name, str):
+            exporters.name(address, domain, index, name)
+        boot = record.get("systemInitTimeMilliseconds")
+        if isinstance(boot, int):
+            domain.boot = boot
+        interval = _interval(record)
+        if interval:
+            sampler = record.get("samplerId", record.get("selectorId"))
+            key = f"s{sampler}" if sampler is not None else f"i{index}" if index is not None else ""
+            algorithm = record.get("samplingAlgorithm", record.get("samplerMode", record.get("selectorAlgorithm", 0)))
+            exporters.sample(address, domain, key, interval, algorithm if isinstance(algorithm, int) else 0)
 
 
 def _begun(head: Header, template: int) -> dict[str, object]:
@@ -198,24 +213,6 @@ def _known(domain: Domain, head: Header, record: Record) -> Iterator[tuple[str, 
         index = record.get(name)
         if isinstance(index, int) and index and index in domain.interfaces:
             yield side, domain.interfaces[index]
-
-
-def _remember(domain: Domain, record: Record) -> None:
-    """Note what an options record says of sampling (RFC 3954, 8; RFC 5477, 8.2), interfaces, the exporter's start."""
-    index = record.get("scopeInterface", record.get("ingressInterface", record.get("egressInterface")))
-    name = record.get("interfaceName") or record.get("interfaceDescription")
-    if isinstance(index, int) and isinstance(name, str) and len(domain.interfaces) < INTERFACES_MAX:
-        domain.interfaces[index] = name
-    boot = record.get("systemInitTimeMilliseconds")
-    if isinstance(boot, int):
-        domain.boot = boot
-    interval = _interval(record)
-    if interval:
-        sampler = record.get("samplerId", record.get("selectorId"))
-        key = f"s{sampler}" if sampler is not None else f"i{index}" if index is not None else ""
-        algorithm = record.get("samplingAlgorithm", record.get("samplerMode", record.get("selectorAlgorithm", 0)))
-        if key in domain.sampling or len(domain.sampling) < SAMPLERS_MAX:
-            domain.sampling[key] = (interval, algorithm if isinstance(algorithm, int) else 0)
 
 
 def _interval(record: Record) -> float:

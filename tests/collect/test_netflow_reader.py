@@ -63,6 +63,16 @@ def collecting() -> Collecting:
     return Collecting()
 
 
+def weighed(exporters: Exporters) -> tuple[int, int]:
+    """Return what is remembered and what is held, counted anew."""
+    weight = held = 0
+    for host in exporters._hosts.values():
+        weight += sum(bounds._DOMAIN_WEIGHT + domain.weight for domain in host.domains.values())
+        waiting = (one for domain in host.domains.values() for each in domain.held.values() for one in each)
+        held += sum(len(one.data) + bounds._HELD_COST for one in waiting)
+    return weight, held
+
+
 def sources(collecting: Collecting) -> list[str]:
     return [one["sourceIPv4Address"] for one in collecting.flows()]
 
@@ -351,7 +361,7 @@ def test_a_flood_of_templates_pushes_out_only_its_senders_own(collecting: Collec
     for number in range(400):
         wide = [(256 + at, [(1, 4)] * 100) for at in range(100)]
         collecting.feed(v9(templates(9, *wide), domain=number, sequence=number), host="203.0.113.9")
-    assert collecting.exporters._fields <= bounds.FIELDS_PER_HOST + 100
+    assert collecting.exporters._weight <= bounds.WEIGHT_PER_HOST + 100
     assert len(collecting.exporters._hosts["203.0.113.9"].domains) <= bounds.DOMAINS_MAX
     assert collecting.feed(v9(block(256, flow(1)), sequence=1)) == 1
 
@@ -363,9 +373,24 @@ def test_forged_exporters_are_bounded_in_all_and_the_busy_one_stays(collecting: 
         if number % 50 == 0:
             collecting.feed(v9(templates(9, (256, FLOW)), block(256, flow(1)), sequence=number // 50))
     assert len(collecting.exporters._hosts) <= bounds.HOSTS_MAX
-    assert collecting.exporters._fields <= bounds.FIELDS_IN_ALL
+    assert collecting.exporters._weight <= bounds.WEIGHT_IN_ALL
     assert collecting.exporters._held <= bounds.HELD_IN_ALL
     assert len(collecting.flows()) == 80
+
+
+def test_names_and_samplers_are_bounded_like_all_else(collecting: Collecting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "WEIGHT_PER_HOST", 900)
+    monkeypatch.setattr(bounds, "WEIGHT_IN_ALL", 4000)
+    told = options(9, 300, ((1, 4),), ((10, 4), (82, 8), (48, 1), (34, 4)))
+    rows = b"".join(pack("!II8sBI", 0, number, b"if", number % 256, 10) for number in range(200))
+    for host in range(10):
+        for domain in range(30):
+            collecting.feed(v9(told, block(300, rows), block(301, bytes(60)), domain=domain), host=f"192.0.2.{host}")
+            exporters = collecting.exporters
+            assert (exporters._weight, exporters._held) == weighed(exporters)
+            assert exporters._weight <= 4000
+    assert max(host.weight for host in collecting.exporters._hosts.values()) <= 900
+    assert len(collecting.exporters._hosts) < 10
 
 
 GOOD = (
@@ -395,6 +420,7 @@ def test_no_bytes_raise_anything_and_every_flow_has_its_own_identity(datagrams: 
         collecting.feed(data)
         fresh = collecting.positions[before:]
         assert len(set(fresh)) == len(fresh)
+        assert (collecting.exporters._weight, collecting.exporters._held) == weighed(collecting.exporters)
     again = collecting.restarted()
     again.feed(v9(templates(9, (256, FLOW)), block(256, flow(1)), domain=77))
     assert sources(again)[-1:] == ["10.0.0.1"]
