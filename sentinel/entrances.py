@@ -195,7 +195,10 @@ def _files(source: FileSource, config: Config, clock: Clock) -> Entrance:
         source.name, clock, source.paths, checkpoint=checkpoint, cutting=cutting(source), start=source.start
     )
     return Entrance(
-        followed, followed.ready, lambda: ", ".join(source.paths), lambda: file_checks(source.name, source.paths)
+        followed,
+        followed.ready,
+        lambda: ", ".join(source.paths),
+        lambda: file_checks(source.name, source.paths, source.encoding),
     )
 
 

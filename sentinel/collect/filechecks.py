@@ -6,14 +6,15 @@ from pathlib import Path
 
 from sentinel.collect import matching
 from sentinel.collect.identity import family
+from sentinel.collect.lines import UTF16_MARKS
 from sentinel.core.check import Check
 
 SHOWN_MAX = 5
 """So many files are named of each fault; further ones are only counted."""
 
 
-def file_checks(name: str, patterns: Sequence[str]) -> Iterator[Check]:
-    """Yield what is to be said of the files of the source `name`."""
+def file_checks(name: str, patterns: Sequence[str], encoding: str = "auto") -> Iterator[Check]:
+    """Yield what is to be said of the files of the source `name`, which are read in `encoding`."""
     title = f"files {name}"
     found, refused = matching.look(patterns, [])
     wanted = [seen for seen in found.values() if seen.wanted]
@@ -24,9 +25,13 @@ def file_checks(name: str, patterns: Sequence[str]) -> Iterator[Check]:
     for pattern in patterns:
         if not any(matching.names(pattern)):
             yield _nothing(title, pattern)
-    foreign = [(seen, said) for seen in found.values() if (said := _foreign(seen.path))]
-    for fault in _shown([f"{seen.path} is {said}" for seen, said in foreign]):
+    heads = {seen.path: _head(seen.path) for seen in found.values()}
+    foreign = [(path, said) for path, head in heads.items() if (said := matching.foreign(head))]
+    for fault in _shown([f"{path} is {said}" for path, said in foreign]):
         yield Check(title, "fail", fault, _advice(fault))
+    for fault in _shown([f"{path} looks like UTF-16 without its mark" for path in heads if _unmarked(heads[path])]):
+        if encoding == "auto":
+            yield Check(title, "warn", fault, 'encoding = "utf-16-le" (or "utf-16-be") in a [[files]] table of its own')
     strangers = sorted({path for seen in wanted for path in _unknown_relatives(seen.family)})
     for fault in _shown([f"{path} may be a rotated file under a name that is not known as one" for path in strangers]):
         advice = "rotate to NAME.1 or NAME-20261123, or name it in `paths`: else what was not read before is lost"
@@ -55,11 +60,17 @@ def _nothing(title: str, pattern: str) -> Check:
     return Check(title, "warn", f"{pattern} names no file yet", "mend `paths`, unless the file is still to come")
 
 
-def _foreign(path: Path) -> str:
+def _head(path: Path) -> bytes:
     try:
-        return matching.foreign(path)
+        return matching.head(path)
     except OSError:
-        return ""  # told already
+        return b""  # told already
+
+
+def _unmarked(head: bytes) -> bool:
+    # every second byte of UTF-16 is zero in most of what programs write
+    half = len(head) // 2
+    return head[:2] not in UTF16_MARKS and half > 0 and max(head[::2].count(0), head[1::2].count(0)) > half // 2
 
 
 def _advice(fault: str) -> str:

@@ -262,10 +262,11 @@ class FollowedFiles:
             if (one.offset or self._head(one)) and Path(one.family).name == seen.family.name
         ]
         relatives.sort(key=lambda one: (one.family != str(seen.family), -one.offset))
-        if said := matching.foreign(seen.path):
+        head = matching.head(seen.path)
+        if said := matching.foreign(head):
             self._problem(str(seen.path), said)
             return
-        packed = matching.compressed(seen.path)
+        packed = matching.compressed(head)
         unpacked = None
         if packed:
             unpacked = self._unpack(seen, [one.offset for one in relatives if one.done or not one.inode])

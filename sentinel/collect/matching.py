@@ -21,6 +21,7 @@ from sentinel.collect.streams import PRINT_BYTES, Stream
 
 _GZIP = b"\x1f\x8b"
 _BLOCK = 256 * 1024
+_HEAD_BYTES = 64
 _FOREIGN = {
     b"\xfd7zXZ\0": "compressed by xz, which is not read",
     b"BZh91AY&SY": "compressed by bzip2, which is not read",
@@ -109,16 +110,19 @@ def _note(path: Path, found: dict[tuple[int, int], Seen], refused: list[str], *,
         found[place] = Seen(path, family(path), *place, state.st_size, state.st_mtime_ns, wanted)
 
 
-def compressed(path: Path) -> bool:
-    """Say whether the file begins like gzip; raises OSError."""
+def head(path: Path) -> bytes:
+    """Return the first bytes of a file, enough to tell what it is; raises OSError."""
     with path.open("rb", buffering=0) as file:
-        return file.read(2) == _GZIP
+        return file.read(_HEAD_BYTES)
 
 
-def foreign(path: Path) -> str:
-    """Say what the file is instead of text or gzip, empty if it is no such thing; raises OSError."""
-    with path.open("rb", buffering=0) as file:
-        head = file.read(16)
+def compressed(head: bytes) -> bool:
+    """Say whether a file that begins so is gzip."""
+    return head.startswith(_GZIP)
+
+
+def foreign(head: bytes) -> str:
+    """Say what a file that begins so is instead of text or gzip, empty if it is no such thing."""
     return next((said for start, said in _FOREIGN.items() if head.startswith(start)), "")
 
 

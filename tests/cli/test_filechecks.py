@@ -53,6 +53,16 @@ def test_files_that_hold_no_text_fail_with_what_to_do(tmp_path: Path) -> None:
     assert "sentinel import" in log[1]
 
 
+def test_utf_16_without_its_mark_is_told(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_bytes("2026-11-23 Bürgerbüro\r\n".encode("utf-16-le"))
+    (tmp_path / "marked.log").write_bytes("2026-11-23 Bürgerbüro\r\n".encode("utf-16"))
+    (tmp_path / "plain.log").write_bytes(b"2026-11-23 plain\n\0\n")
+    warned = {words: said for words, said in doctor(tmp_path, "*.log").items() if said[0] == "warn"}
+    ((words, (_, advice)),) = warned.items()
+    assert words == f"{tmp_path}/app.log looks like UTF-16 without its mark"
+    assert "utf-16-le" in advice
+
+
 def test_rotated_files_under_names_that_are_not_known_are_told(tmp_path: Path) -> None:
     for name in ("app.log", "app.log.1", "app.log.old", "app.log.1.xz"):
         (tmp_path / name).write_bytes(b"line\n")

@@ -184,6 +184,20 @@ def test_whatever_order_things_happen_in_records_stay_whole_and_one(steps: list[
     assert sorted(dict(kept).values()) == sorted(writer.sent)  # by position, as a store keeps them
 
 
+def test_from_the_end_on_a_record_that_was_begun_before_is_read_whole(follow: Follow) -> None:
+    follower = following(follow, "java")
+    path = follower.logs / "app.log"
+    begun = TRACE % (1, 1)
+    path.write_bytes(TRACE % (0, 0) + b"\n" + begun[:150])
+    follower.start = "end"
+    follower.fresh()
+    follower.poll()
+    with path.open("ab") as file:
+        file.write(begun[150:] + b"\n" + TRACE % (2, 2) + b"\n")
+    quiet(follower)
+    assert follower.sink.bodies() == [begun, TRACE % (2, 2)]
+
+
 def test_a_record_that_was_begun_before_a_restart_is_read_again_whole(follow: Follow) -> None:
     follower = following(follow, "java")
     path = follower.logs / "app.log"

@@ -73,6 +73,8 @@ def test_new_files_traces_umlauts_and_xml_are_found_while_it_runs(city: "Running
     assert {(one["user.name"], one["event.code"]) for one in found(city, "archive")} == {("müller", "4625")}
     patiently(lambda: len(found(city, "tomcat")) == 2)
     assert originals(city, "tomcat") == [TRACE.format(1, "eins"), TRACE.format(2, "zwei")]
+    (folder / "dos/packed.log").write_bytes(b"\xfd7zXZ\0" + b"no\ntext\n" * 100)
+    patiently(lambda: any("packed.log" in line and "xz" in line for line in city.said))
     (dos,) = found(city, "dos")
     assert (dos["event.original"], dos["sentinel.origin.note"]) == ("Gebühr für Straße", "cp850")
     city.stop()
