@@ -49,7 +49,7 @@ class Poster:
     def __init__(self, city: Running) -> None:
         self.acknowledged: set[int] = set()
         self.put_off = 0
-        self.last: float = 0
+        self.last = self.slowest = 0.0
         self._city = city
         self._numbers = count(step=20)
         self._end = threading.Event()
@@ -69,6 +69,7 @@ class Poster:
         first = next(self._numbers)
         while not self._end.wait(0.01):
             try:
+                began = time.monotonic()
                 self._post(first)
             except urllib.error.HTTPError as error:
                 with error:
@@ -79,6 +80,7 @@ class Poster:
             else:
                 self.acknowledged |= set(range(first, first + 20))
                 self.last = time.monotonic()
+                self.slowest = max(self.slowest, self.last - began)
                 first = next(self._numbers)
 
     def _post(self, first: int) -> None:

@@ -1,7 +1,8 @@
 """`sentinel sources`: who sends, how often and how late, whose it is, and who has fallen silent."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,8 +13,9 @@ from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit
-from sentinel.core.source import Identity, loss_class
+from sentinel.core.source import Identity, hour_of, loss_class
 from sentinel.sources.book import OTHERS, Sender
+from sentinel.status import Status
 from sentinel.ui import tables
 
 EXAMPLE = """
@@ -21,6 +23,8 @@ sentinel sources
 sentinel sources --json
 """
 SKEW_TOLD = 60.0
+HOURS_TOLD = 24
+_LOST_UNSEEN = ("kernel", "overflow")
 COLUMNS = (
     "source", "sender", "host", "loss", "site", "owner", "last heard", "every", "lag p50", "lag p95", "zone", "notes",
 )  # fmt: skip
@@ -34,7 +38,8 @@ def sources(json: JsonOption = False, config: ConfigOption = None) -> None:
     app = application(config)
     found = status.look(app)
     silent = {one.identity for one in found.silent}
-    notes = {one.identity: _notes(one, found.senders, silent) for one in found.senders}
+    lost = _lost(found, app.clock.now())
+    notes = {one.identity: _notes(one, found.senders, silent, lost) for one in found.senders}
     if json:
         emit(*(_as_json(app, one, notes[one.identity], silent) for one in found.senders))
     elif found.senders:
@@ -94,7 +99,16 @@ def _rough(seconds: float | None) -> str:
     return f"{seconds:.1f} s"
 
 
-def _notes(sender: Sender, everybody: Sequence[Sender], silent: set[Identity]) -> list[str]:
+def _lost(found: Status, now: datetime) -> Counter[str]:
+    """Return how many datagrams this host lost within a day, by source: whose they were nobody knows."""
+    lost: Counter[str] = Counter()
+    for (hour, source, outcome, reason), number in found.tally.items():
+        if outcome == "dropped" and reason in _LOST_UNSEEN and hour > hour_of(now) - HOURS_TOLD:
+            lost[source] += number
+    return lost
+
+
+def _notes(sender: Sender, everybody: Sequence[Sender], silent: set[Identity], lost: Mapping[str, int]) -> list[str]:
     notes = [f"silent since {tables.local(sender.last)}"] if sender.identity in silent else []
     if _differs(sender.identity):
         notes.append("claimed host differs from peer")
@@ -109,6 +123,10 @@ def _notes(sender: Sender, everybody: Sequence[Sender], silent: set[Identity]) -
         notes.append(f"speaks for {len(hosts[source, peer])} hosts")
     if host and len(peers[source, host]) > 1:
         notes.append(f"host is claimed by {len(peers[source, host])} peers")
+    if loss_class(sender.identity.via) == "best effort" and lost.get(source):
+        notes.append(
+            f"{lost[source]:,} datagrams of this source were lost here within {HOURS_TOLD} h, some perhaps its own"
+        )
     skew, via = sender.skew, sender.identity.via
     # what was acknowledged may have waited at the sender, and a flow is told when it is over
     late = loss_class(via) == "acknowledged" or (via == "netflow" and skew is not None and skew > 0)

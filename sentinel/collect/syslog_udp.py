@@ -5,7 +5,7 @@ Once the entrance has stopped: sent to this host = written + blank + dropped.
 
 from dataclasses import dataclass
 
-from sentinel.collect.datagrams import QUEUE_MAX, RECEIVE_BUFFER_BYTES, Address, UdpEntrance
+from sentinel.collect.datagrams import QUEUE_MAX, RECEIVE_BUFFER_BYTES, SOCKETS, Address, UdpEntrance
 from sentinel.collect.datagrams import Counters as Received
 from sentinel.collect.sockets import peer_text
 from sentinel.core.event import Origin, Raw
@@ -32,7 +32,7 @@ class SyslogUdp(UdpEntrance):
         *,
         host: str = "127.0.0.1",
         port: int = 514,
-        reuse_port: bool = False,
+        sockets: int = SOCKETS,
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         queue_max: int = QUEUE_MAX,
     ) -> None:
@@ -41,7 +41,7 @@ class SyslogUdp(UdpEntrance):
             clock,
             host=host,
             port=port,
-            reuse_port=reuse_port,
+            sockets=sockets,
             receive_buffer_bytes=receive_buffer_bytes,
             queue_max=queue_max,
         )

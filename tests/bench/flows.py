@@ -17,7 +17,7 @@ from random import Random
 from struct import pack
 from time import process_time
 
-from sentinel.collect.datagrams import Datagram
+from sentinel.collect.datagrams import Datagram, _Receiver
 from sentinel.collect.netflow import Netflow
 from sentinel.core.clock import SystemClock
 from sentinel.core.event import Raw
@@ -44,7 +44,9 @@ def read(datagrams: Sequence[bytes], folder: Path) -> tuple[list[Raw], float]:
     """Return the records of datagrams that wait in the entrance's queue, and the seconds it took."""
     clock = SystemClock()
     entrance = Netflow("bench", clock, mark=folder / "templates")
-    entrance._queue.extend(Datagram(data, ("192.0.2.1", 2055), clock.now()) for data in datagrams)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        entrance._receivers = [_Receiver(sock, clock, (0, 0), lambda _: True)]
+    entrance._receivers[0].queue.extend(Datagram(data, ("192.0.2.1", 2055), clock.now()) for data in datagrams)
     records: list[Raw] = []
     began = process_time()
     while entrance.queued:

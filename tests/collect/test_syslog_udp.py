@@ -3,12 +3,13 @@
 import asyncio
 import resource
 import socket
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sentinel.collect.datagrams import Datagram
+from sentinel.collect.datagrams import Datagram, _Receiver
 from sentinel.collect.syslog_udp import SyslogUdp
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import ConfigError, SpoolError
@@ -70,7 +71,7 @@ def test_a_stalled_sink_drops_the_newest_and_every_loss_is_counted(
     sink: "DiskSink", clock: ManualClock, running: "Running", until: "Until"
 ) -> None:
     async def scenario() -> SyslogUdp:
-        udp = SyslogUdp("net", clock, port=0, queue_max=500)
+        udp = SyslogUdp("net", clock, port=0, queue_max=500, sockets=1)
         sink.open.clear()
         async with running(udp, sink):
             with sender(udp.port) as sock:
@@ -200,27 +201,46 @@ def test_a_port_that_is_taken_is_a_configuration_error(
     asyncio.run(scenario())
 
 
-def test_two_share_a_port_when_asked_to(
+def test_a_flood_of_one_sender_leaves_room_for_all_others(
     sink: "DiskSink", clock: ManualClock, running: "Running", until: "Until"
 ) -> None:
-    async def scenario() -> None:
-        first = SyslogUdp("net", clock, port=0, reuse_port=True)
-        async with running(first, sink):
-            second = SyslogUdp("net", clock, port=first.port, reuse_port=True)
-            async with running(second, sink):
-                for number in range(200):
-                    with sender(first.port) as sock:
-                        sock.send(b"<13>%d" % number)
-                await until(lambda: first.counters.written + second.counters.written == 200)
+    elsewhere: set[int] = set()
 
-    asyncio.run(scenario())
-    assert sorted(sink.bodies()) == sorted(b"<13>%d" % number for number in range(200))
+    async def scenario() -> SyslogUdp:
+        udp = SyslogUdp("net", clock, port=0, queue_max=800)
+        sink.open.clear()
+        async with running(udp, sink):
+            with sender(udp.port) as flood:
+                flood.send(b"<13>first")
+                await until(lambda: udp.counters.received == 1 and udp.queued == 0)  # in the sink's hands
+                (flooded,) = [one for one in udp._receivers if one.received]
+                for number in range(5000):
+                    flood.send(b"<13>flood %d" % number)
+                await until(lambda: flooded.received == 5001)
+                for number in range(60):
+                    with sender(udp.port) as other:
+                        other.send(b"<13>quiet %d" % number)
+                    arrived = 5002 + number
+                    await until(partial(lambda wanted: sum(one.received for one in udp._receivers) == wanted, arrived))
+                    if flooded.received == 5001 + number - len(elsewhere):
+                        elsewhere.add(number)
+                sink.open.set()
+        return udp
+
+    udp = asyncio.run(scenario())
+    assert len(elsewhere) > 20, "the kernel gave all senders the same socket"
+    assert {b"<13>quiet %d" % number for number in elsewhere} <= set(sink.bodies())
+    assert udp.counters.dropped_kernel == 0
+    assert udp.counters.dropped_overflow > 4000
+    assert accounted(udp) == 5061
 
 
 def test_senders_without_number_do_not_fill_the_memory(clock: ManualClock) -> None:
     udp = SyslogUdp("net", clock, port=0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        udp._receivers = [_Receiver(sock, clock, (0, 0), lambda _: True)]
     for number in range(10_000):
-        udp._queue.append(Datagram(b"<13>x", (f"192.0.2.{number % 256}", number), clock.now()))
+        udp._receivers[0].queue.append(Datagram(b"<13>x", (f"192.0.2.{number % 256}", number), clock.now()))
     batches: list[list[Raw]] = []
     while udp.queued:
         batches.append(udp._batch())
