@@ -23,6 +23,7 @@ from sentinel.collect.pull_tokens import Tokens
 from sentinel.collect.pull_troubles import Troubles
 from sentinel.collect.threads import finished
 from sentinel.core.check import Check
+from sentinel.core.errors import StoreError
 from sentinel.core.event import Origin, Raw, arriving
 from sentinel.core.kill import point
 from sentinel.core.ports import Clock, Sink
@@ -96,7 +97,7 @@ class Pull:
         self.troubles = Troubles(name, self.host, clock)
 
     async def run(self, sink: Sink, /) -> None:
-        """Ask until cancelled; raises StoreError if the marks cannot be written, SpoolError."""
+        """Ask until cancelled; raises StoreError if the marks cannot be opened, SpoolError."""
         marks = await finished(lambda: Marks(self._path))
         if marks.set_aside is not None:
             self.troubles.lost("", f"the marks were damaged and begin anew; what they were is in {marks.set_aside}")
@@ -129,10 +130,9 @@ class Pull:
         if 200 <= answer.status < 300:
             return answer
         said = self.tokens.redacted(complaint(answer))
-        place_ = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
+        said = said or ("redirects are not followed" if 300 <= answer.status < 400 else "")
         raise PullError(
-            f"{self.host}: status {answer.status}{': ' + said if said else ''}"
-            + (" (redirects are not followed)" if place_ else ""),
+            f"{self.host}: status {answer.status}{': ' + said if said else ''}",
             status=answer.status,
             passing=answer.status in _PASSING,
             after=answer.after(self.clock.now()) if answer.status in {429, 503} else None,
@@ -146,8 +146,8 @@ class _Reading:
         self._pull, self._feed, self._marks, self._sink = pull, feed, marks, sink
         self._client = pull.client()
         self._begun = False
-        self._progress = False
-        self._cursor = ""
+        self._progress = self._noted = False
+        self._cursor = self._gap = ""
         self._twins: Counter[bytes] = Counter()
 
     async def run(self) -> None:
@@ -156,10 +156,11 @@ class _Reading:
             while True:
                 try:
                     more = await self._turn()
-                except PullError as error:
+                except (PullError, StoreError) as error:  # a full disk may have room again
                     failures += 1
-                    await self._failed(error)
-                    await asyncio.sleep(self._pull.wait(failures, error.after))
+                    trouble = error if isinstance(error, PullError) else PullError(str(error), passing=True)
+                    await self._failed(trouble)
+                    await asyncio.sleep(self._pull.wait(failures, trouble.after))
                     continue
                 failures = 0
                 await self._well()
@@ -200,22 +201,22 @@ class _Reading:
         pace = self._pull.pace
         forget = stretch.until - pace.overlap - _SLACK
         await finished(lambda: self._marks.end(self._feed.key, stretch, forget))
+        if self._gap:
+            self._pull.troubles.lost(self._feed.key, self._gap)
         return self._pull.clock.now() - stretch.until > pace.interval
 
     async def _stretch(self) -> Stretch:
         now, pace, feed = self._pull.clock.now(), self._pull.pace, self._feed
-        read_to = await finished(lambda: self._marks.read_to(feed.key))
-        # a clock that was set back must not ask for what is yet to come
-        since = now - pace.start if read_to is None else min(read_to, now) - pace.overlap
+        first = now - pace.start + pace.overlap  # noted, so that days in which nobody answers move nothing
+        read_to = await finished(lambda: self._marks.read_to(feed.key, first))
+        since = min(read_to, now) - pace.overlap  # a clock that was set back asks for nothing that is yet to come
         oldest = now - feed.oldest if feed.oldest is not None else datetime.min.replace(tzinfo=now.tzinfo)
-        if since < oldest:
-            if read_to is not None and read_to < oldest:
-                self._pull.troubles.lost(
-                    feed.key, f"{self._pull.host} has nothing older than {feed.oldest}: it was read up to {read_to}"
-                )
-            since = oldest
+        # told when the rest could be read: until then it grows
+        self._gap = f"{self._pull.host} has nothing of {read_to} to {oldest} any more" if read_to < oldest else ""
+        since = max(since, oldest)
         wanted = Stretch(since, min(now, since + pace.window), now)
-        return await finished(lambda: self._marks.begin(feed.key, wanted, oldest))
+        stretch, self._noted = await finished(lambda: self._marks.open(feed.key, wanted, oldest))
+        return stretch
 
     async def _ask(self, url: str, /, method: Method = "GET") -> Answer:
         """Ask; in the middle of a stretch with patience, for pages that were read would have to be read again."""
@@ -244,6 +245,9 @@ class _Reading:
         known = await self._known([name for name, _ in named])
         counters.again += len(known)
         fresh = [(name, body) for name, body in named if name not in known]
+        if not self._noted and (fresh or page.cursor):
+            await finished(lambda: self._marks.begin(key, stretch))
+            self._noted = True
         for first in range(0, len(fresh), BATCH):
             raws = [self._raw(name, body, stretch) for name, body in fresh[first : first + BATCH]]
             counters.received += len(raws)

@@ -23,7 +23,7 @@ from sentinel.collect.threads import abandonable
 from sentinel.collect.tls import reason
 from sentinel.core.errors import ConfigError
 
-ANSWER_BYTES_MAX = 32 << 20
+ANSWER_BYTES_MAX = 16 << 20
 """So many bytes one answer may have, unpacked as well."""
 ANSWER_SECONDS_MAX = 120.0
 IDLE_SECONDS_MAX = 30.0
@@ -158,7 +158,7 @@ class Client:
     def _asked(self, connection: HTTPSConnection, question: Question) -> Answer:
         parts = urlsplit(quote(question.url, safe=_URL_SAFE))
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        headers = {"User-Agent": "Sentinel", "Accept": "application/json", "Accept-Encoding": "gzip"}
+        headers = {"User-Agent": "Sentinel", "Accept": "application/json, */*;q=0.5", "Accept-Encoding": "gzip"}
         connection.request(
             question.method, target, question.body, {**headers, **question.headers}, preload_content=False
         )

@@ -50,24 +50,32 @@ class Marks:
         with self._turn:
             self._db.close()
 
-    def read_to(self, feed: str) -> datetime | None:
-        """Return up to where a feed has been read, None if it never was."""
-        with self._turn, told(self._path):
-            row = self._db.execute("SELECT since FROM feeds WHERE feed = ?", (feed,)).fetchone()
-            return None if row is None else moment(row[0])
-
-    def begin(self, feed: str, wanted: Stretch, oldest: datetime) -> Stretch:
-        """Return the stretch that was begun and not ended, unless it begins before `oldest`; else begin `wanted`."""
+    def read_to(self, feed: str, first: datetime) -> datetime:
+        """Return up to where a feed has been read; of one that never was, note that it counts as read to `first`."""
         with self._turn, told(self._path), writing(self._db):
+            fresh = (feed, micros(first))
+            self._db.execute("INSERT INTO feeds VALUES (?, ?, '', NULL, NULL) ON CONFLICT DO NOTHING", fresh)
+            row = self._db.execute("SELECT since FROM feeds WHERE feed = ?", (feed,)).fetchone()
+            return moment(row[0])
+
+    def open(self, feed: str, wanted: Stretch, oldest: datetime) -> tuple[Stretch, bool]:
+        """Return the stretch that was begun and not ended, unless it begins before `oldest`, else `wanted`.
+
+        Either goes on at the cursor that was kept; said is also whether it was begun.
+        """
+        with self._turn, told(self._path):
             row = self._db.execute("SELECT since, cursor, until, begun FROM feeds WHERE feed = ?", (feed,)).fetchone()
-            if row is not None and row[2] is not None and row[0] >= micros(oldest):
-                return Stretch(moment(row[0]), moment(row[2]), moment(row[3]), row[1])
+        if row[2] is not None and row[0] >= micros(oldest):
+            return Stretch(moment(row[0]), moment(row[2]), moment(row[3]), row[1]), True
+        return replace(wanted, cursor=row[1]), False
+
+    def begin(self, feed: str, stretch: Stretch) -> None:
+        """Note that what follows is of this stretch."""
+        with self._turn, told(self._path), writing(self._db):
             self._db.execute(
-                "INSERT INTO feeds VALUES (?, ?, '', ?, ?) ON CONFLICT (feed) "
-                "DO UPDATE SET since = excluded.since, until = excluded.until, begun = excluded.begun",
-                (feed, micros(wanted.since), micros(wanted.until), micros(wanted.begun)),
+                "UPDATE feeds SET since = ?, until = ?, begun = ? WHERE feed = ?",
+                (micros(stretch.since), micros(stretch.until), micros(stretch.begun), feed),
             )
-            return wanted if row is None else replace(wanted, cursor=row[1])
 
     def known(self, feed: str, ids: Iterable[str]) -> set[str]:
         """Return those of `ids` that were kept already."""

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import sqlite3
 import ssl
 import threading
 import time
@@ -239,6 +240,48 @@ def test_nothing_counts_as_read_that_the_sink_did_not_keep_and_it_arrives_when_i
     assert datetime.fromisoformat(raw.origin.note.removeprefix("arrived:")) == datetime.fromisoformat(first)
 
 
+def test_what_was_asked_for_in_vain_for_days_arrives_when_it_comes(
+    api: Api, pull: Callable[..., Pull], sink: "DiskSink", clock: ManualClock, running: "Running", until: "Until"
+) -> None:
+    shelf = Shelf()
+    shelf.add(1, clock.now() - timedelta(minutes=5))
+    api.script = lambda _: reply({}, 401)
+
+    async def scenario() -> None:
+        collector = pull()
+        async with running(collector, sink):
+            await until(lambda: collector.counters.failed > 2)
+            clock.advance(timedelta(days=3))
+            api.script = lambda asked: reply(shelf.page(asked)[0])
+            await until(lambda: collector.counters.written == 1)
+
+    asyncio.run(scenario())
+    (raw,) = [raw for raw in sink.raws() if raw.origin.via == "pull"]
+    assert datetime.fromisoformat(raw.origin.note.removeprefix("arrived:")) == clock.now()
+
+
+def test_marks_that_cannot_be_written_are_told_and_lose_nothing(
+    api: Api, pull: Callable[..., Pull], sink: "DiskSink", running: "Running", until: "Until", tmp_path: Path
+) -> None:
+    api.script = lambda _: reply([{"id": "one"}])
+
+    async def scenario() -> None:
+        collector = pull()
+        with sqlite3.connect(":memory:") as other:
+            async with running(collector, sink):
+                await until(lambda: collector.counters.written == 1)
+                other.execute("ATTACH ? AS marks", (str(tmp_path / "shelf.pull.db"),))
+                other.execute("ALTER TABLE marks.seen RENAME TO away")
+                api.script = lambda _: reply([{"id": "one"}, {"id": "two"}])
+                await until(lambda: "no such table" in collector.counters.problems.get("", ""))
+                other.execute("ALTER TABLE marks.away RENAME TO seen")
+                await until(lambda: collector.counters.written == 2)
+        other.close()
+
+    asyncio.run(scenario())
+    assert kept(sink) == ["one", "two"]
+
+
 def flood(out: BinaryIO) -> None:
     out.writelines(b"[" * (1 << 20) for _ in range(200))
 
@@ -268,8 +311,8 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "half of a length": (Reply(write=half, headers={"Content-Length": "5000"}), "connection failed"),
     "half of a chunk": (Reply(write=half_a_chunk, headers={"Transfer-Encoding": "chunked"}), "connection failed"),
     "trickle": (Reply(write=trickle), "no whole answer within"),
-    "200 MB": (Reply(write=flood), "more than 32 MiB"),
-    "bomb": (Reply(200, BOMB, {"Content-Encoding": "gzip"}), "more than 32 MiB"),
+    "200 MB": (Reply(write=flood), "more than 16 MiB"),
+    "bomb": (Reply(200, BOMB, {"Content-Encoding": "gzip"}), "more than 16 MiB"),
     "no json": (Reply(200, b"<html>"), "no JSON"),
     "deep": (Reply(200, b"[" * 100_000), "no JSON"),
     "another place": (reply({"value": "none"}), "no records at"),

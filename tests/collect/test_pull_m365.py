@@ -122,7 +122,7 @@ def test_a_week_is_caught_up_with_in_stretches_that_the_api_allows_and_what_is_o
     assert max(tenant.spans) == timedelta(hours=24)
     (told,) = [json.loads(raw.body) for raw in sink.raws() if raw.origin.via == "sentinel"]
     assert told["action"] == "pull_lost"
-    assert "nothing older than" in told["reason"]
+    assert "nothing of 2026-11-23" in told["reason"]
 
 
 def test_a_blob_that_has_expired_and_a_subscription_that_was_ended_stop_nothing(
