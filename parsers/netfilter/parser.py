@@ -1,0 +1,57 @@
+"""Packets that Linux' netfilter logged, with the headers of the tools above it (`sentinel.pack.netfilter`).
+
+Source is the sender of the packet. Proxmox' own lines (`101 1 tap101i0-IN 20/Jun/2026:13:13:32 +0200 PVEFW-reject:`)
+and ulogd's JSON are read too.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+from sentinel.pack import Fields, ParseError, Raw, netfilter, structured, syslog, text, when
+
+PROXMOX = re.compile(
+    r"(?P<vm>\d{1,10}) (?P<level>\d) (?P<chain>\S{1,64}) (?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}) "
+)
+ULOGD = {
+    "src_ip": "SRC", "dest_ip": "DST", "src_port": "SPT", "dest_port": "DPT", "ip.protocol": "PROTO", "oob.in": "IN",
+    "oob.out": "OUT", "ip.ttl": "TTL", "ip.totlen": "LEN", "icmp.type": "TYPE", "icmp.code": "CODE", "oob.mark": "MARK",
+}  # fmt: skip
+
+
+def parse(raw: Raw) -> Iterator[Fields]:
+    """Read one line."""
+    line = syslog.read(raw)
+    found = syslog.fields(line)
+    found |= {"observer.vendor": "Linux", "observer.product": "netfilter", "observer.type": "firewall"}
+    if line.host is not None:
+        found["observer.name"] = line.host
+    message = line.message
+    if message.startswith("{"):
+        message = _ulogd(found, message, raw)
+    elif proxmox := PROXMOX.match(message):
+        found["netfilter.chain"] = proxmox["chain"]
+        if proxmox["vm"] != "0":
+            found["netfilter.vm_id"] = proxmox["vm"]
+        found["@timestamp"] = when.iso(when.written(proxmox["time"], raw.received, raw.zone))
+        message = message[proxmox.end() :]
+    packet = netfilter.read(message)
+    if packet is None and line.host is None:
+        raise ParseError("no packet of netfilter: no SRC= and no DST=")
+    yield found | (packet or {"event.kind": "event"})
+
+
+def _ulogd(found: Fields, message: str, raw: Raw) -> str:
+    """Return ulogd's JSON as the kernel would have written the packet."""
+    said = structured.json_object(message)
+    words = [f"{name}={said[key]}" for key, name in ULOGD.items() if isinstance(said.get(key), str | int)]
+    prefix = text.given(str(said.get("oob.prefix") or "")) or ""
+    moment = said.get("timestamp")
+    if isinstance(moment, str):
+        with suppress(ParseError):
+            found["@timestamp"] = when.iso(when.written(moment, raw.received, raw.zone))
+    mac = said.get("raw.mac")
+    if isinstance(mac, str):
+        words.append(f"MAC={mac}")
+    body = " ".join(word for word in words if not re.search(r"\s", word))
+    return f"{prefix} {body if 'IN=' in body else 'IN= ' + body}"
