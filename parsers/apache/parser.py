@@ -7,7 +7,7 @@ the numbers AH00001 … are event.code. Apache escapes what a stranger sent in b
 import re
 from collections.abc import Callable, Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, prose, structured, syslog, text, webjson, weblog, when
 
 MESSAGE_MAX = 65_536
 FORM_MAX = 8_192  # the error log's lines end at MAX_STRING_LEN, 8,192 bytes
@@ -17,6 +17,7 @@ _SSL = re.compile(
     r'"(?P<request>(?:[^"\\]|\\.)*)" (?P<size>\d+|-)'
 )
 _EVASIVE = re.compile(r"Blacklisting address (\S+): possible DoS attack\.?")
+_APPLICATION = re.compile(r"Got error '(?:PHP message: )?(.*)'", re.DOTALL)
 _SERVER = re.compile(r"Apache/(\S+) .*configured -- resuming normal operations")
 
 
@@ -37,6 +38,8 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple((re.compile(form, re.
     (r"user (?P<user>.*) not found: (?P<path>\S*)", _LOGIN),
     (r"(?:\[\d+\] )?auth_ldap authenticate: user (?P<user>.*) authentication failed; URI (?P<path>\S+) (?P<reason>.*)",
      _LOGIN),
+    (r"Got error '(?:PHP message: )?user (?P<user>.*) authentication failure for [^']*'", _LOGIN),
+    (r"Failed login for (?P<user>.*)", _LOGIN),
     (r"client used wrong authentication scheme:? (?P<path>.*)", _LOGIN),
     (r"client denied by server configuration: (?P<file>.*)", _REFUSED),
     (r"access to (?P<path>\S+) failed \(filesystem path '(?P<file>.*)'\).*", _REFUSED),
@@ -76,7 +79,7 @@ def _read(message: str, fields: Fields, raw: Raw) -> bool:
     elif stamp := _TIME.match(message):
         month, day, clock, year = stamp.groups()
         fields["@timestamp"] = when.iso(when.bsd(f"{month} {day} {year} {clock}", raw.received, raw.zone))
-        _error(message[stamp.end() :], fields)
+        _error(message[stamp.end() :], fields, raw)
     elif found := weblog.access(message):
         _time(fields, found.time, raw.zone)
         _columns(fields, weblog.fill(fields, found))
@@ -92,7 +95,7 @@ def _read(message: str, fields: Fields, raw: Raw) -> bool:
     elif message.startswith(
         ("[client ", "AH0", "[error] ", "[core:", "[ssl:")
     ):  # by syslog, where a time stands already
-        _error(message, fields)
+        _error(message, fields, raw)
     else:
         return False
     return True
@@ -166,7 +169,7 @@ def _who(fields: Fields) -> None:
         text.put(fields, [("source.domain", text.given(head))])
 
 
-def _error(message: str, fields: Fields) -> None:
+def _error(message: str, fields: Fields, raw: Raw) -> None:
     fields["event.dataset"] = "apache.error"
     at = 0
     for _ in range(12):
@@ -187,8 +190,13 @@ def _error(message: str, fields: Fields) -> None:
         weblog.said(fields, referrer, None)
     forms = _FORMS if len(rest) <= FORM_MAX else ()
     form, said = next(((hit, said) for form, said in forms if (hit := form.fullmatch(rest))), (None, {}))
-    severe = fields.get("log.level") in {"emerg", "alert", "crit", "error"}
-    fields.update(said or {"event.category": ("web",), "event.type": ("error",) if severe else ("info",)})
+    fields.update(said)
+    if form is None:  # it may be what an application behind the server says
+        application = _APPLICATION.fullmatch(rest)
+        prose.sentence(application[1] if application else rest, fields, raw.received, raw.zone)
+    if "event.category" not in fields:
+        severe = fields.get("log.level") in {"emerg", "alert", "crit", "error"}
+        fields.update({"event.category": ("web",), "event.type": ("error",) if severe else ("info",)})
     if form:
         details = form.groupdict()
         weblog.user(fields, details.get("user"))
