@@ -138,7 +138,7 @@ def _beats(source: BeatsSource, clock: Clock) -> Entrance:
 
 
 def _netflow(source: NetflowSource, config: Config, clock: Clock) -> Entrance:
-    from sentinel.collect.netflow import Netflow
+    from sentinel.collect.netflow import Netflow, exporters_check
 
     netflow = Netflow(
         source.name,
@@ -148,12 +148,12 @@ def _netflow(source: NetflowSource, config: Config, clock: Clock) -> Entrance:
         port=source.port,
         exporters=source.exporters,
     )
-    return Entrance(
-        netflow,
-        netflow.ready,
-        lambda: f"netflow {source.host}:{netflow.port}",
-        lambda: _udp_checks(source.host, source.port),
-    )
+
+    def checks() -> Iterator[Check]:
+        yield from _udp_checks(source.host, source.port)
+        yield exporters_check(source.host, source.exporters)
+
+    return Entrance(netflow, netflow.ready, lambda: f"netflow {source.host}:{netflow.port}", checks)
 
 
 def _by_port(sources: Sequence[HttpSource]) -> list[list[HttpSource]]:

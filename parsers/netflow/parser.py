@@ -194,8 +194,10 @@ def _icmp(flow: Record, fields: Fields) -> None:
     kind = _first(flow, ("icmpTypeIPv4", "icmpTypeIPv6"))
     code = _first(flow, ("icmpCodeIPv4", "icmpCodeIPv6"))
     if kind is None:
-        # v5 and many v9 exporters have type and code in the destination's port
-        both = _first(flow, ("icmpTypeCodeIPv4", "icmpTypeCodeIPv6", "destinationTransportPort"))
+        # v5 and many v9 exporters have type and code in the destination's port, and may fill the other with 0
+        names = ("icmpTypeCodeIPv4", "icmpTypeCodeIPv6", "destinationTransportPort")
+        given = [one for name in names if (one := _number(flow, name)) is not None]
+        both = next((one for one in given if one), 0 if given else None)
         if both is None or not 0 <= both <= 0xFFFF:
             return
         kind, code = both >> 8, both & 0xFF

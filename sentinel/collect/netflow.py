@@ -21,6 +21,7 @@ from sentinel.collect.netflow_exporters import Exporters
 from sentinel.collect.netflow_reader import Reader
 from sentinel.collect.refusals import Refusals
 from sentinel.collect.sockets import host_of, peer_text
+from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
@@ -160,3 +161,12 @@ class Netflow(UdpEntrance):
             setattr(self.counters, dropped, getattr(self.counters, dropped) + count)
         action = "connection_refused" if reason == "unlisted" else "records_lost"
         self._notices.add(address, reason, count, action=action)
+
+
+def exporters_check(host: str, exporters: Sequence[str]) -> Check:
+    """Say whether flows of anybody would be believed."""
+    if exporters:
+        return Check("exporters", "ok", ", ".join(exporters))
+    if host in {"127.0.0.1", "::1", "localhost"}:
+        return Check("exporters", "ok", "this machine's only")
+    return Check("exporters", "warn", f"whoever reaches {host}", 'flows are forged easily: exporters = ["192.0.2.1"]')

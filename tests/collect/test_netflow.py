@@ -150,10 +150,18 @@ def test_templates_are_written_down_while_it_runs(
     asyncio.run(scenario())
 
 
-def test_doctor_looks_at_the_port_and_the_kernels_buffer(clock: ManualClock, tmp_path: Path) -> None:
-    config = parse({"data": str(tmp_path), "syslog": [], "netflow": [{"port": 0}]})
+@pytest.mark.parametrize(
+    ("options", "state"),
+    [({}, "ok"), ({"host": "0.0.0.0"}, "warn"), ({"host": "0.0.0.0", "exporters": ["192.0.2.1"]}, "ok")],  # noqa: S104  what an operator writes
+)
+def test_doctor_looks_at_the_port_the_kernels_buffer_and_who_may_export(
+    clock: ManualClock, tmp_path: Path, options: dict[str, object], state: str
+) -> None:
+    config = parse({"data": str(tmp_path), "syslog": [], "netflow": [{"port": 0, **options}]})
     (one,) = entrances(config, clock)
-    assert [check.name for check in one.checks()] == ["port 0/udp", "UDP buffer"]
+    checks = list(one.checks())
+    assert [check.name for check in checks] == ["port 0/udp", "UDP buffer", "exporters"]
+    assert checks[-1].state == state
 
 
 def test_exporters_are_addresses_and_networks() -> None:

@@ -1,5 +1,6 @@
 """Real exporters: softflowd and nfreplay send to a real Sentinel, and it says of each flow what nfcapd says of it."""
 
+import json
 import re
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sentinel.testing.packets import demo_capture
+from tests.collect.exporting import v5
 
 if TYPE_CHECKING:
     from tests.running import Running
@@ -135,6 +137,9 @@ def test_sampling_biflows_and_what_nfreplay_sends_agree_too(
     exporting: "Running", capture: Path, tmp_path: Path, patiently: Patiently
 ) -> None:
     port, kept = exporting.ports["netflow"], tmp_path / "kept"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for data in (v5(3), v5(3), v5(3, sequence=3)):  # the network doubled the first
+            sock.sendto(data, ("127.0.0.1", port))
     sent = softflowd(capture, port, "-v", "10", "-b", "-A", "micro", "-s", "2")
     biflows = flows(exporting, patiently, "netflow.version:10", sent)
     assert len(biflows) == sent
@@ -148,6 +153,8 @@ def test_sampling_biflows_and_what_nfreplay_sends_agree_too(
         subprocess.run(replay, check=True, capture_output=True, timeout=60)
     again = flows(exporting, patiently, "netflow.version:9 netflow.domain:1", wanted.total())  # nfreplay's own
     assert _sums(seen(again)) == _sums(wanted)
+    assert len(exporting.json("query", "netflow.version:5 since 2026-11-01")) == 6
+    patiently(lambda: json.loads(exporting.sentinel("status", "--json").stdout)["duplicate"] == 3)
     (sender,) = [one for one in exporting.json("sources") if one["source"] == "netflow"]
     assert (sender["peer"], sender["loss_class"], sender["notes"]) == ("127.0.0.1", "best effort", [])
     assert sender["lag_p50_seconds"] > 60  # a flow is told when it is over: no clock is wrong
