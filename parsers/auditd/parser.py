@@ -179,7 +179,7 @@ def _names(fields: Fields, kind: str, said: Mapping[str, str]) -> None:
     text.put(fields, [("process.name", text.basename(said.get("exe", "")) or said.get("comm"))])
     if kind == "EXECVE":
         count = text.number(said.get("argc")) or 0
-        args = tuple(said[f"a{at}"] for at in range(min(count, PAIRS_MAX)) if f"a{at}" in said)
+        args = tuple(said[f"a{at}"] for at in range(min(count, PAIRS_MAX)) if said.get(f"a{at}"))
         text.put(fields, [("process.args", args), ("process.command_line", " ".join(args))])
     if kind in {"PATH", "AVC"} and (name := said.get("name", said.get("path", ""))) not in _NOTHING:
         fields["file.path"] = name
