@@ -13,8 +13,8 @@ from sentinel.pack import Fields, ParseError, Raw, document, structured, syslog,
 
 MESSAGE_MAX = 262_144
 _CONSOLE = re.compile(
-    r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?)\s+(?P<level>[A-Za-z]{4,6})\s+"
-    r"(?:(?P<logger>[\w.-]{1,80})\t)?(?P<message>[^\t{]{0,400}?)\s*(?P<json>\{.*\})?",
+    r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?)\s{1,4}(?P<level>[A-Za-z]{4,6})\s{1,4}"
+    r"(?:(?P<logger>[\w.-]{1,80})\t)?(?P<message>[^\t{]{0,400}?)\s{0,4}(?P<json>\{.*\})?",
     re.DOTALL,
 )
 _TLS = {769: "1.0", 770: "1.1", 771: "1.2", 772: "1.3"}
