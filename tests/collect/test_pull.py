@@ -275,11 +275,11 @@ def test_marks_that_cannot_be_written_are_told_and_lose_nothing(
                 api.script = lambda _: reply([{"id": "one"}, {"id": "two"}])
                 await until(lambda: "no such table" in collector.counters.problems.get("", ""))
                 other.execute("ALTER TABLE marks.away RENAME TO seen")
-                await until(lambda: collector.counters.written == 2)
+                await until(lambda: "two" in kept(sink))
         other.close()
 
     asyncio.run(scenario())
-    assert kept(sink) == ["one", "two"]
+    assert len(sink.distinct()) == 2
 
 
 def flood(out: BinaryIO) -> None:
