@@ -131,11 +131,11 @@ def _between(least: int, most: int) -> Callable[[str], int | None]:
 
 
 def _several(target: str) -> Setter:
-    addresses = ecs.type_of(target) == "ip"
+    read = text.address if ecs.type_of(target) == "ip" else text.mac if target.endswith(".mac") else None
 
     def several(fields: Fields, value: str) -> None:
         parts = [part.strip() for part in value.replace(";", ",").split(",")[:256]]
-        found = [text.address(part) for part in parts] if addresses else parts
+        found = [read(part) for part in parts] if read is not None else parts
         kept = tuple(dict.fromkeys(one for one in found if one))
         if kept and target not in fields:
             fields[target] = kept

@@ -23,6 +23,7 @@ _VYATTA = re.compile(
     r"\[?(?P<set>[A-Za-z][\w.-]{0,62}?)-"
     r"(?:(?P<rule>\d+|default)-(?P<verb>[ADR])|(?P<verb2>[ADR])-(?P<rule2>\d+))(?!\w)"
 )
+_DESCRIBED = re.compile(r'DESCR="([^"]{1,128})"')
 _VERBS = {"A": "accept", "D": "drop", "R": "reject"}
 _FLAGS = frozenset({"SYN", "ACK", "FIN", "RST", "PSH", "URG", "ECE", "CWR"})
 _FIELDS = mapping.setters({
@@ -36,7 +37,6 @@ _OURS = {
     "FLOWLBL": "flow_label", "TYPE": "icmp_type", "CODE": "icmp_code", "SEQ": "sequence", "ACK": "acknowledgement",
     "WINDOW": "window", "URGP": "urgent", "MARK": "mark", "GID": "gid", "SPI": "spi", "PHYSIN": "physical_in",
     "PHYSOUT": "physical_out", "MTU": "mtu", "GATEWAY": "gateway", "OPCODE": "arp_opcode", "FRAG": "fragment",
-    "DESCR": "description",
 }  # fmt: skip
 
 
@@ -111,6 +111,8 @@ def _prefix(found: Fields, prefix: str) -> None:
     verb = verbs[-1].lower() if verbs else ""
     label = prefix.strip(" :-[]\"'")
     if rule := _VYATTA.match(prefix):
+        described = _DESCRIBED.search(prefix)
+        label = described[1] if described else rule[0].strip("[]")
         verb = _VERBS[rule["verb"] or rule["verb2"]]
         found["rule.ruleset"], found["rule.id"] = rule["set"], rule["rule"] or rule["rule2"]
     if prefix:
