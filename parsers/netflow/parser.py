@@ -23,7 +23,7 @@ _FIREWALL = {
 }  # fmt: skip
 _DELETED = 2
 _DROPPED = 2  # forwardingStatus: the two upper bits (RFC 7270, 4.12)
-# v5, v9: samplingAlgorithm; IPFIX: selectorAlgorithm
+# samplingAlgorithm and samplerMode; selectorAlgorithm
 _ALGORITHMS = {1: "deterministic", 2: "random"}
 _SELECTORS = {1: "systematic by count", 2: "systematic by time", 3: "random n of N", 4: "random by probability"}
 _WRAP = 1 << 32
@@ -246,11 +246,10 @@ def _sampling(record: Record, flow: Record) -> Iterator[tuple[str, Value | None]
     told: Record = said if isinstance(said, dict) else {}
     own = _first(flow, ("samplingInterval", "samplerRandomInterval"))
     every = own or told.get("interval")
-    how = _number(flow, "samplingAlgorithm") if own else _number(told, "algorithm")
-    names = _SELECTORS if record.get("version") == 10 and not own else _ALGORITHMS
+    how = _ALGORITHMS.get(_number(flow, "samplingAlgorithm") or _number(told, "algorithm") or 0)
     if isinstance(every, int | float) and not isinstance(every, bool) and 1 <= every < _WRAP:
         yield "netflow.sampling.interval", float(every)
-        yield "netflow.sampling.algorithm", names.get(how or 0)
+        yield "netflow.sampling.algorithm", how or _SELECTORS.get(_number(told, "selector") or 0)
 
 
 def _times(record: Record, flow: Record) -> tuple[int | None, int | None]:

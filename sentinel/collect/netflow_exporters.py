@@ -55,14 +55,15 @@ class Held:
 class Domain:
     """One exporting process: an address, port, version and observation domain.
 
-    `sampling` holds interval and algorithm by sampler (`s3`), by interface (`i7`) or for all (an empty text);
-    `boot` is when the exporter started (ms since 1970), if it says so;
-    `restored` is where a file said that it stood, until it is heard again.
+    `sampling` holds by sampler (`s3`), by interface (`i7`) or for all (an empty text) of how many packets one is looked
+    at, and how: a number of `algorithm` (samplingAlgorithm, samplerMode) or `selector` (selectorAlgorithm). `boot` is
+    when the exporter started (ms since 1970), if it says so; `restored` is where a file said that it stood, until it
+    is heard again.
     """
 
     version: int
     templates: dict[int, Template] = field(default_factory=dict)
-    sampling: dict[str, tuple[float, int]] = field(default_factory=dict)
+    sampling: dict[str, tuple[float, str, int]] = field(default_factory=dict)
     interfaces: dict[int, str] = field(default_factory=dict)
     boot: int | None = None
     sequence: Sequence = field(default_factory=Sequence)
@@ -149,10 +150,10 @@ class Exporters:
         domain.templates[number] = template
         self._weigh(address, domain, _weight(template))
 
-    def sample(self, address: str, domain: Domain, sampler: str, interval: float, algorithm: int) -> None:
+    def sample(self, address: str, domain: Domain, sampler: str, how: tuple[float, str, int]) -> None:
         """Remember how a sampler samples, if there is room."""
         if sampler in domain.sampling or self._room(address, _SAMPLER_WEIGHT):
-            domain.sampling[sampler] = (interval, algorithm)
+            domain.sampling[sampler] = how
 
     def name(self, address: str, domain: Domain, interface: int, name: str) -> None:
         """Remember the name of an interface, if there is room."""
@@ -292,8 +293,8 @@ class Exporters:
                 template = Template(version, bytes.fromhex(spec), int(scopes), options=bool(options))
                 if template.smallest:
                     self.learn(address, domain, int(name), template)
-            for sampler, (interval, algorithm) in one["sampling"].items():
-                self.sample(address, domain, str(sampler), float(interval), int(algorithm))
+            for sampler, (interval, kind, how) in one["sampling"].items():
+                self.sample(address, domain, str(sampler), (float(interval), str(kind), int(how)))
             for index, text in one["interfaces"]:
                 self.name(address, domain, int(index), str(text))
 

@@ -178,8 +178,9 @@ class _Reading:
         if interval:
             sampler = record.get("samplerId", record.get("selectorId"))
             key = f"s{sampler}" if sampler is not None else f"i{index}" if index is not None else ""
-            algorithm = record.get("samplingAlgorithm", record.get("samplerMode", record.get("selectorAlgorithm", 0)))
-            exporters.sample(address, domain, key, interval, algorithm if isinstance(algorithm, int) else 0)
+            kind = "selector" if "selectorAlgorithm" in record else "algorithm"
+            how = record.get("selectorAlgorithm", record.get("samplingAlgorithm", record.get("samplerMode", 0)))
+            exporters.sample(address, domain, key, (interval, kind, how if isinstance(how, int) else 0))
 
 
 def _begun(head: Header, template: int) -> dict[str, object]:
@@ -206,7 +207,8 @@ def _known(domain: Domain, head: Header, record: Record) -> Iterator[tuple[str, 
         if said is None and sampler is None:
             said = domain.sampling.get(f"i{record.get('ingressInterface')}") or domain.sampling.get("")
         if said is not None:
-            yield "sampling", {"interval": said[0], "algorithm": said[1]}
+            interval, kind, how = said
+            yield "sampling", {"interval": interval, kind: how}
     if domain.boot:
         yield "boot", domain.boot
     for name, side in (("ingressInterface", "ingress"), ("egressInterface", "egress")):

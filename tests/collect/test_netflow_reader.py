@@ -186,22 +186,28 @@ def test_ipfix_fields_of_all_kinds_are_read(collecting: Collecting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "fields", "record", "interval"),
+    ("scopes", "fields", "record", "sampling"),
     [
-        (((1, 4),), ((34, 4), (35, 1)), pack("!IIB", 0, 100, 2), 100),
-        (((149, 4),), ((305, 4), (306, 4), (304, 2)), pack("!IIIH", 0, 1, 99, 1), 100.0),
-        (((149, 4),), ((309, 4), (310, 4)), pack("!III", 0, 5, 1000), 200.0),
-        (((149, 4),), ((311, 8),), pack("!Id", 0, 0.01), 100.0),
+        (((1, 4),), ((34, 4), (35, 1)), pack("!IIB", 0, 100, 2), {"interval": 100, "algorithm": 2}),
+        (((149, 4),), ((50, 4), (49, 1)), pack("!IIB", 0, 5, 2), {"interval": 5, "algorithm": 2}),
+        (
+            ((149, 4),),
+            ((305, 4), (306, 4), (304, 2)),
+            pack("!IIIH", 0, 1, 99, 1),
+            {"interval": 100.0, "selector": 1},
+        ),
+        (((149, 4),), ((309, 4), (310, 4)), pack("!III", 0, 5, 1000), {"interval": 200.0, "algorithm": 0}),
+        (((149, 4),), ((311, 8),), pack("!Id", 0, 0.01), {"interval": 100.0, "algorithm": 0}),
     ],
 )
 def test_the_sampling_of_an_exporter_stands_in_its_flows(
-    collecting: Collecting, scopes: Fields, fields: Fields, record: bytes, interval: float
+    collecting: Collecting, scopes: Fields, fields: Fields, record: bytes, sampling: dict[str, float]
 ) -> None:
     version = 9 if scopes[0][0] == 1 else 10
     datagram = v9 if version == 9 else ipfix
     collecting.feed(datagram(options(version, 300, scopes, fields), block(300, record)))
     collecting.feed(datagram(templates(version, (256, FLOW)), block(256, flow(1)), sequence=1))
-    assert collecting.records[0]["sampling"]["interval"] == interval
+    assert collecting.records[0]["sampling"] == sampling
     assert collecting.reader.options == 1
 
 
@@ -290,6 +296,19 @@ def test_templates_survive_a_restart_of_ours_and_what_came_meanwhile_is_missing(
     assert again.feed(v9(block(256, flow(2)), sequence=12, seconds=SECONDS + 60, uptime=UPTIME + 60_000)) == 1
     again.exporters.close(NOW)
     assert again.lost == {"missing_datagrams": 3}
+
+
+def test_sampling_and_names_survive_a_restart_of_ours(collecting: Collecting) -> None:
+    sampling = options(9, 300, ((1, 4),), ((34, 4), (35, 1)))
+    named = options(9, 301, ((2, 4),), ((82, 8),))
+    fields = ((8, 4), (14, 4))
+    collecting.feed(v9(sampling, block(300, pack("!IIB", 0, 100, 2)), named, block(301, pack("!I8s", 7, b"wan"))))
+    collecting.feed(v9(templates(9, (256, fields)), sequence=1))
+    again = collecting.restarted()
+    again.feed(v9(block(256, socket.inet_aton("10.0.0.1") + pack("!I", 7)), sequence=2))
+    (record,) = again.records
+    assert (record["sampling"], record["egress"]) == ({"interval": 100, "algorithm": 2}, "wan")
+    assert (again.exporters._weight, again.exporters._held) == weighed(again.exporters)
 
 
 def test_after_a_crash_nothing_is_called_missing_that_was_received(collecting: Collecting) -> None:
