@@ -21,6 +21,7 @@ _SCHEMA = (
     ) WITHOUT ROWID""",
     # at: the end of the stretch in which it was met first
     "CREATE TABLE seen (feed TEXT, id BLOB, at INTEGER NOT NULL, PRIMARY KEY (feed, id)) WITHOUT ROWID",
+    "CREATE INDEX seen_by_age ON seen (feed, at)",
 )
 SHAPE = Shape(0x5E_17_1E_03, 1, _SCHEMA)
 
