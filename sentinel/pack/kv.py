@@ -7,7 +7,10 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_PAIR = re.compile(r'([A-Za-z_][\w.\-/]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=[\s,;]|$)', re.DOTALL)
+# what looks like a pair and is none (`a=b"`) is passed over as a whole: tried again from each sign of its middle, a
+# stranger's `a=a=a=…"` would cost seconds
+_NAME = r"(?<![\w=])[A-Za-z_][\w.\-/]{0,127}+"
+_PAIR = re.compile(rf'({_NAME})=(?:"((?:[^"\\]|\\.)*+)"|([^\s"]*+))(?=[\s,;]|$)|{_NAME}=[^\s"]*+"', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\])')
 
 PAIRS_MAX = 512
@@ -21,7 +24,7 @@ def pairs(text: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name, quoted, bare in _PAIR.findall(text):
-        if name not in found:
+        if name and name not in found:
             found[name] = _ESCAPE.sub(r"\1", quoted) if quoted else bare
             if len(found) >= PAIRS_MAX:
                 break

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,23 @@ def test_a_layout_has_to_come_again_and_again() -> None:
     for _ in range(20):
         layouts.read("a=1 a=2")
     assert layouts.read("a=1 a=2") is None
+
+
+@pytest.mark.parametrize("piece", ["time=", ",a=", "a.", 'a="', "a=\\", ' a="b', "=a"])
+def test_what_imitates_pairs_does_not_slow_reading_down(piece: str) -> None:
+    """Each of these once took seconds; under ten times as much the test would be stopped."""
+    assert len(kv.pairs(piece * (30_000 // len(piece)) + '"')) <= kv.PAIRS_MAX
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a=1 b=2", {"a": "1", "b": "2"}),
+        ("--user=root x=y;z=1", {"user": "root", "x": "y;z=1"}),
+        ('msg="a \\"b\\" c" url=/x?y=z', {"msg": 'a "b" c', "url": "/x?y=z"}),
+        ("a==b a=c", {"a": "=b"}),
+        ('a=b"c" d=e', {"d": "e"}),
+    ],
+)
+def test_pairs_are_read_as_they_are_written(text: str, found: dict[str, str]) -> None:
+    assert kv.pairs(text) == found
