@@ -1,6 +1,8 @@
 """The pages of deploy/docs stay true: their configuration is accepted, their links lead somewhere, none is hidden."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -20,6 +22,16 @@ BLOCKS = [
 ENTRANCES = [page for page in PAGES if FENCED.search(page.read_text("utf-8"))]
 
 
+RSYSLOG = [
+    pytest.param(block, id=f"{page.name} {number}")
+    for page in PAGES
+    for number, block in enumerate(
+        re.findall(r"(?:^    .*\n|^\n(?=    ))+", page.read_text("utf-8"), re.MULTILINE), start=1
+    )
+    if re.search(r"^ +(module|action|global)\(", block, re.MULTILINE)
+]
+
+
 def named(page: Path) -> str:
     return page.name
 
@@ -32,6 +44,20 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("block", BLOCKS)
 def test_configuration_in_the_pages_is_accepted(block: str) -> None:
     assert config.parse(tomllib.loads(block)).sources
+
+
+@pytest.mark.parametrize("block", RSYSLOG)
+def test_rsyslog_understands_what_the_pages_tell_it(block: str, tmp_path: Path) -> None:
+    rsyslogd = shutil.which("rsyslogd", path="/usr/sbin:/usr/bin")
+    if rsyslogd is None:
+        pytest.skip("rsyslog is not installed")
+    (tmp_path / "any.pem").touch()  # only that it is there is looked at
+    config = tmp_path / "page.conf"
+    told = re.sub(r'"/etc/[^"]*"', f'"{tmp_path}/any.pem"', block)
+    config.write_text(f'{told}\naction(type="omfile" file="/dev/null")\n')
+    done = subprocess.run([rsyslogd, "-N1", "-f", str(config)], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=named)
