@@ -78,7 +78,8 @@ def _read(whole: str, fields: Fields, raw: Raw) -> bool:
 
 def _head(fields: Fields, name: str, value: str) -> None:
     fields.update({"event.action": "log_started", "event.category": ("process",), "event.type": ("info",)})
-    fields["iis." + name.lower().replace("-", "_")] = value
+    if value:
+        fields["iis." + name.lower().replace("-", "_")] = value
     if "Date" in name:
         fields["@timestamp"] = when.iso(when.rfc3339(value))
     version = value.rpartition(" ")[2]
