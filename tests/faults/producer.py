@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -108,6 +109,42 @@ class Tcp(Producer):
     def batch(self, connection: socket.socket, numbers: Sequence[int]) -> None:
         """Send lines."""
         connection.sendall("".join(f"{payload.line(number)}\n" for number in numbers).encode())
+
+
+class Tls(Tcp):
+    """The same over TLS."""
+
+    entrance = "tls"
+    context: ssl.SSLContext
+
+    def connected(self) -> socket.socket:
+        """Shake hands."""
+        plain = super().connected()
+        try:
+            return self.context.wrap_socket(plain, server_hostname="localhost")
+        except BaseException:
+            plain.close()
+            raise
+
+
+class Udp(Producer):
+    """Syslog over UDP: what is lost is lost, and nothing is doubled or altered."""
+
+    entrance = "udp"
+
+    def connected(self) -> socket.socket:
+        """Return a socket that learns when nobody is there."""
+        port = self._port()
+        if not port:
+            raise ConnectionRefusedError
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.connect(("127.0.0.1", port))
+        return sender
+
+    def batch(self, connection: socket.socket, numbers: Sequence[int]) -> None:
+        """Send a datagram for each line."""
+        for number in numbers:
+            connection.send(payload.line(number).encode())
 
 
 class Relp(Producer):
@@ -247,4 +284,4 @@ class File(Producer):
         self.oracle.acked(numbers)
 
 
-NETWORK: dict[str, type[Producer]] = {"tcp": Tcp, "relp": Relp, "beats": Beat, "http": Http}
+NETWORK: dict[str, type[Producer]] = {"tcp": Tcp, "tls": Tls, "udp": Udp, "relp": Relp, "beats": Beat, "http": Http}
