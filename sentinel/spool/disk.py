@@ -14,7 +14,7 @@ from sentinel.core.event import Entry, Raw
 from sentinel.spool import checkpoint, survey
 from sentinel.spool.checkpoint import Keeper
 from sentinel.spool.commit import Committer
-from sentinel.spool.files import SEGMENT_MAX, Disk
+from sentinel.spool.files import SEGMENT_MAX, Disk, refuse_newer
 from sentinel.spool.quarantine import Problems, Quarantine, size_of
 from sentinel.spool.reader import Reader
 from sentinel.spool.record import RECORD_MAX, payload_of
@@ -59,6 +59,7 @@ class DiskSpool:
         self._published = 0
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            refuse_newer(folder)
             self._tail = Tail(folder, clock or SystemClock(), disk, limits, self._problems, self._announce)
             self._tail.start()
         except OSError as error:

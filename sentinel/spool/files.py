@@ -6,14 +6,18 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sentinel.core.errors import SpoolError
 from sentinel.core.kill import point
 from sentinel.spool.record import SEQ_MAX
 
 HEAD, CHECKPOINT, LOCK, BALLAST, QUARANTINE = "head", "checkpoint", "spool.lock", "ballast", "quarantine"
+FORM = "form"
+"""Whoever writes segments in another form says so in this file, a number; without it they are in the first."""
+FORM_KNOWN = 1
 ASIDE = ".tmp"
 SEGMENT_MAX = 1 << 30
 """Bytes of a segment at most; what is larger was not written by a spool."""
-_KNOWN = {HEAD, CHECKPOINT, CHECKPOINT + ASIDE, LOCK, BALLAST, QUARANTINE}
+_KNOWN = {HEAD, CHECKPOINT, CHECKPOINT + ASIDE, LOCK, BALLAST, QUARANTINE, FORM}
 _SEGMENT = re.compile(r"([0-9]{20})\.seg")
 _MODE = 0o600
 
@@ -101,6 +105,22 @@ class Listing:
     def numbers(self) -> list[int]:
         """Return the segments' numbers, ascending."""
         return list(self.sizes)
+
+
+def refuse_newer(folder: Path) -> None:
+    """Raise SpoolError if a newer Sentinel has written the segments in a form that is not known here.
+
+    Read as if they were, they would be taken for damage from end to end.
+    """
+    try:
+        said = (folder / FORM).read_text("ascii").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if said != str(FORM_KNOWN):
+        raise SpoolError(
+            f"the spool {folder} was written by a newer Sentinel (form {said[:20]}, we know {FORM_KNOWN}): "
+            "upgrade Sentinel, or have the newer one store what is in it first"
+        )
 
 
 def segment_path(folder: Path, number: int) -> Path:
