@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from sentinel.app import App
 from sentinel.config import Config
-from sentinel.core.errors import ConfigError, SentinelError
+from sentinel.core.errors import ConfigError, Exit, SentinelError
 from sentinel.core.event import arrival
 from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
@@ -47,25 +47,29 @@ _PARSERS_MAX = 4
 """One process stores; it can keep up with about so many that parse."""
 
 
-def run(app: App, talk: Talk) -> None:
+def run(app: App, talk: Talk, proven: Callable[[], object]) -> bool:
     """Run everything until the process is asked to end; what was accepted is on disk then.
+
+    Says whether it shall begin anew: it was asked to (SIGHUP), and `proven`, which looks at the options as they are
+    by now, raised no SentinelError.
 
     Rules run in a process of their own, which is given `talk` too: a function of a module.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the usual 1024 are fewer than senders that may connect
     with ExitStack() as stack:
-        running = _Running(app, stack, talk)
+        running = _Running(app, stack, talk, proven)
         running.start()
         try:
             asyncio.run(running.collect())
         finally:
             running.end()
+    return running.again
 
 
 def _follow(niceness: int) -> None:
     # Ctrl+C and a service manager's SIGTERM reach every process of the group: when to end is the first one's to say
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(niceness)
 
@@ -179,12 +183,14 @@ class _Judging:
 class _Running:
     """The stages at work, from their start to an orderly end."""
 
-    def __init__(self, app: App, stack: ExitStack, talk: Talk) -> None:
+    def __init__(self, app: App, stack: ExitStack, talk: Talk, proven: Callable[[], object]) -> None:
         from sentinel.collect.notices import SpoolProblems
         from sentinel.parse.pipeline import BEAT_SECONDS, Pipeline
         from sentinel.parse.workers import Workers
 
         self.talk = talk
+        self.proven = proven
+        self.again = False
         self.stop = threading.Event()
         self.failed: BaseException | None = None
         talk(f"data: {app.config.data}")
@@ -242,6 +248,8 @@ class _Running:
         for number in (signal.SIGINT, signal.SIGTERM):
             if threading.current_thread() is threading.main_thread():
                 loop.add_signal_handler(number, ended.set)
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, lambda: self._hung_up(ended))
         entrances = [
             asyncio.create_task(one.collector.run(self.spool), name=one.collector.name) for one in self.entrances
         ]
@@ -259,10 +267,25 @@ class _Running:
             error = task.exception() if not task.cancelled() else None
             self.failed = self.failed or error or SentinelError(f"the entrance {task.get_name()!r} ended by itself")
 
+    def _hung_up(self, ended: asyncio.Event) -> None:
+        if sys.stderr.isatty():  # the terminal is gone, and with it whoever would want a new beginning
+            ended.set()
+            return
+        try:
+            self.proven()
+        except SentinelError as error:
+            self.talk(f"the new options are wrong, the old ones go on: {error}")
+            return
+        self.talk("beginning anew with the new options")
+        self.again = True
+        ended.set()
+
     async def _stopped(self, ended: asyncio.Event) -> None:
         while not ended.is_set() and not self.stop.is_set():
             if not self.judging.is_alive():
                 self.failed = SentinelError(f"nothing judges any more: the rules' process ended ({self._ending()})")
+                if self.judging.exitcode in set(Exit) - {Exit.OK, Exit.FINDING}:  # it has said itself what is wrong
+                    self.failed.exit_code = Exit(self.judging.exitcode)
                 return
             try:
                 await asyncio.wait_for(ended.wait(), 0.2)
@@ -276,9 +299,16 @@ class _Running:
             waiting.cancel()
             if not task.done():
                 self.talk(f"listening: {one.collector.name} {one.where()}")
-        await asyncio.to_thread(self.link.poll, None)  # until it says that it is ready, or is gone
-        if not any(task.done() for task in tasks) and self.judging.is_alive():
+        judges = await asyncio.to_thread(self._judges)
+        if judges and not any(task.done() for task in tasks):
             self.talk("ready")
+
+    def _judges(self) -> bool:
+        """Wait until the rules' process says that it is ready; False if it is gone."""
+        try:
+            return bool(self.link.recv_bytes())
+        except (EOFError, OSError):
+            return False
 
     def _ending(self) -> str:
         self.judging.join()

@@ -55,6 +55,8 @@ class Running:
 
         threading.Thread(target=listen, daemon=True).start()
         assert ready.wait(PATIENCE_SECONDS)
+        if not any(line.strip() == "ready" for line in self.said):
+            process.wait(PATIENCE_SECONDS)  # it says nothing any more, so it is about to end
         assert process.poll() is None, "".join(self.said)
         return self
 

@@ -1,11 +1,15 @@
 """`sentinel run`: everything at work, parsing and rules in processes of their own."""
 
 import logging
+import os
+import sys
 
 import typer
 
 from sentinel import running
+from sentinel.app import App
 from sentinel.cli.common import ConfigOption, application, talk
+from sentinel.entrances import entrances
 
 EXAMPLE = """
 sentinel run
@@ -17,6 +21,15 @@ verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @verb.command()
 def run(config: ConfigOption = None) -> None:
-    """Receive, parse, store and judge until Ctrl+C or SIGTERM."""
+    """Receive, parse, store and judge until Ctrl+C or SIGTERM; SIGHUP begins anew with the options as they are then."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)r")
-    running.run(application(config), talk)
+    if running.run(application(config), talk, lambda: _proven(application(config))):
+        # the same process to whoever began it, and nothing is left of the old options
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  as it was begun
+
+
+def _proven(app: App) -> None:
+    """Raise SentinelError if Sentinel would not begin with these options."""
+    app.reader  # noqa: B018  refuses a source whose pack does not exist
+    app.inventory  # noqa: B018  as above
+    list(entrances(app.config, app.clock))
