@@ -1,5 +1,6 @@
 """The harness itself: it sees what is lost, doubled, altered or foreign, and says when nothing was put to the proof."""
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -70,6 +71,18 @@ def test_a_store_taken_away_is_noticed_as_a_loss(trial: Trial) -> None:
     trial.faults["store removed"] += 1
     known = trial.oracle.known()
     assert judge.verdict(known, *judge.stored(trial.running.config), trial.faults).lost == known.acked
+
+
+def test_the_manual_names_every_fault_once_and_tests_that_are_there() -> None:
+    root = Path(__file__).resolve().parents[2]
+    rows = (root / "deploy/docs/reliability.md").read_text("utf-8").partition("## Proofs")[2].splitlines()
+    faults = re.findall(r"\bF(\d\d)\b", "".join(row.split("|")[1] for row in rows if row.startswith("|")))
+    assert sorted(faults) == [f"{number:02d}" for number in range(1, 34)]
+    named = re.findall(r"`(tests/[\w/]+\.py)`", "".join(rows))
+    assert len(set(named)) > 20
+    assert [name for name in set(named) if not (root / name).is_file()] == []
+    mine = {f"tests/faults/{path.name}" for path in Path(__file__).parent.glob("test_*.py")}
+    assert mine - set(named) == {"tests/faults/test_harness.py"}
 
 
 def test_kill_points_are_found_also_where_their_names_are_put_together() -> None:

@@ -82,7 +82,10 @@ class Troubles:
             self._kinds["disk full"] = self._full
 
     def one(self) -> str:
-        """Make trouble of one kind, each once before any comes again; returns which. Raises AssertionError if Sentinel does not stand it."""
+        """Make trouble of one kind, each once before any comes again; returns which.
+
+        Raises AssertionError if Sentinel does not stand it.
+        """
         if not self._next:
             self._next = sorted(self._kinds)
             self._chance.shuffle(self._next)
