@@ -19,7 +19,7 @@ OWN_PREFIXES = (
     "pfsense.", "postfix.", "proxmox.", "sensor.", "sentinel.", "squid.", "sshd.", "strongswan.", "suricata.",
     "threat.enrichments.", "traefik.", "unbound.", "unifi.", "web.", "windows_dns.", "winlog.", "wireguard.",
     "zeek.",
-    "auditd.", "entra.", "m365.",
+    "auditd.", "entra.", "exchange.", "m365.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 
@@ -42,6 +42,7 @@ OWN: dict[str, Type] = {
     "sensor.finding.limit": "long",
     "sensor.finding.window_seconds": "long",
     "winlog.record_id": "long",
+    "exchange.size": "long",
     "sentinel.joined": "long",
     "netflow.version": "long",
     "netflow.domain": "long",
