@@ -145,7 +145,8 @@ class Exporters:
         before = domain.templates.pop(number, None)
         if before is not None:
             self._weigh(address, domain, -_weight(before))
-            if before.spec == template.spec and before.scopes == template.scopes:
+            same = (before.spec, before.scopes, before.options) == (template.spec, template.scopes, template.options)
+            if same:
                 template = before  # it is compiled already
         domain.templates[number] = template
         self._weigh(address, domain, _weight(template))

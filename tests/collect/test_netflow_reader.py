@@ -140,6 +140,14 @@ def test_a_template_that_changes_counts_from_then_on(collecting: Collecting) -> 
     assert sources(collecting) == ["10.0.0.1", "198.51.100.7"]
 
 
+def test_a_template_of_flows_may_become_one_of_options(collecting: Collecting) -> None:
+    data = block(256, pack("!II", 0, 7))
+    collecting.feed(v9(templates(9, (256, ((1, 4), (2, 4)))), data))
+    collecting.feed(v9(options(9, 256, (), ((1, 4), (2, 4))), data, sequence=1))
+    assert len(collecting.flows()) == 1
+    assert collecting.reader.options == 1
+
+
 def test_a_withdrawal_is_ignored_as_udp_wants_it(collecting: Collecting) -> None:
     collecting.feed(ipfix(templates(10, (256, FLOW))))
     collecting.feed(ipfix(block(2, pack("!HH", 256, 0))))
