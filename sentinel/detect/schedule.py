@@ -1,21 +1,22 @@
 """The one door to APScheduler: runs the rules at their pace, one run at a time, and says so when it cannot.
 
 Jobs live in memory only (APScheduler's other job stores unpickle what they find). A run that comes late is made up
-for, once (`misfire_grace_time=None`, coalesce): how far judging has come is the book's to know, not the scheduler's.
-APScheduler waits for a time of day, so a clock that is set back would stop it; a guard that counts elapsed time alone
-notices and sets the next run anew.
+for, once (`misfire_grace_time=None`): how far judging has come is the book's to know, not the scheduler's. APScheduler
+waits for a time of day. Its own interval would count every run that a clock set years ahead has passed over, one by
+one; ours counts from now. A clock that is set back would stop it; a guard that counts elapsed time alone notices and
+sets the next run anew.
 """
 
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from sentinel.detect.runner import RunReport
 
@@ -24,6 +25,17 @@ _log = logging.getLogger(__name__)
 
 GUARD_INTERVALS = 3
 """After so many intervals without a run the next one is set anew."""
+
+
+class _Pace(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """At once, and then so long after the last time, whatever the time of day was meanwhile."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Return when it is due."""
+        return now if previous_fire_time is None else now + self._every
 
 
 class Run(Protocol):
@@ -56,7 +68,7 @@ class Schedule:
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
             executors={"default": ThreadPoolExecutor(1)},
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            job_defaults={"misfire_grace_time": None, "max_instances": 1},
             timezone=UTC,
         )
         self._every = max(every.total_seconds(), 0.01)
@@ -66,10 +78,7 @@ class Schedule:
 
     def start(self) -> None:
         """Begin; returns at once."""
-        trigger = self._interval()
-        # an interval begins with waiting; so that the first run is due now, not one interval from now
-        now = trigger.start_date - trigger.interval
-        self._scheduler.add_job(self.run_now, trigger, id="judge", next_run_time=now)
+        self._scheduler.add_job(self.run_now, self._pace(), id="judge")
         self._scheduler.start()
         self._guard.start()
 
@@ -80,8 +89,8 @@ class Schedule:
             self._scheduler.shutdown(wait=True)
             self._guard.join()
 
-    def _interval(self) -> IntervalTrigger:
-        return IntervalTrigger(seconds=self._every, timezone=UTC)
+    def _pace(self) -> _Pace:
+        return _Pace(timedelta(seconds=self._every))
 
     def _watch(self) -> None:
         seen = -1
@@ -90,7 +99,7 @@ class Schedule:
                 _log.warning(
                     "no run of the rules has begun for %g s: the clock was set?", self._every * GUARD_INTERVALS
                 )
-                self._scheduler.reschedule_job("judge", trigger=self._interval())
+                self._scheduler.reschedule_job("judge", trigger=self._pace())
             seen = self._begun
 
     def run_now(self) -> None:

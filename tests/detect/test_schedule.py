@@ -125,6 +125,14 @@ def test_a_clock_that_is_set_back_does_not_stop_the_runs(runner: Counted, starte
     runner.wait(runner.runs + 3)
 
 
+def test_a_clock_that_is_set_half_a_century_ahead_does_not_stop_the_runs(runner: Counted, started: Start) -> None:
+    """As when a machine without a battery has learned the time; brought about here without touching the clock."""
+    schedule = started(Schedule(runner, SOON))
+    runner.wait(1)
+    schedule._scheduler.modify_job("judge", next_run_time=datetime(1970, 1, 1, tzinfo=UTC))
+    runner.wait(runner.runs + 3)
+
+
 def test_a_schedule_that_never_began_can_be_stopped(runner: Counted) -> None:
     Schedule(runner, SOON).stop()
     assert runner.runs == 0
