@@ -6,6 +6,7 @@ at once, and then once a minute with how often it was.
 
 import asyncio
 from collections import Counter
+from time import monotonic
 
 from sentinel.collect.notices import notice
 from sentinel.core.ports import Clock, Sink
@@ -44,7 +45,7 @@ class Refusals:
 
     async def _write(self, sink: Sink, *, due: bool) -> None:
         now = self._clock.now()
-        seconds = now.timestamp()
+        seconds = monotonic()
         self._told = {who: at for who, at in self._told.items() if seconds - at < self._every}
         ready = [who for who in self._new if not due or who not in self._told]
         raws = []

@@ -9,7 +9,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 from time import monotonic
 from types import MappingProxyType
@@ -26,7 +26,7 @@ BATCH_MAX = 1_000
 WAIT_SECONDS = 0.5
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_MAX = timedelta(seconds=30)
-TELL_AGAIN = timedelta(minutes=5)
+TELL_AGAIN_SECONDS = 300.0
 ENTER_SECONDS = 1.0
 """So often the books are written, and with them how far the records have been dealt with."""
 BEAT_SECONDS = 10.0
@@ -80,7 +80,7 @@ class Pipeline:
     _counts: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
     _lag: timedelta = timedelta(0)
     _asked: int = -1
-    _told: dict[str, datetime] = field(default_factory=dict)
+    _told: dict[str, float] = field(default_factory=dict)
     _held: Prepared | None = None
     """What the store has not taken yet."""
     _again: bool = False
@@ -186,9 +186,9 @@ class Pipeline:
         # every process that parses has the same to say of the same file
         if prepared.problems:
             self.problems = tuple(dict.fromkeys((*self.problems, *prepared.problems)))[:PROBLEMS_MAX]
-        now = self.clock.now()
+        now = monotonic()
         for remark in prepared.remarks:
-            if remark not in self._told or now - self._told[remark] > TELL_AGAIN:
+            if remark not in self._told or now - self._told[remark] > TELL_AGAIN_SECONDS:
                 _log.warning("%s", remark)
             self._told[remark] = now
 

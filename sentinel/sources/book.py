@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any, Self
 
 from sentinel.core import kill
@@ -26,6 +27,8 @@ HOURS_KEPT = 400 * 24
 USUAL_LIMIT = 900.0
 NO_SENDERS = ("sentinel", "stdin", "evtx")
 """Entrances at which nobody is expected to go on: our own records of who was refused, and what is brought in once."""
+CLOCK_STEP_SECONDS = 2.0
+"""Time of day and elapsed time that have gone further apart than this: the clock was set, or the machine slept."""
 _LAGS_MAX = 20_000
 _MARKS_MAX = 4_000
 
@@ -77,14 +80,27 @@ class Progress:
 
 
 class SourceBook:
-    """The books in the file `path`; one process enters, any number read. Methods raise StoreError."""
+    """The books in the file `path`; one process enters, any number read. Methods raise StoreError.
 
-    def __init__(self, path: Path, clock: Clock, limit: Limit = lambda _: USUAL_LIMIT, *, writer: bool = False) -> None:
+    `steady` is a clock that nobody sets, in seconds: by it is known when the other one was.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        limit: Limit = lambda _: USUAL_LIMIT,
+        *,
+        writer: bool = False,
+        steady: Callable[[], float] = monotonic,
+    ) -> None:
         self._turn = Turn(path, take=writer)
         self.set_aside = set_aside_if_damaged(path) if writer else None
         self._path = path
         self._clock = clock
         self._limit = limit
+        self._steady = steady
+        self._apart = self._apart_now()
         self._lock = threading.RLock()
         self._db = open_file(path)
         self._known: dict[Identity, tuple[Sender, Cadence]] = {}
@@ -120,6 +136,7 @@ class SourceBook:
                 skipped += 0 if there.began is None else committed - through
                 first, through = first + committed - through, committed
             self._put(through=through, first=first, carried=carried, skipped=skipped, began=now, known=now)
+            self._heard_by(now)
             stale, gone = now - SEEN_ONCE_FOR // _MICRO, now - FORGOTTEN_AFTER // _MICRO
             self._db.execute(
                 "DELETE FROM senders WHERE last < ? OR (last < ? AND ticks < ?)", (gone, stale, TICKS_WANTED)
@@ -140,11 +157,19 @@ class SourceBook:
         self._db.execute("DELETE FROM accounts WHERE hour BETWEEN 1 AND ?", (old,))
 
     def enter(self, entering: Entering) -> None:
-        """Book it, all of it or nothing; what the book has already changes nothing."""
-        changed = [self._heard(identity, heard) for identity, heard in self._crowded(entering.heard)]
+        """Book it, all of it or nothing; what the book has already changes nothing.
+
+        Who listens anew because the clock was set has heard nobody yet, and nobody in the future.
+        """
+        now, apart = self._clock.now(), self._apart_now()
+        was_set = abs(apart - self._apart) > CLOCK_STEP_SECONDS
+        self._apart = apart
+        changed = [self._heard(identity, heard, was_set=was_set) for identity, heard in self._crowded(entering.heard)]
         progress = {"through": max(self.through, entering.through)}
         if entering.known is not None:
-            progress["known"] = micros(entering.known)
+            progress["known"] = micros(min(entering.known, now))
+        if was_set:
+            progress["began"] = micros(now)
         with self._lock, told(self._path), writing(self._db):
             self._db.executemany(
                 "INSERT INTO accounts VALUES (?, ?, ?, ?, ?) "
@@ -164,6 +189,8 @@ class SourceBook:
                     (_MARKS_MAX,),
                 )
             self._put(**progress)
+            if was_set:
+                self._heard_by(micros(now))
             kill.point("sources.before_commit")
         kill.point("sources.after_commit")
         for sender, cadence in changed:
@@ -171,6 +198,14 @@ class SourceBook:
                 self._crowd[sender.identity[:2]] += 1
             self._known[sender.identity] = (sender, cadence)
         self._progress = self.progress()
+        if was_set:
+            self._known = {one.identity: (one, cadence) for one, cadence in self._senders()}
+
+    def _apart_now(self) -> float:
+        return self._clock.now().timestamp() - self._steady()
+
+    def _heard_by(self, now: int) -> None:
+        self._db.execute("UPDATE senders SET first = first - (last - ?), last = ? WHERE last > ?", (now, now, now))
 
     def judged(self, through: int) -> None:
         """Note that the rules have seen every record up to `through`."""
@@ -193,10 +228,11 @@ class SourceBook:
                 others[together] = one
         yield from others.items()
 
-    def _heard(self, identity: Identity, heard: Heard) -> tuple[Sender, Cadence]:
+    def _heard(self, identity: Identity, heard: Heard, *, was_set: bool) -> tuple[Sender, Cadence]:
         limit = self._limit(identity.source) or USUAL_LIMIT
         known = self._known.get(identity)
-        span = (heard.last - heard.first).total_seconds()
+        # times of two clocks have nothing between them to learn from
+        span = 0.0 if was_set else (heard.last - heard.first).total_seconds()
         if known is None:
             cadence, lag, before = Cadence(), heard.lag, None
             cadence.heard(0.0, span, heard.records, limit, heard.first)
@@ -207,13 +243,13 @@ class SourceBook:
             for number, count in heard.lag.items():
                 lag[number] = lag.get(number, 0) + count
             # a gap during which nobody listened says nothing
-            listened = self._progress.began is not None and before.last >= self._progress.began
+            listened = not was_set and self._progress.began is not None and before.last >= self._progress.began
             gap = (heard.first - before.last).total_seconds() if listened else 0.0
             cadence.heard(max(gap, 0.0), span, heard.records, limit, before.last)
         if sum(lag.values()) > _LAGS_MAX:
             lag = {number: count // 2 for number, count in lag.items() if count > 1}
         later = before is None or heard.last >= before.last
-        last = heard.last if before is None or later else before.last
+        last = min(heard.last if before is None or later else before.last, self._clock.now())
         sender = Sender(
             identity=identity,
             first=min(heard.first, before.first) if before else heard.first,

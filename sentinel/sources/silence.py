@@ -70,7 +70,7 @@ class Silence:
         by_key = {key_of(sender.identity): sender for sender in self._senders.senders()}
         for alert in there:
             sender = by_key.get(alert.key)
-            if sender is None or sender.identity in silent or sender.last <= alert.last_seen:
+            if sender is None or sender.identity in silent or sender.last_id in alert.evidence:
                 continue
             note = f"heard again at {sender.last.isoformat(timespec='seconds')}; silent before that since "
             note += alert.first_seen.isoformat(timespec="seconds")

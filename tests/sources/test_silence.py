@@ -24,6 +24,7 @@ class Town:
     def __init__(self, folder: Path, limits: dict[str, float]) -> None:
         self.folder = folder
         self.clock = ManualClock(MONDAY)
+        self.elapsed = timedelta(0)
         self.limits = limits
         self.alerts = Book(folder / "state.db", self.clock)
         self.through = 0
@@ -31,7 +32,8 @@ class Town:
         self.start()
 
     def opened(self) -> SourceBook:
-        return SourceBook(self.folder / "sources.db", self.clock, lambda name: self.limits[name], writer=True)
+        path, limits = self.folder / "sources.db", self.limits.__getitem__
+        return SourceBook(path, self.clock, limits, writer=True, steady=lambda: self.elapsed / timedelta(seconds=1))
 
     def start(self) -> None:
         """Begin, as a Sentinel does that was started again."""
@@ -43,6 +45,7 @@ class Town:
     def minutes(self, count: int, *senders: Identity, caught_up: bool = True) -> None:
         """Let so many minutes go by, in each of which these are heard once."""
         for _ in range(count):
+            self.elapsed += MINUTE
             self.clock.advance(MINUTE)
             now = self.clock.now()
             self.through += len(senders)
@@ -144,3 +147,81 @@ def test_a_night_is_learned_when_it_was_seen_twice_and_an_outage_is_not(town: To
     town.minutes(4 * 60, FIREWALL)
     town.minutes(20)
     assert len(town.raised()) == 1, "at noon it is used to speak"
+
+
+STEPS = [timedelta(hours=-1), timedelta(days=1), timedelta(days=-1), timedelta(hours=1)]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_a_clock_that_is_set_makes_nobody_silent_and_silence_is_noticed_in_time_all_the_same(
+    town: Town, step: timedelta
+) -> None:
+    school = Identity("city", "syslog-udp", "192.0.2.8", "school")
+    town.minutes(60, FIREWALL, school)
+    town.clock.advance(step)
+    town.minutes(1)  # nobody has had the time yet
+    town.minutes(120, FIREWALL)
+    (alert,) = town.raised()
+    assert ("host.name", "school") in alert.key, "it has not been heard since"
+    assert not town.raised(closed=True)
+    town.minutes(14)
+    assert len(town.raised()) == 1
+    town.minutes(3)
+    assert len(town.raised()) == 2
+    town.minutes(1, FIREWALL, school)
+    assert not town.raised()
+
+
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_a_silence_that_was_told_before_the_clock_was_set_ends_when_the_sender_speaks(
+    town: Town, step: timedelta
+) -> None:
+    town.minutes(60, FIREWALL)
+    town.minutes(20)
+    assert len(town.raised()) == 1
+    town.clock.advance(step)
+    town.minutes(5)
+    assert len(town.raised()) == 1, "it still says nothing"
+    town.minutes(1, FIREWALL)
+    assert not town.raised()
+    assert len(town.raised(closed=True)) == 1
+
+
+def test_what_waited_in_the_spool_when_the_clock_was_set_back_says_nothing_of_the_future(town: Town) -> None:
+    town.minutes(60, FIREWALL)
+    before = town.clock.now()
+    town.clock.advance(timedelta(hours=-1))
+    town.minutes(1)
+    heard = {FIREWALL: Heard(before, before, "f" * 32, records=1, bytes=80)}
+    town.books.enter(Entering(town.through, before, before, {}, heard))
+    town.silence.look()
+    town.minutes(14)
+    assert not town.raised()
+    town.minutes(3)
+    assert len(town.raised()) == 1
+
+
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_what_was_heard_by_two_clocks_teaches_nothing(town: Town, step: timedelta) -> None:
+    town.minutes(10, FIREWALL)
+    first = town.clock.now()
+    town.clock.advance(step)
+    last = town.clock.now()
+    heard = {FIREWALL: Heard(min(first, last), max(first, last), "f" * 32, records=20, bytes=80)}
+    town.books.enter(Entering(town.through, last, last, {}, heard))
+    town.minutes(20, FIREWALL)
+    assert not town.raised()
+    town.minutes(17)
+    assert len(town.raised()) == 1
+
+
+def test_the_hour_that_comes_twice_and_the_one_that_never_comes_are_hours_as_all_others(town: Town) -> None:
+    for change in (datetime(2026, 10, 25, 1, tzinfo=UTC), datetime(2027, 3, 28, 1, tzinfo=UTC)):  # of summer time
+        town.clock.moment = change - timedelta(minutes=90)
+        town.start()
+        town.minutes(180, FIREWALL)
+        assert not town.raised()
+        town.minutes(16)
+        assert len(town.raised()) == 1
+        town.minutes(1, FIREWALL)
+        assert not town.raised()
