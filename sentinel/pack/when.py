@@ -27,6 +27,7 @@ MONTHS = {
 }  # fmt: skip
 _NAMES = tuple({at: name for name, at in reversed(MONTHS.items())}[at] for at in range(1, 13))
 _AHEAD_MAX = timedelta(days=1)
+_SKEW_MAX = timedelta(minutes=5)
 _YEAR = timedelta(days=364)  # less a day: next year the zone may be at another offset
 # lines of one second come together: (text, zone) -> what `bsd` last made of them
 _recent: dict[tuple[str, str], datetime] = {}
@@ -105,13 +106,17 @@ def bsd(text: str, received: datetime, zone: str = "UTC") -> datetime:
     """Read RFC 3164's `Nov  3 08:15:00` (also `Nov 03 2026 08:15:00`, with fractions).
 
     Without a year it is the latest such moment that is not more than a day after `received`: a line of 31 December
-    that arrives in January belongs to the old year, and 29 February to the last leap year.
+    that arrives in January belongs to the old year, and 29 February to the last leap year. Of an hour that occurs twice
+    it is the second one as soon as that has come.
     """
     latest = received + _AHEAD_MAX
     known = _recent.get((text, zone))
     if known is not None and known <= latest < known + _YEAR:
         return known
     moment = _bsd(text, latest, zone)
+    again = _again(moment, zone)
+    if again is not None:  # what it means depends on when it is read
+        return again if again <= received + _SKEW_MAX else moment
     if len(_recent) >= _RECENT_MAX:
         _recent.clear()
     _recent[text, zone] = moment
@@ -198,6 +203,13 @@ def _bsd(text: str, latest: datetime, zone: str) -> datetime:
         if moment <= latest:
             return moment
     raise ParseError(f"no such day: {text[:40]!r}")
+
+
+def _again(moment: datetime, zone: str) -> datetime | None:
+    """Return when the clocks of `zone` show the same time once more, because they were set back; None if never."""
+    shown = moment.astimezone(_zone(zone))
+    second = shown.replace(fold=1)
+    return None if second.utcoffset() == shown.utcoffset() else second.astimezone(UTC)
 
 
 def _made(year: int, month: int, day: int, clock: tuple[int, int, int, int], zone: str, text: str) -> datetime:

@@ -24,5 +24,23 @@ def test_a_time_without_a_year_means_the_same_whatever_was_read_before(
             fresh = when._bsd(text, received + timedelta(days=1), zone)
         except ParseError:
             continue
-        assert when.bsd(text, received, zone) == fresh
+        assert when.bsd(text, received, zone) in {fresh, when._again(fresh, zone)}
         assert fresh <= received + timedelta(days=1) or " 20" in text
+
+
+def test_the_hour_that_comes_twice_is_the_one_in_which_a_line_comes() -> None:
+    for received, happened in [
+        (datetime(2026, 10, 25, 0, 30, 1, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        (datetime(2026, 10, 25, 1, 30, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
+        (datetime(2026, 10, 25, 1, 29, 0, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),  # a minute ahead
+        (datetime(2026, 10, 25, 0, 45, 0, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),  # a little late
+        (datetime(2026, 10, 25, 6, 0, 0, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)),
+    ]:
+        assert when.bsd("Oct 25 02:30:00", received, "Europe/Berlin") == happened
+    for text, received, happened in [
+        ("Oct 25 01:59:59", datetime(2026, 10, 25, 0, tzinfo=UTC), datetime(2026, 10, 24, 23, 59, 59, tzinfo=UTC)),
+        ("Oct 25 03:00:00", datetime(2026, 10, 25, 2, tzinfo=UTC), datetime(2026, 10, 25, 2, tzinfo=UTC)),
+        ("Mar 28 01:59:59", datetime(2027, 3, 28, 1, tzinfo=UTC), datetime(2027, 3, 28, 0, 59, 59, tzinfo=UTC)),
+        ("Mar 28 03:00:00", datetime(2027, 3, 28, 1, tzinfo=UTC), datetime(2027, 3, 28, 1, tzinfo=UTC)),
+    ]:
+        assert when.bsd(text, received, "Europe/Berlin") == happened
