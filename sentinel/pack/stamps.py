@@ -112,7 +112,7 @@ _SHORT = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 _FORMS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(form), read)
     for form, read in (
-        (rf"(?<!\d)(?P<year>\d{{4}})([-/.])(?P<month>\d\d)\2(?P<day>\d\d)(?:[T :_]| - ){_CLOCK}{_AWAY}", _numbers),
+        (rf"(?<!\d)(?P<year>\d{{4}})([-/.])(?P<month>\d\d)\2(?P<day>\d\d)(?:[T :_]|  | - ){_CLOCK}{_AWAY}", _numbers),
         (rf"(?<!\d)(?P<year>20\d\d)(?P<month>\d\d)(?P<day>\d\d)[T :-]{_CLOCK}{_AWAY}", _numbers),
         (rf"(?<!\d){_DAY}([-/ ]){_MONTH}\2(?P<year>\d{{4}})[: T]{_CLOCK}{_AWAY}", _named),
         (rf"{_WEEKDAY}{_MONTH} +{_DAY} {_CLOCK}(?P<away>{_ZONE})? (?P<year>\d{{4}})\b", _named),
