@@ -17,10 +17,11 @@ LABELS_MAX = 200
 LABEL_MAX = 100
 
 _NAMES = {
-    "@timestamp": "@timestamp eventtime datetime timestamp time ts asctime logtime date t t$date",
+    "@timestamp": "@timestamp eventtime datetime timestamp time ts asctime logtime date t t$date @t"
+                  " stagetimestamp requestreceivedtimestamp edgestarttimestamp realtimetimestamp",
     "source.ip": "srcip sourceip srcaddr sourceaddress saddr src clientip clientaddr clientaddress remoteip remoteaddr"
                  " remoteaddress requestip visitorip rhost peerip peeraddr peeraddress cip ipaddress ipaddr ip remote"
-                 " client metaremoteip remotehost source peer",
+                 " client metaremoteip remotehost source peer sourceips sourceipaddress addrremote",
     "source.port": "srcport sourceport sport spt clientport remoteport peerport",
     "source.mac": "srcmac sourcemac smac clientmac",
     "source.nat.ip": "srcnatip transsrcip natsrcip translatedsourceip xlatesrc",
@@ -31,20 +32,24 @@ _NAMES = {
     "destination.mac": "dstmac destmac destinationmac dmac",
     "destination.nat.ip": "dstnatip transdstip natdstip translateddestinationip xlatedst",
     "destination.nat.port": "dstnatport transdstport natdstport translateddestinationport",
-    "user.name": "username user login userlogin accountname uname principalname usr acct account",
+    "user.name": "username user login userlogin accountname uname principalname usr acct account"
+                 " useridentityusername",
     "user.email": "email useremail mail",
     "host.name": "hostname computername computer machinename",
-    "http.request.method": "method httpmethod requestmethod verb cs-method",
-    "http.response.status_code": "statuscode httpstatus responsestatus responsecode httpstatuscode status",
-    "url.original": "url uri requesturi requesturl requestpath pathinfo httppath requestedurl requri path",
-    "url.domain": "httphost vhost servername virtualhost",
-    "user_agent.original": "useragent httpuseragent requestuseragent ua requseragent reqheadersuseragent",
+    "http.request.method": "method httpmethod requestmethod verb clientrequestmethod",
+    "http.response.status_code": "statuscode httpstatus responsestatus responsecode httpstatuscode responsestatuscode"
+                                 " edgeresponsestatus status",
+    "url.original": "url uri requesturi requesturl requestpath pathinfo httppath requestedurl requri clientrequesturi"
+                    " path",
+    "url.domain": "httphost vhost servername virtualhost clientrequesthost",
+    "user_agent.original": "useragent httpuseragent requestuseragent ua requseragent reqheadersuseragent"
+                           " clientrequestuseragent",
     "http.request.referrer": "referer referrer httpreferer requestreferer reqheadersreferer",
-    "log.level": "level severity loglevel levelname lvl",
+    "log.level": "level severity loglevel levelname lvl @l",
     "log.logger": "logger loggername",
-    "message": "message msg",
+    "message": "message msg @m shortmessage log",
     "process.pid": "pid processid",
-    "process.name": "processname program progname appname",
+    "process.name": "processname program progname appname syslogidentifier",
     "protocol": "proto protocol transport",
     "event.action": "action eventname eventid event eventtype operation",
     "event.code": "eventcode signatureid msgid",
@@ -60,6 +65,10 @@ _PLACES = {name: (target, rank) for target, all_ in _NAMES.items() for rank, nam
 _SETTERS = mapping.setters({target: target for target in _NAMES})
 _ENDPOINT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::(\d+))?|([0-9.]+):(\d+)")
 _SPOILT = re.compile(r"[^A-Za-z0-9_@.-]|\.(?=\.|$)|^\.")
+_METHODS = frozenset({
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PROPFIND", "PROPPATCH", "REPORT",
+    "MKCOL", "MOVE", "COPY", "LOCK", "UNLOCK", "SEARCH",
+})  # fmt: skip
 _WEB = frozenset({"http.request.method", "url.original", "user_agent.original", "http.response.status_code"})
 _TRANSPORTS = frozenset(mapping.TRANSPORTS.values()) | mapping.TRANSPORTS.keys() | {"icmpv6", "icmp6"}
 _OUTCOMES = {
@@ -161,7 +170,7 @@ def _fits(target: str, value: Scalar, said: Mapping[str, Value]) -> bool:
         case "url.original":
             return str(value)[:1] == "/" or "://" in str(value)[:12]
         case "http.request.method":
-            return str(value).isascii() and str(value).isalpha() and len(str(value)) < 20 and _web(said)
+            return str(value).upper() in _METHODS and _web(said)
         case "log.level":
             return isinstance(value, str) and value != "" and not value.isdecimal()
         case "event.action" | "event.code" | "host.name" | "user.name" | "message":

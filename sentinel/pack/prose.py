@@ -30,6 +30,7 @@ _SAID = re.compile(
 )
 _AT = re.compile(rf"[\w?'\"]@['\"]?(?P<ip>{_IP})(?=[)'\"\]])")
 _CLIENT = re.compile(rf"(?i)\[client:? (?P<ip>{_IP})(?::(?P<port>\d{{1,5}}))?\]")
+_BANNED = re.compile(rf"\[[\w.-]{{1,64}}\] (?:Restore )?(?:Found|Ban|Unban|Ignore) (?P<ip>{_IP})(?=\s|$)")
 _ANY = re.compile(rf"(?<![\w.:/@-])\[?(?P<ip>{_IP})\]?(?![\w.-]{{0,64}}\w)(?::(?P<port>\d{{1,5}})(?![\d.]|:\d))?")
 _ARROW = re.compile(
     rf"(?<![\w.:])(?P<ip>{_IP})(?::(?P<port>\d{{1,5}}))? (?:->|=>|-->) (?P<ip2>{_IP})"
@@ -58,17 +59,18 @@ _WORKED = re.compile(
     r"(?i)(?<!not )(?:\blogged[ -]?in\b|\bsigned[ -]?in\b)"
     r"|\blog[io]n (?:was |attempt )?(?:success\w{0,5}|succeeded|ok|accepted)\b"
     r"|\b(?<!un)success(?:ful|fully)? (?:\w{1,12} ){0,2}(?:auth\w{0,10}|log(?:ged)?[ -]?[io]n|sign(?:ed)?[ -]?in)\b"
-    r"|\bauthenticat(?:ed|ion) (?:was )?(?:success\w{0,5}|succeeded|accepted)\b"
+    r"|\bauth (?:succeeded|success|ok)\b|\bauthenticat(?:ed|ion) (?:was )?(?:success\w{0,5}|succeeded|accepted)\b"
     r"|\baccepted (?:password|publickey|keyboard\S{0,20})\b|\berfolgreich\w{0,2} (?:an)?gemeldet\b"
 )
 _LEFT = re.compile(r"(?i)\b(?:logged[ -]?out|signed[ -]?out|logout successful|session closed|abgemeldet)\b")
 
+_RADIUS = re.compile(r"\bLogin (?:OK|incorrect)[^\[]{0,200}: \[(?P<a>[^\]/]{1,128})")
 _QUOTED = re.compile(
     r"(?i)\b(?:user(?:[ _-]?(?:name|id))?|account|login|for|by|benutzer|konto|email)(?: input| using| as)?\s?[:=]?\s?"
     r"(?:\"(?P<a>[^\"]{1,128})\"|'(?P<b>[^']{1,128})'|`(?P<c>[^`]{1,128})`|\[(?P<d>[^\]\s]{1,128})\])"
 )
 _PAIRED = re.compile(
-    r"(?i)\b(?:user(?:[ _-]?name)?|account|login|benutzer)\s?[:=]\s?(?P<a>[\w.+$*\\-][^\s\"'`\[(,;{]{0,127})"
+    r"(?i)\b(?:users?(?:[ _-]?name)?|account|login|benutzer)\s?[:=]\s?(?P<a>[\w.+$*\\-][^\s\"'`\[(,;{]{0,127})"
 )
 _BARE = re.compile(
     r"(?i)\b(?:for(?: (?:nonexistent|invalid|unknown|illegal|local))?(?: user(?:name)?)?|user|account|benutzer)\s"
@@ -218,7 +220,7 @@ def _told(said: str) -> tuple[dict[str, int | None], bool]:
     """Return the addresses of which a word says that something came from them, and whether it is more than `IP:`."""
     found: dict[str, int | None] = {}
     sure = False
-    for one in (*_SAID.finditer(said), *_AT.finditer(said), *_CLIENT.finditer(said)):
+    for one in (*_SAID.finditer(said), *_AT.finditer(said), *_CLIENT.finditer(said), *_BANNED.finditer(said)):
         address = _address(one["ip"])
         if address is None or _FETCHED.search(said, max(0, one.start() - 60), one.start()):
             continue
@@ -244,7 +246,7 @@ def _address(written: str) -> str | None:
 
 
 def _user(said: str, fields: Fields) -> None:
-    for form in (_QUOTED, _PAIRED, _BARE):
+    for form in (_RADIUS, _QUOTED, _PAIRED, _BARE):
         for found in form.finditer(said):
             name = next(filter(None, found.groups()), "").rstrip(".,:;)")
             if _NO_NAME.fullmatch(name) or text.given(name) is None or text.address(name) is not None:

@@ -120,6 +120,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         (rf"(?<![\d.]){_DAY}\.(?P<month>\d{{1,2}})\.(?P<year>\d{{4}})[ T,]+{_CLOCK}{_AWAY}", _numbers),
         (rf"(?<![\d/])(?P<month>\d\d?)/{_DAY}/(?P<year>\d{{4}}|\d\d),?[ :]{_CLOCK}{_HALF}{_AWAY}", _american),
         (rf"(?:^|[\[ (\t]){_MONTH} +{_DAY} {_CLOCK}", _yearless),
+        (rf"(?<![\d-]){_DAY} {_MONTH} {_CLOCK}", _yearless),
         (r"^[IWEF](?P<month>\d\d)(?P<day>\d\d) (?P<clock>\d\d:\d\d:\d\d)\.(?P<part>\d{6})\b", _klog),
         (r"^[\[(]?(1\d{9}(?:\.\d{1,9}|\d{3})?)(?=[\])\s:,|]|$)", _epoch),
         (r"^@4([0-9a-f]{15})([0-9a-f]{8})\b", _tai64n),
