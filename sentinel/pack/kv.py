@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 # what looks like a pair and is none (`a=b"`) is passed over as a whole: tried again from each sign of its middle, a
-# stranger's `a=a=a=…"` would cost seconds
+# stranger's `a=a=a=…"` would cost seconds. `(?>…)`: a possessive `(?:…)*+` is misread by Python before 3.11.5
 _NAME = r"(?<![\w=])[A-Za-z_][\w.\-/]{0,127}+"
-_PAIR = re.compile(rf'({_NAME})=(?:"((?:[^"\\]|\\.)*+)"|([^\s"]*+))(?=[\s,;]|$)|{_NAME}=[^\s"]*+"', re.DOTALL)
+_PAIR = re.compile(rf'({_NAME})=(?:"((?>(?:[^"\\]|\\.)*))"|([^\s"]*+))(?=[\s,;]|$)|{_NAME}=[^\s"]*+"', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\])')
 
 PAIRS_MAX = 512

@@ -12,12 +12,12 @@ from sentinel.core.event import Fields
 from sentinel.pack import names, text
 
 _ACCESS = re.compile(
-    r'(?P<before>[^\n]{1,1024}?) ?\[(?P<time>[^\]\["]{8,40})\] "(?P<request>(?:[^"\\]|\\.|"(?! ))*)" '
+    r'(?P<before>[^\n]{1,1024}?) ?\[(?P<time>[^\]\["]{8,40})\] "(?P<request>(?>(?:[^"\\]|\\.|"(?! ))*))" '
     r"(?P<status>\d{1,3}|-) (?P<size>\d{1,18}|-)(?P<after>(?: .*)?)",
     re.DOTALL,
 )
 # a quote that ends a column is followed by a blank: servers that escape nothing let others through
-_COLUMN = re.compile(r'"((?:[^"\\]|\\.|"(?! |$))*)"(?= |$)|(\S+)', re.DOTALL)
+_COLUMN = re.compile(r'"((?>(?:[^"\\]|\\.|"(?! |$))*))"(?= |$)|(\S+)', re.DOTALL)
 _METHOD = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 _ACCOUNT = re.compile(r"(?:[\w.-]+\\)?[^\\\"]+")
 _HEX = re.compile(r"[0-9a-f]{32}")
