@@ -10,13 +10,14 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from sentinel.pack import Fields, ParseError, Raw, forms, kv, mapping, names, syslog, text, verdict, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "messages.toml").read_text("utf-8"))
-MESSAGE_MAX = 8_192
+MESSAGE_MAX = 4_096
 MARK = re.compile(
     r"%?\b(?P<product>ASA|FTD|PIX|FWSM|NGIPS)-{1,2}(?:(?P<class>[a-z][a-z0-9_-]{0,31})-)?(?P<level>[0-7])-"
     r"(?P<number>\d{6,7})(?:: ?| |$)"
@@ -35,7 +36,8 @@ SCANS = tuple(forms.compiled(scan, HOLES) for scan in TABLES["scans"]["of"])
 PAIR = re.compile(r"(?:^|, )([A-Z][A-Za-z0-9_]{1,40}|Prefilter Policy|Tunnel or Prefilter Rule): ")
 FTD = mapping.setters(TABLES["ftd"])
 OURS = TABLES["ours"]
-NAME = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.[A-Za-z][\w-]*")
+PROGRAM = re.compile(r"(?:^| )([A-Za-z][\w.-]{0,63})\[(\d{1,10})\]$")
+NAME = re.compile(r"(?=[0-9._-]{0,255}[A-Za-z])[A-Za-z0-9][\w-]*(?:\.[\w-]+)*")
 NOBODY = frozenset({"", "unknown", "*", "*****", "n/a", "no authentication required", "unauthenticated", "(null)"})
 PROTOCOLS = frozenset(mapping.TRANSPORTS.values()) | {"icmp6", "icmpv6"}
 
@@ -93,6 +95,8 @@ def _head(found: Fields, head: str, line: syslog.Syslog, raw: Raw) -> None:
             moment = _moment(last, zone, raw)
     if moment is not None:
         found["@timestamp"] = when.iso(moment)
+    if program := PROGRAM.search(host):
+        found["process.name"], found["process.pid"] = program[1], int(program[2])
     words = (host or (line.host or "" if not stamps else "")).split()
     if words and (name := words[0].strip(":,\"'")) and not name.startswith("%"):
         found["observer.name"] = found["log.syslog.hostname"] = name
@@ -129,13 +133,19 @@ def _scanned(message: str) -> dict[str, str]:
     """Return what stands in most messages, for one without a form of its own."""
     said: dict[str, str] = {}
     for scan in SCANS:
-        if one := scan.search(message):
-            for name, value in one.groupdict().items():
-                if name not in ENDS or (end := _end(value)).address or (end.name and end.port):
-                    said.setdefault(name, value)
+        for one in islice(scan.finditer(message), 8):
+            parts = {name: value for name, value in one.groupdict().items() if name not in ENDS or _is_end(value)}
+            if parts:
+                said = parts | said
+                break
     if "src" in said or "b" not in said:
         said.pop("a", None)
     return said
+
+
+def _is_end(written: str) -> bool:
+    end = _end(written)
+    return end.address is not None or (end.name != "" and end.port is not None)
 
 
 def _end(written: str) -> End:
@@ -143,9 +153,10 @@ def _end(written: str) -> End:
     base = base.rstrip(".,:;")
     interface, port, service = "", None, ""
     front, slash, back = base.partition("/")
-    if slash and text.address(back):
+    numbered = bool(groups) and groups[0].rstrip(")").isdecimal()
+    if slash and (numbered or text.address(back)):  # inside/192.0.2.1(80)
         interface, rest = front, back
-        if groups and groups[0].rstrip(")").isdecimal():
+        if numbered:
             port = text.port(groups.pop(0).rstrip(")"))
     else:
         rest, _, back = base.rpartition("/") if slash else (base, "", "")
@@ -163,9 +174,9 @@ def _end(written: str) -> End:
         head, _, tail = inside.partition("/")
         if mapped := text.address(head):
             nat, nat_port = mapped, text.port(tail)
-        elif "\\" in inside or re.fullmatch(r"(?:user= ?)?[\w.@+-]{2,64}", inside):
+        elif (inside != rest and "\\" in inside) or re.fullmatch(r"(?:user= ?)?[\w.@+-]{2,64}", inside):
             user = user or inside.partition(",")[0].removeprefix("user=").strip()
-    name = "" if address or not NAME.fullmatch(rest) else rest
+    name = rest if address is None and NAME.fullmatch(rest) and ("." in rest or interface or port) else ""
     if nat == address and nat_port == port:
         nat, nat_port = None, None
     return End(interface, address, name, port or None, nat, nat_port or None, user if user != "any" else "", service)
@@ -261,8 +272,8 @@ def _said(found: Fields, said: dict[str, str]) -> None:
             (f"{said['side']}.domain" if "side" in said else "dns.question.name", said.get("domain")),
         ),
     )
-    if "in" in said and "observer.ingress.interface.name" not in found:
-        found["observer.ingress.interface.name"] = said["in"].strip("'\".")
+    if "observer.ingress.interface.name" not in found:
+        text.put(found, (("observer.ingress.interface.name", said.get("in", "").strip("'\".")),))
     for name, port in (("source.port", "sport"), ("destination.port", "dport")):
         text.put(found, ((name, text.port(said.get(port)) or None),))
     if "source.ip" not in found:

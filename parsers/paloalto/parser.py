@@ -317,8 +317,8 @@ def _leef(whole: str, raw: Raw) -> Fields:
         if (value := said.get(name, "")) not in NOTHING:
             found.pop("panw.panos." + name, None)
             found[target] = value
-    if "event.action" not in found:
-        found["event.action"] = record.event
+    if record.event:
+        found.setdefault("event.action", record.event)
     _finish(found, kind, said.get("Subtype", "").lower(), said)
     return found
 

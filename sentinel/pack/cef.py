@@ -8,7 +8,9 @@ https://www.microfocus.com/documentation/arcsight/arcsight-smartconnectors/pdfdo
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
+from zoneinfo import available_timezones
 
 from sentinel.core.errors import ParseError
 from sentinel.core.event import Fields
@@ -164,6 +166,11 @@ def _keep(found: Fields, below: str, name: str, value: str) -> None:
         found.setdefault(below + name, value)
 
 
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def _rest(found: Fields, said: Mapping[str, str], below: str) -> None:
     outcome = said.get("outcome", "").lower()
     direction = {"0": "inbound", "1": "outbound"}.get(said.get("deviceDirection", ""))
@@ -198,11 +205,13 @@ def _rest(found: Fields, said: Mapping[str, str], below: str) -> None:
 def _times(found: Fields, said: Mapping[str, str], received: datetime, zone: str, below: str) -> None:
     """Set `@timestamp` (`rt`, else `start`, else `end`), `event.start` and `event.end`."""
     named = said.get("dtz", "")
+    if "/" not in named or named not in _zones():  # what is not known is not looked for again and again on disk
+        named = zone
     for name, target in (("rt", "@timestamp"), ("start", "event.start"), ("end", "event.end")):
         if name not in said:
             continue
         try:
-            moment = when.iso(when.written(said[name], received, named if "/" in named else zone))
+            moment = when.iso(when.written(said[name], received, named))
         except ParseError:
             continue
         found.pop(below + name, None)
