@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sentinel.pack import Fields, ParseError, Raw, stamps, syslog, text, when
+from sentinel.pack.forms import what
 
 MESSAGE_MAX = 8_192
 _POSTGRES = re.compile(
@@ -37,20 +38,11 @@ _AUDIT = re.compile(
 _OLD_TIME = re.compile(r"(\d\d)(\d\d)(\d\d) {1,2}(\d{1,2}):(\d\d:\d\d)[ \t]+")
 _AUDIT_TIME = re.compile(r"(20\d\d)(\d\d)(\d\d) (\d\d:\d\d:\d\d),")
 _MSSQL = re.compile(r"(?P<who>Logon|Server|Backup|spid\d{1,6}s?) +(?P<said>.*)", re.DOTALL)
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_FAILED = _what("login", "authentication", "start", "failure")
-_LOGIN = _what("login", "authentication", "start", "success")
-_OPENED = _what("connection", "database network", "connection start")
-_CLOSED = _what("disconnection", "database session", "end", "success")
-_QUERY = _what("query", "database", "access")
+_FAILED = what("login", "authentication", "start", "failure")
+_LOGIN = what("login", "authentication", "start", "success")
+_OPENED = what("connection", "database network", "connection start")
+_CLOSED = what("disconnection", "database session", "end", "success")
+_QUERY = what("query", "database", "access")
 _USER, _DATABASE = r'user "(?P<user>.{0,128})"', r'database "(?P<database>.{0,128})"'
 _FORMS: dict[str, tuple[tuple[re.Pattern[str], Fields], ...]] = {
     product: tuple((re.compile(form, re.DOTALL), said) for form, said in forms)
@@ -60,7 +52,7 @@ _FORMS: dict[str, tuple[tuple[re.Pattern[str], Fields], ...]] = {
             ((rf"(?P<reason>no pg_hba\.conf entry) for (?:replication connection from )?host \"(?P<ip>{_IP})\", {_USER}"
               rf"(?:, {_DATABASE})?,? ?.*"), _FAILED),
             (r'(?P<reason>role "(?P<user>.{0,128})" does not exist)', _FAILED),
-            (rf"{_DATABASE} does not exist", _what("login", "database", "access", "failure")),
+            (rf"{_DATABASE} does not exist", what("login", "database", "access", "failure")),
             (rf"connection received: host=(?P<ip>{_IP}|\[local\])(?: port=(?P<port>\d{{1,5}}))?", _OPENED),
             (r'connection authenticated: identity="(?P<user>.{0,128})" method=(?P<method>\S{1,40}).*', _LOGIN),
             ((r"(?:replication )?connection authorized: user=(?P<user>\S{1,128})(?: database=(?P<database>\S{1,128}))?"
@@ -70,7 +62,7 @@ _FORMS: dict[str, tuple[tuple[re.Pattern[str], Fields], ...]] = {
             (r"(?:duration: [\d.]{1,20} ms  )?(?:statement|execute [^:]{1,64}): (?P<query>.*)", _QUERY),
             (r"AUDIT: (?:SESSION|OBJECT),\d{1,12},\d{1,12},(?P<class>\w{1,20}),(?P<command>[\w ]{1,60}),.*", _QUERY),
             (r"(?P<reason>too many connections for .*|remaining connection slots .*|could not accept SSL.*)",
-             _what("connection", "database network", "connection denied", "failure")),
+             what("connection", "database network", "connection denied", "failure")),
         ),
         "MySQL": (
             ((r"Access denied for user '(?P<user>.{0,128})'@'(?P<ip>[^']{0,255})'(?: \(using password: \w{1,5}\))?"
@@ -78,7 +70,7 @@ _FORMS: dict[str, tuple[tuple[re.Pattern[str], Fields], ...]] = {
             ((r"Aborted connection \d{1,12} to db: '(?P<database>[^']{0,128})' user: '(?P<user>[^']{0,128})'"
               r" host: '(?P<ip>[^']{0,255})' \((?P<reason>.{1,200})\)\.?"), _CLOSED | {"event.outcome": "failure"}),
             (r"Host '(?P<ip>[^']{1,255})' is (?P<reason>(?:blocked because of|not allowed to connect).*)",
-             _what("connection", "database network", "connection denied", "failure")),
+             what("connection", "database network", "connection denied", "failure")),
             (rf"IP address '(?P<ip>{_IP})' (?P<reason>could not be resolved.*)", _OPENED),
         ),
         "Microsoft SQL Server": (
@@ -86,7 +78,7 @@ _FORMS: dict[str, tuple[tuple[re.Pattern[str], Fields], ...]] = {
               r" \[CLIENT: (?P<ip>[^\]]{2,60})\]"), _FAILED),
             (r"Login succeeded for user '(?P<user>.{0,128}?)'\..{0,300} \[CLIENT: (?P<ip>[^\]]{2,60})\]", _LOGIN),
             (r"Error: (?P<code>\d{1,6}), Severity: (?P<severity>\d{1,2}), State: (?P<state>\d{1,3})\.?.*",
-             _what("error", "database", "error")),
+             what("error", "database", "error")),
         ),
     }.items()
 }  # fmt: skip
@@ -182,7 +174,7 @@ def _mysql(message: str, fields: Fields, raw: Raw) -> bool:
 def _audit(audited: "re.Match[str]", fields: Fields) -> None:
     fields["observer.product"] = "MySQL"
     operation = audited["operation"]
-    fields.update(_OPERATIONS.get(operation, _what(operation.lower(), "database", "access")))
+    fields.update(_OPERATIONS.get(operation, what(operation.lower(), "database", "access")))
     text.put(fields, [
         ("user.name", audited["user"]), ("host.name", audited["host"]), ("databases.database", audited["database"]),
         ("databases.query", audited["said"].strip("'") if operation == "QUERY" else None),

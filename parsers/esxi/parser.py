@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from sentinel.pack import Fields, ParseError, Raw, names, syslog, text, when
+from sentinel.pack.forms import what
 
 MESSAGE_MAX = 8_192
 _HEAD = re.compile(
@@ -27,51 +28,42 @@ _VCENTER = re.compile(
 _VOB = re.compile(r"\[\w{1,40}\] \d{1,20}us: \[(?P<code>(?:esx|vob)\.[\w.]{1,120})\] (?P<said>.*)", re.DOTALL)
 _SHELL = re.compile(r"\[(?P<user>[\w.\\@-]{1,128})\]: (?P<command>.*)", re.DOTALL)
 _AT = r"(?P<user>\S{1,256})@(?P<ip>[0-9A-Fa-f:.]{2,45})"
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_FAILED = _what("login", "authentication", "start", "failure")
-_LOGIN = _what("login", "authentication", "start", "success")
+_FAILED = what("login", "authentication", "start", "failure")
+_LOGIN = what("login", "authentication", "start", "success")
 _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
     (re.compile(form, re.DOTALL), said)
     for form, said in (
         (rf"User {_AT} logged in as (?P<agent>.{{0,300}})", _LOGIN),
         (rf"User {_AT} logged out \(login time: .{{0,100}}, user agent: (?P<agent>.{{0,300}})\)",
-         _what("logout", "authentication", "end", "success")),
+         what("logout", "authentication", "end", "success")),
         (rf"Cannot login (?:user )?{_AT}(?:: (?P<reason>.{{0,300}}))?", _FAILED),
         (r"Rejected password for user (?P<user>.{1,256}) from (?P<ip>[0-9A-Fa-f:.]{2,45})", _FAILED),
         (r"Accepted password for user (?P<user>.{1,256}) from (?P<ip>[0-9A-Fa-f:.]{2,45})", _LOGIN),
-        (rf"SSH session was opened for '{_AT}'\.?", _what("ssh_opened", "session", "start", "success")),
-        (rf"SSH session was closed for '{_AT}'\.?", _what("ssh_closed", "session", "end", "success")),
+        (rf"SSH session was opened for '{_AT}'\.?", what("ssh_opened", "session", "start", "success")),
+        (rf"SSH session was closed for '{_AT}'\.?", what("ssh_closed", "session", "end", "success")),
         (rf"SSH login has failed for '{_AT}'\.?", _FAILED),
         ((r"(?P<reason>SSH access has been (?:enabled|disabled)"
           r"|(?:The )?ESXi (?:command line )?[Ss]hell .{0,40}(?:enabled|disabled)).*"),
-         _what("shell_access", "configuration", "change", "success")),
+         what("shell_access", "configuration", "change", "success")),
         (r"Remote access for ESXi local user account '(?P<user>[^']{1,256})' has been locked .*",
-         _what("account_locked", "authentication iam", "info", "failure")),
+         what("account_locked", "authentication iam", "info", "failure")),
         (r"(?:Local user )?[Aa]ccount (?P<target>\S{1,256}) was created on host .*",
-         _what("user_created", "iam", "user creation", "success")),
+         what("user_created", "iam", "user creation", "success")),
         (r"(?:Local user )?[Aa]ccount (?P<target>\S{1,256}) was removed (?:on|from) host .*",
-         _what("user_deleted", "iam", "user deletion", "success")),
+         what("user_deleted", "iam", "user deletion", "success")),
         (r"Password was changed for account (?P<target>\S{1,256}) on host .*",
-         _what("password_changed", "iam", "user change", "success")),
+         what("password_changed", "iam", "user change", "success")),
         (r"Permission (?:created|changed|rule removed|removed) for .*",
-         _what("permission", "iam", "admin change", "success")),
+         what("permission", "iam", "admin change", "success")),
         (r"(?P<reason>Firewall (?:configuration has changed|has been disabled|has been enabled).{0,300})",
-         _what("firewall_changed", "configuration", "change", "success")),
+         what("firewall_changed", "configuration", "change", "success")),
         (r"(?:Host|Administrator access to the host).{0,80}(?:lockdown mode|has been (?:enabled|disabled)).*",
-         _what("lockdown", "configuration", "change", "success")),
-        (r"(?P<vm>.{1,256}?) on .{1,200} is powered on", _what("vm_on", "host", "start", "success")),
+         what("lockdown", "configuration", "change", "success")),
+        (r"(?P<vm>.{1,256}?) on .{1,200} is powered on", what("vm_on", "host", "start", "success")),
         (r"(?P<vm>.{1,256}?) on .{1,200} is (?:powered off|suspended|starting|stopping)",
-         _what("vm_off", "host", "info")),
+         what("vm_off", "host", "info")),
         (r"(?:Created|Removed|Registered|Reconfigured) (?:virtual machine )?(?P<vm>.{1,256}?) (?:on|in) .{1,300}",
-         _what("vm_changed", "configuration", "change", "success")),
+         what("vm_changed", "configuration", "change", "success")),
     )
 )  # fmt: skip
 _LEVELS = {"In": "info", "Wa": "warning", "Er": "error", "Db": "debug"}
@@ -96,7 +88,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
     elif vob := _VOB.match(message):
         fields["event.code"], message = vob["code"], vob["said"]
     elif (line.app or "").lower() == "shell" and (shell := _SHELL.fullmatch(message)):
-        fields.update(_what("command", "process", "start"))
+        fields.update(what("command", "process", "start"))
         fields["user.name"] = shell["user"]
         text.put(fields, [("process.command_line", shell["command"])])
     for form, said in _FORMS:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sentinel.pack import Fields, ParseError, Raw, names, stamps, syslog, text, when
+from sentinel.pack.forms import what
 
 MESSAGE_MAX = 4_096
 _PROFTPD = re.compile(
@@ -27,23 +28,14 @@ _XFER = re.compile(
     r" (?P<user>\S{1,256}) \S{1,40} [01] \S{1,256} (?P<status>[ci])\s*",
     re.DOTALL,
 )
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_FAILED = _what("login", "authentication", "start", "failure")
-_LOGIN = _what("login", "authentication", "start", "success")
-_LEFT = _what("logout", "session", "end", "success")
-_OPENED = _what("connection", "network", "connection start")
-_CLOSED = _what("disconnection", "network", "connection end")
-_GOT = _what("download", "file", "access", "success")
-_PUT = _what("upload", "file", "creation", "success")
-_DELETED = _what("delete", "file", "deletion", "success")
+_FAILED = what("login", "authentication", "start", "failure")
+_LOGIN = what("login", "authentication", "start", "success")
+_LEFT = what("logout", "session", "end", "success")
+_OPENED = what("connection", "network", "connection start")
+_CLOSED = what("disconnection", "network", "connection end")
+_GOT = what("download", "file", "access", "success")
+_PUT = what("upload", "file", "creation", "success")
+_DELETED = what("delete", "file", "deletion", "success")
 _FORMS: dict[str, tuple[tuple[re.Pattern[str], Fields], ...]] = {
     name: tuple((re.compile(form, re.DOTALL), said) for form, said in forms)
     for name, forms in {
@@ -75,12 +67,12 @@ _FORMS: dict[str, tuple[tuple[re.Pattern[str], Fields], ...]] = {
 }  # fmt: skip
 _VERBS = {
     "CONNECT": _OPENED, "OK LOGIN": _LOGIN, "FAIL LOGIN": _FAILED, "OK UPLOAD": _PUT, "OK DOWNLOAD": _GOT,
-    "OK DELETE": _DELETED, "OK RENAME": _what("rename", "file", "change", "success"),
-    "OK MKDIR": _what("mkdir", "file", "creation", "success"),
-    "OK RMDIR": _what("rmdir", "file", "deletion", "success"),
-    "OK CHMOD": _what("chmod", "file", "change", "success"), "FAIL UPLOAD": _PUT | {"event.outcome": "failure"},
+    "OK DELETE": _DELETED, "OK RENAME": what("rename", "file", "change", "success"),
+    "OK MKDIR": what("mkdir", "file", "creation", "success"),
+    "OK RMDIR": what("rmdir", "file", "deletion", "success"),
+    "OK CHMOD": what("chmod", "file", "change", "success"), "FAIL UPLOAD": _PUT | {"event.outcome": "failure"},
     "FAIL DOWNLOAD": _GOT | {"event.outcome": "failure"}, "FAIL DELETE": _DELETED | {"event.outcome": "failure"},
-    "FTP command": _what("command", "network", "protocol"), "FTP response": _what("response", "network", "protocol"),
+    "FTP command": what("command", "network", "protocol"), "FTP response": what("response", "network", "protocol"),
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from sentinel.pack import (
     text,
     when,
 )
+from sentinel.pack.forms import what
 
 MESSAGE_MAX = 4_096
 _IP = r"[0-9A-Fa-f:.]{2,45}"
@@ -33,19 +34,10 @@ _COWRIE = re.compile(
 _SSHESAME = re.compile(
     rf"\[(?P<ip>\[?{_IP}\]?):(?P<port>\d{{1,5}})\] (?:\[channel (?P<channel>\d{{1,9}})\] )?(?P<said>.*)", re.DOTALL
 )
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_OPENED = _what("connection", "network", "connection start")
-_CLOSED = _what("disconnection", "network", "connection end")
-_COMMAND = _what("command", "process", "start")
-_FAILED, _WORKED = (_what("login", "authentication", "start", outcome) for outcome in ("failure", "success"))
+_OPENED = what("connection", "network", "connection start")
+_CLOSED = what("disconnection", "network", "connection end")
+_COMMAND = what("command", "process", "start")
+_FAILED, _WORKED = (what("login", "authentication", "start", outcome) for outcome in ("failure", "success"))
 _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
     (re.compile(form, re.DOTALL), said)
     for form, said in (
@@ -60,16 +52,16 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (r"authentication for user \"(?P<user>.{0,256}?)\" (?:without credentials|with .{0,600}) rejected", _FAILED),
         (r"connection with client version \"(?P<agent>.{1,256})\" established", _OPENED),
         (r"command \"(?P<command>.{1,2000})\" requested", _COMMAND),
-        (r"input: \"(?P<input>.{0,2000})\"", _what("input", "process", "info")),
-        (r".{1,80} requested.*|.{0,40}closed.*", _what("channel", "network", "protocol")),
+        (r"input: \"(?P<input>.{0,2000})\"", what("input", "process", "info")),
+        (r".{1,80} requested.*|.{0,40}closed.*", what("channel", "network", "protocol")),
     )
 )  # fmt: skip
 _EVENTS = {
     "session.connect": _OPENED, "session.closed": _CLOSED, "login.failed": _FAILED, "login.success": _WORKED,
     "command.input": _COMMAND, "command.failed": _COMMAND | {"event.outcome": "failure"},
-    "session.file_download": _what("download", "file", "creation"),
-    "session.file_upload": _what("upload", "file", "creation"),
-    "direct-tcpip.request": _what("forwarding", "network", "protocol"),
+    "session.file_download": what("download", "file", "creation"),
+    "session.file_upload": what("upload", "file", "creation"),
+    "direct-tcpip.request": what("forwarding", "network", "protocol"),
 }  # fmt: skip
 
 

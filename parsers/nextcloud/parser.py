@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sentinel.pack import Fields, ParseError, Raw, document, names, stamps, structured, syslog, text, when
+from sentinel.pack.forms import what
 
 MESSAGE_MAX = 4_096
 _LEVELS = ("debug", "info", "warning", "error", "fatal")
@@ -16,16 +17,7 @@ _KEPT = {
     "userAgent": "user_agent.original", "method": "http.request.method", "clientReqId": "nextcloud.client_request_id",
 }  # fmt: skip
 _IP = r"'?(?P<ip>[0-9A-Fa-f:.]{2,45})'?"
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_FAILED = _what("login", "authentication", "start", "failure")
+_FAILED = what("login", "authentication", "start", "failure")
 _FILE, _Q = r"(?:File|Folder)(?: with id \"[^\"]{0,40}\")?", r"\"(?P<path>[^\"]{1,1024})\""
 _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
     (re.compile(form), said)
@@ -33,26 +25,26 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (rf"(?:[\[{{]\w{{0,40}}[\]}}] )?Login failed: '(?P<user>.{{0,256}})' \(Remote IP: {_IP}\)\s*", _FAILED),
         (rf"(?:[\[{{]\w{{0,40}}[\]}}] )?Login failed: (?P<user>.{{0,256}}) \(Remote IP: {_IP}\)\s*", _FAILED),
         (rf"Two-factor challenge failed: (?P<user>.{{0,256}}) \(Remote IP: {_IP}\)", _FAILED),
-        (r"Login attempt: \"(?P<user>.{0,256})\"", _what("login", "authentication", "start", "unknown")),
-        (r"Login successful: \"(?P<user>.{0,256})\"", _what("login", "authentication", "start", "success")),
-        (r"Logout occurred.*", _what("logout", "authentication", "end", "success")),
+        (r"Login attempt: \"(?P<user>.{0,256})\"", what("login", "authentication", "start", "unknown")),
+        (r"Login successful: \"(?P<user>.{0,256})\"", what("login", "authentication", "start", "success")),
+        (r"Logout occurred.*", what("logout", "authentication", "end", "success")),
         (rf"(?:Bruteforce attempt from|IP address throttled .{{0,200}} ip:) \"?{_IP}\"?.*",
-         _what("bruteforce", "intrusion_detection authentication", "info", "failure")),
+         what("bruteforce", "intrusion_detection authentication", "info", "failure")),
         (rf"Trusted domain error\. \"{_IP}\" tried to access using \"(?P<host>[^\"]{{1,256}})\" as host\.",
-         _what("untrusted_domain", "web", "access", "failure")),
-        (rf"{_FILE} (?:accessed|read): {_Q}", _what("file_read", "file", "access", "success")),
-        (rf"{_FILE} (?:created|written to|copied): {_Q}.*", _what("file_written", "file", "creation", "success")),
-        (rf"{_FILE} deleted: {_Q}", _what("file_deleted", "file", "deletion", "success")),
-        (rf"{_FILE} renamed from \"[^\"]{{1,1024}}\" to {_Q}", _what("file_renamed", "file", "change", "success")),
+         what("untrusted_domain", "web", "access", "failure")),
+        (rf"{_FILE} (?:accessed|read): {_Q}", what("file_read", "file", "access", "success")),
+        (rf"{_FILE} (?:created|written to|copied): {_Q}.*", what("file_written", "file", "creation", "success")),
+        (rf"{_FILE} deleted: {_Q}", what("file_deleted", "file", "deletion", "success")),
+        (rf"{_FILE} renamed from \"[^\"]{{1,1024}}\" to {_Q}", what("file_renamed", "file", "change", "success")),
         (rf"The (?:file|folder|document) {_Q} .{{0,60}}has been shared .*",
-         _what("file_shared", "file configuration", "change", "success")),
-        (r"User created: \"(?P<target>[^\"]{1,256})\"", _what("user_created", "iam", "user creation", "success")),
-        (r"User deleted: \"(?P<target>[^\"]{1,256})\"", _what("user_deleted", "iam", "user deletion", "success")),
+         what("file_shared", "file configuration", "change", "success")),
+        (r"User created: \"(?P<target>[^\"]{1,256})\"", what("user_created", "iam", "user creation", "success")),
+        (r"User deleted: \"(?P<target>[^\"]{1,256})\"", what("user_deleted", "iam", "user deletion", "success")),
         (r"Password of user \"(?P<target>[^\"]{1,256})\" has been changed",
-         _what("password_changed", "iam", "user change", "success")),
+         what("password_changed", "iam", "user change", "success")),
         (r"User \"(?P<target>[^\"]{1,256})\" (?:added to|removed from) group \"(?P<group>[^\"]{1,256})\"",
-         _what("group_changed", "iam", "group change", "success")),
-        (r"App \"[^\"]{1,256}\" (?:enabled|disabled).*", _what("app_changed", "configuration", "change", "success")),
+         what("group_changed", "iam", "group change", "success")),
+        (r"App \"[^\"]{1,256}\" (?:enabled|disabled).*", what("app_changed", "configuration", "change", "success")),
     )
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from sentinel.pack import Fields, ParseError, Raw, stamps, syslog, text, when
+from sentinel.pack.forms import what
 
 MESSAGE_MAX = 4_096
 _IP = r"\[?[0-9A-Fa-f:.]{2,45}\]?"
@@ -26,26 +27,17 @@ _AS = re.compile(
 _PYTHON = re.compile(
     r"'(user|common_name|client_ip_addr|real_addr|client_addr|reason|status)': u?(?:'([^']{0,256})'|(-?\d{1,6}))"
 )
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_FAILED = _what("vpn_login", "authentication", "start", "failure")
-_CERTIFICATE = _what("vpn_certificate", "authentication", "info", "failure")
-_VERIFIED = _what("vpn_certificate", "authentication", "info", "success")
-_HANDSHAKE = _what("vpn_handshake", "authentication", "start", "failure")
-_LOGIN = _what("vpn_login", "authentication", "start", "success")
-_BEGUN = _what("vpn_connected", "session network", "start connection", "success")
-_ENDED = _what("vpn_disconnected", "session network", "end connection", "success")
-_TRIED = _what("vpn_connection", "network", "start connection")
-_ADDRESS = _what("vpn_address", "network", "info")
-_PROCESS = _what("vpn_started", "process", "start", "success")
-_STOPPED = _what("vpn_stopped", "process", "end", "success")
+_FAILED = what("vpn_login", "authentication", "start", "failure")
+_CERTIFICATE = what("vpn_certificate", "authentication", "info", "failure")
+_VERIFIED = what("vpn_certificate", "authentication", "info", "success")
+_HANDSHAKE = what("vpn_handshake", "authentication", "start", "failure")
+_LOGIN = what("vpn_login", "authentication", "start", "success")
+_BEGUN = what("vpn_connected", "session network", "start connection", "success")
+_ENDED = what("vpn_disconnected", "session network", "end connection", "success")
+_TRIED = what("vpn_connection", "network", "start connection")
+_ADDRESS = what("vpn_address", "network", "info")
+_PROCESS = what("vpn_started", "process", "start", "success")
+_STOPPED = what("vpn_stopped", "process", "end", "success")
 _NAME = r"'(?P<user>[^'\n]{1,256})'"
 _PFSENSE = r"openvpn server '(?P<server>[^']{1,64})' user '(?P<user>.{1,256})' address '(?P<ip>[^']{2,45})'"
 _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
@@ -57,7 +49,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (r"TLS Auth Error: (?P<reason>.*)", _FAILED),
         (r"AUTH: Received control message: (?P<reason>AUTH_FAILED.*)", _FAILED),
         (r"SENT CONTROL \[(?P<cn>[^\]]{0,256})\]: '(?P<reason>AUTH_FAILED[^']{0,500})'.*", _FAILED),
-        (r"SENT CONTROL \[(?P<cn>[^\]]{0,256})\]: 'PUSH_REPLY,.*", _what("vpn_pushed", "network", "info")),
+        (r"SENT CONTROL \[(?P<cn>[^\]]{0,256})\]: 'PUSH_REPLY,.*", what("vpn_pushed", "network", "info")),
         (r"VERIFY OK: depth=0, (?P<subject>.*)", _VERIFIED),
         (r"VERIFY (?:\w+ )?(?:ERROR|FAILED): depth=\d+, error=(?P<reason>[^:]{1,200}): (?P<subject>.*)", _CERTIFICATE),
         (r"VERIFY (?:\w+ )?ERROR: depth=\d+, (?P<subject>.*)", _CERTIFICATE),
@@ -69,9 +61,9 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (r"MULTI: primary virtual IPv?6? for \S{1,300}: (?P<virtual>\S+)", _ADDRESS),
         (r"MULTI: Learn: (?P<virtual>\S+) -> .*|MULTI_sva: pool returned IPv4=(?P<pool>[^,\s]+).*", _ADDRESS),
         (r"MULTI: bad source address from client \[(?P<virtual>[^\]\s]+)\], packet dropped.*",
-         _what("vpn_bad_source", "network", "denied", "failure")),
+         what("vpn_bad_source", "network", "denied", "failure")),
         (r"MULTI: new connection by client '(?P<cn>[^'\n]{1,256})' will cause .*",
-         _what("vpn_replaced", "session", "end")),
+         what("vpn_replaced", "session", "end")),
         (r"(?:\[(?P<cn>.{0,256}?)\] )?(?P<reason>Inactivity timeout .*)", _ENDED),
         (r"(?P<reason>SIG\w+\[[^\]]{0,60}\] received, client-instance (?:exiting|restarting))", _ENDED),
         (r"(?P<reason>Connection reset, restarting .*)", _ENDED),

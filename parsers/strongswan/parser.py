@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sentinel.pack import Fields, ParseError, Raw, prose, stamps, syslog, text, when
+from sentinel.pack.forms import what
 
 MESSAGE_MAX = 4_096
 _HEAD = re.compile(
@@ -25,27 +26,18 @@ _PAIR = (
     r"\.\.\.(?P<other>[0-9A-Fa-f:.]{2,45})(?:\[(?P<other_id>.{1,300})\])?"
 )
 _NAME = r"'(?P<user>[^'\n]{1,300})'"
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_FAILED = _what("vpn_login", "authentication", "start", "failure")
-_LOGIN = _what("vpn_login", "authentication", "start", "success")
-_BEGUN = _what("vpn_connected", "session network", "start connection", "success")
-_ENDED = _what("vpn_disconnected", "session network", "end connection", "success")
-_TRIED = _what("vpn_connection", "network", "start connection")
-_REFUSED = _what("vpn_refused", "network", "connection denied", "failure")
+_FAILED = what("vpn_login", "authentication", "start", "failure")
+_LOGIN = what("vpn_login", "authentication", "start", "success")
+_BEGUN = what("vpn_connected", "session network", "start connection", "success")
+_ENDED = what("vpn_disconnected", "session network", "end connection", "success")
+_TRIED = what("vpn_connection", "network", "start connection")
+_REFUSED = what("vpn_refused", "network", "connection denied", "failure")
 _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
     (re.compile(form), said)
     for form, said in (
         ((r"(?P<packet>received|sending) packet: from (?P<from>[0-9A-Fa-f:.]{2,45})\[(?P<fport>\d{1,5})\] to"
           r" (?P<to>[0-9A-Fa-f:.]{2,45})\[(?P<tport>\d{1,5})\](?: \((?P<bytes>\d{1,9}) bytes\))?"),
-         _what("vpn_packet", "network", "protocol")),
+         what("vpn_packet", "network", "protocol")),
         (rf"{_A} is initiating an? (?P<reason>.*)", _TRIED),
         (r"initiating (?P<reason>.{1,40}?) (?P<sa>\S{1,200}\[\d{1,12}\]) to (?P<remote>[0-9A-Fa-f:.]{2,45})", _TRIED),
         (rf"IKE_SA (?P<sa>.{{1,200}}\[\d{{1,12}}\]) established between {_PAIR}", _BEGUN),
@@ -54,9 +46,9 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         ((r"closing CHILD_SA (?P<sa>.{1,200}\{\d{1,12}\}) with SPIs \S{1,20} \((?P<in>\d{1,18}) bytes\) \S{1,20}"
           r" \((?P<out>\d{1,18}) bytes\) and TS .*"), _ENDED),
         (rf"EAP method (?P<method>\S{{1,60}}) succeeded.*|authentication of {_NAME} with EAP successful", _LOGIN),
-        (r"authentication of '.{1,300}' \(myself\) .*", _what("vpn_authentication", "authentication", "info")),
+        (r"authentication of '.{1,300}' \(myself\) .*", what("vpn_authentication", "authentication", "info")),
         (r"authentication of '(?P<user>[^'\n]{1,300})' with (?P<method>[^']{1,60}) successful",
-         _what("vpn_authentication", "authentication", "info", "success")),
+         what("vpn_authentication", "authentication", "info", "success")),
         (r"authentication of '(?P<user>[^'\n]{1,300})' with (?P<method>.{1,60}?) failed.*", _FAILED),
         (rf"(?:XAuth|RADIUS|PAM|EAP\S{{0,20}}) authentication of {_NAME} successful.*", _LOGIN),
         (rf"(?:XAuth|RADIUS|PAM|EAP\S{{0,20}}) authentication of {_NAME} failed.*", _FAILED),
@@ -66,19 +58,19 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (r"(?P<reason>no (?:trusted|shared|EAP|private) .{0,40}key found) for '(?P<user>[^'\n]{1,300})'.*", _FAILED),
         (r"(?P<reason>received AUTHENTICATION_FAILED.*|tried \d{1,9} shared keys? for .*|constraint check failed.*)",
          _FAILED),
-        (rf"received EAP identity {_NAME}", _what("vpn_identity", "authentication", "info")),
+        (rf"received EAP identity {_NAME}", what("vpn_identity", "authentication", "info")),
         (rf"assigning (?:new lease|virtual IP (?P<virtual>\S{{2,45}})) to peer {_NAME}",
-         _what("vpn_address", "network", "info")),
-        (rf"assigning (?:new )?lease (?:to )?{_NAME}.*", _what("vpn_address", "network", "info")),
+         what("vpn_address", "network", "info")),
+        (rf"assigning (?:new )?lease (?:to )?{_NAME}.*", what("vpn_address", "network", "info")),
         (rf"(?P<reason>no (?:IKE|matching peer|peer) config found)(?: for)? (?:{_PAIR}).*", _REFUSED),
         (r"(?P<reason>received NO_PROPOSAL_CHOSEN.*|no (?:acceptable|matching) proposal.*|no proposal chosen.*)",
          _REFUSED),
         (rf"looking for (?:an? )?(?:\S{{1,30}} )?(?:peer )?configs? matching {_PAIR}",
-         _what("vpn_config", "network", "info")),
+         what("vpn_config", "network", "info")),
         (rf"destroying half-open IKE_SA with {_A} after timeout", _REFUSED),
         (rf"ignoring IKE_SA setup from {_A}, (?P<reason>.*)", _REFUSED),
         (r"(?P<reason>giving up after \d{1,4} retransmits|peer not responding.*)",
-         _what("vpn_timeout", "network", "connection end", "failure")),
+         what("vpn_timeout", "network", "connection end", "failure")),
         (r"received DELETE for (?:IKE_SA|ESP CHILD_SA|AH CHILD_SA) .*", _ENDED),
         (r".{0,120}\b(?:ISAKMP|IPsec|IKE) SA established.*|.{0,80}\bestablished (?:IKE|Child) SA.*", _BEGUN),
     )

@@ -8,7 +8,20 @@ packets and bodies stay in the original.
 import re
 from collections.abc import Iterator, Mapping
 
-from sentinel.pack import Fields, ParseError, Raw, Value, document, mapping, names, structured, syslog, text, when
+from sentinel.pack import (
+    Fields,
+    ParseError,
+    Raw,
+    Value,
+    document,
+    mapping,
+    names,
+    stamps,
+    structured,
+    syslog,
+    text,
+    when,
+)
 
 KEPT_MAX = 200
 _TABLE = {
@@ -87,7 +100,6 @@ _LETTERS = (
     ("email.from.address", "email.from"), ("email.to.address", "email.to"), ("email.cc.address", "email.cc"),
     ("email.sender.address", "smtp.mail_from"), ("email.to.address", "smtp.rcpt_to"),
 )  # fmt: skip
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PRODUCT = {"snort": ("Cisco", "Snort"), "barnyard2": ("Cisco", "Snort")}
 
 
@@ -284,7 +296,7 @@ def _fast_time(written: str, raw: Raw) -> str | None:
         if len(parts) == 3:
             year = parts[2] if len(parts[2]) == 4 else "20" + parts[2]
             return when.iso(when.rfc3339(f"{year}-{parts[0]}-{parts[1]}T{clock}", raw.zone))
-        month = _MONTHS[int(parts[0]) - 1] if 1 <= int(parts[0]) <= 12 else ""
+        month = stamps.MONTHS[int(parts[0]) - 1] if 1 <= int(parts[0]) <= 12 else ""
         return when.iso(when.bsd(f"{month} {parts[1]} {clock}", raw.received, raw.zone))
     except ParseError:
         return None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from sentinel.pack import Fields, ParseError, Raw, prose, stamps, syslog, text, when
+from sentinel.pack.forms import what
 
 _HEAD = re.compile(
     r"(?:\[ *\d{1,10}\.\d{1,9}\] ?)?(?:wireguard: )?(?:\[TUN\] )?\[?(?P<interface>[\w.-]{1,15})\]?:? (?P<said>.*)",
@@ -17,18 +18,9 @@ _PEER = rf"(?:peer (?P<peer>\d{{1,10}}) )?{_ENDPOINT}"
 _GO = re.compile(
     r"(?:(?P<level>\w+): )?(?:\([\w.-]{1,15}\) )?(?:\S+ \S+ )?peer\((?P<key>[\w+/=…]{4,60})\) - (?P<said>.*)"
 )
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
-
-_DENIED = _what("vpn_denied", "authentication", "start", "failure")
-_BAD = _what("vpn_handshake", "authentication", "start", "failure")
-_HANDSHAKE = _what("vpn_handshake", "network", "protocol")
+_DENIED = what("vpn_denied", "authentication", "start", "failure")
+_BAD = what("vpn_handshake", "authentication", "start", "failure")
+_HANDSHAKE = what("vpn_handshake", "network", "protocol")
 _FORMS: tuple[tuple[re.Pattern[str], str, Fields], ...] = tuple(
     (re.compile(form), side, said)
     for form, side, said in (
@@ -39,24 +31,24 @@ _FORMS: tuple[tuple[re.Pattern[str], str, Fields], ...] = tuple(
         (rf"Receiving handshake (?:initiation|response) from {_PEER}", "source", _HANDSHAKE),
         (rf"Sending handshake (?:initiation|response) to {_PEER}", "destination", _HANDSHAKE),
         (rf"Sending handshake cookie response for .* from {_PEER}", "source", _HANDSHAKE),
-        (rf"(?:Receiving|Received) keepalive packet from {_PEER}", "source", _what("vpn_keepalive", "network", "info")),
-        (rf"Sending keepalive packet to {_PEER}", "destination", _what("vpn_keepalive", "network", "info")),
+        (rf"(?:Receiving|Received) keepalive packet from {_PEER}", "source", what("vpn_keepalive", "network", "info")),
+        (rf"Sending keepalive packet to {_PEER}", "destination", what("vpn_keepalive", "network", "info")),
         (rf"Handshake for {_PEER} (?P<reason>did not complete after .*)", "destination",
-         _what("vpn_handshake", "network", "protocol", "failure")),
+         what("vpn_handshake", "network", "protocol", "failure")),
         (rf"Retrying handshake with {_PEER} (?P<reason>because .*)", "destination", _HANDSHAKE),
         (rf"Zeroing out (?:all )?keys for {_PEER}, (?P<reason>since .*)", "",
-         _what("vpn_disconnected", "session network", "end", "success")),
+         what("vpn_disconnected", "session network", "end", "success")),
         (r"Keypair \d+ created for peer (?P<peer>\d+)", "",
-         _what("vpn_connected", "session network", "start", "success")),
-        (r"Keypair \d+ destroyed for peer (?P<peer>\d+)", "", _what("vpn_keys", "network", "info")),
+         what("vpn_connected", "session network", "start", "success")),
+        (r"Keypair \d+ destroyed for peer (?P<peer>\d+)", "", what("vpn_keys", "network", "info")),
         (rf"Peer (?P<peer>\d+) {_ENDPOINT} created", "",
-         _what("vpn_peer_added", "configuration", "creation", "success")),
+         what("vpn_peer_added", "configuration", "creation", "success")),
         (rf"Peer (?P<peer>\d+) {_ENDPOINT} destroyed", "",
-         _what("vpn_peer_removed", "configuration", "deletion", "success")),
+         what("vpn_peer_removed", "configuration", "deletion", "success")),
         (r"Interface (?:created|destroyed)|Interface (?:up|down)(?: requested)?", "",
-         _what("vpn_interface", "configuration", "change", "success")),
+         what("vpn_interface", "configuration", "change", "success")),
         (r"(?P<reason>No (?:peer has allowed IPs matching|valid endpoint has been).*)", "",
-         _what("vpn_no_peer", "network", "info", "failure")),
+         what("vpn_no_peer", "network", "info", "failure")),
     )
 )  # fmt: skip
 _GO_SAID = {

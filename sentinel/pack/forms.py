@@ -7,6 +7,8 @@ the name imitates stays part of the name.
 import re
 from collections.abc import Iterable, Mapping
 
+from sentinel.core.event import Fields
+
 _HOLE = re.compile(r"\{([a-z]+)(\d?)\}")
 
 
@@ -26,3 +28,13 @@ def read(forms: Iterable[re.Pattern[str]], message: str) -> dict[str, str] | Non
         if found := form.fullmatch(message):
             return {name: value.strip() for name, value in found.groupdict().items() if value}
     return None
+
+
+def what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
+    """Return what a form means: `event.action`, categories and types (set apart by blanks), the outcome if given."""
+    said: Fields = {
+        "event.action": action,
+        "event.category": tuple(category.split()),
+        "event.type": tuple(kind.split()),
+    }
+    return said | {"event.outcome": outcome} if outcome else said

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sentinel.core.errors import ParseError
 from sentinel.pack import when
 
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _HOURS = {
     "Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "CET": 1, "MEZ": 1, "WEST": 1, "BST": 1, "CEST": 2, "MESZ": 2, "EET": 2,
     "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
@@ -97,7 +98,7 @@ def _klog(found: "re.Match[str]", received: datetime, zone: str) -> datetime:
     month = int(found["month"])
     if not 1 <= month <= 12:
         raise ParseError("no month")
-    return when.bsd(f"{_SHORT[month - 1]} {found['day']} {found['clock']}.{found['part']}", received, zone)
+    return when.bsd(f"{MONTHS[month - 1]} {found['day']} {found['clock']}.{found['part']}", received, zone)
 
 
 def _epoch(found: "re.Match[str]", _received: datetime, _zone: str) -> datetime:
@@ -108,7 +109,6 @@ def _tai64n(found: "re.Match[str]", _received: datetime, _zone: str) -> datetime
     return when.epoch(f"{int(found[1], 16) - 10}.{int(found[2], 16):09d}")
 
 
-_SHORT = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FORMS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(form), read)
     for form, read in (
