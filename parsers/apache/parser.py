@@ -7,7 +7,7 @@ the numbers AH00001 … are event.code. Apache escapes what a stranger sent in b
 import re
 from collections.abc import Callable, Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, prose, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, container, prose, structured, syslog, text, webjson, weblog, when
 
 MESSAGE_MAX = 65_536
 FORM_MAX = 8_192  # the error log's lines end at MAX_STRING_LEN, 8,192 bytes
@@ -64,7 +64,7 @@ _DETAILS = {"path": "url.path", "file": "file.path", "reason": "event.reason"}
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line of an access log or the error log, bare or in syslog."""
-    line = syslog.read(raw)
+    line = container.read(raw)
     fields: Fields = {"event.kind": "event", "observer.vendor": "Apache", "observer.product": "HTTP Server"}
     fields.update(syslog.fields(line))
     message = line.message.strip()[:MESSAGE_MAX]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sentinel.pack import Fields, ParseError, Raw, document, structured, syslog, text, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, container, document, structured, syslog, text, weblog, when
 
 MESSAGE_MAX = 262_144
 _CONSOLE = re.compile(
@@ -25,7 +25,7 @@ _HANDSHAKE = re.compile(r"http: TLS handshake error from (?P<from>\S+): (?P<reas
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one record, bare or in syslog."""
-    line = syslog.read(raw)
+    line = container.read(raw)
     fields: Fields = {"event.kind": "event", "observer.vendor": "Caddy", "observer.product": "Caddy"}
     fields.update(syslog.fields(line))
     message = line.message.strip()[:MESSAGE_MAX]

@@ -7,7 +7,7 @@ HAProxy writes what would imitate the format in a request or a captured header a
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, container, structured, syslog, text, webjson, weblog, when
 
 MESSAGE_MAX = 65_536
 _HEAD = re.compile(
@@ -41,7 +41,7 @@ _TIMERS = {5: ("request", "queue", "connect", "response", "total"), 3: ("queue",
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line, bare or in syslog."""
-    line = syslog.read(raw)
+    line = container.read(raw)
     fields: Fields = {"event.kind": "event"}
     fields.update({"observer.vendor": "HAProxy", "observer.product": "HAProxy", "observer.type": "proxy"})
     fields.update(syslog.fields(line))

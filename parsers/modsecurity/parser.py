@@ -8,7 +8,7 @@ Caddy. The audit log's old form of several sections a transaction is no line and
 import re
 from collections.abc import Iterator, Mapping
 
-from sentinel.pack import Fields, ParseError, Raw, structured, syslog, text, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, container, structured, syslog, text, weblog, when
 
 MESSAGE_MAX = 65_536
 _APACHE = re.compile(r"\[\w{3} (\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d{1,9})?) (\d{4})\] ")
@@ -24,7 +24,7 @@ _LEVELS = {"0": "emergency", "1": "alert", "2": "critical", "3": "error", "4": "
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one alert, or one transaction of the audit log."""
-    line = syslog.read(raw)
+    line = container.read(raw)
     fields: Fields = {"observer.vendor": "OWASP", "observer.product": "ModSecurity", "observer.type": "waf"}
     fields.update(syslog.fields(line))
     message = line.message.strip()[:MESSAGE_MAX]

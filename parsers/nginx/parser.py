@@ -8,7 +8,7 @@ error log it does not: where two tails with a client are to be seen, none is bel
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, container, structured, syslog, text, webjson, weblog, when
 
 MESSAGE_MAX = 65_536
 FORM_MAX = 2_560  # the error log's lines end at 2,048 bytes; what is longer could make matching slow
@@ -35,7 +35,8 @@ _STREAM = re.compile(
     r"(?P<client>\S+) (?:- - )?\[(?P<time>[^\]]{8,40})\] (?P<protocol>TCP|UDP) (?P<status>\d{3}) (?P<out>\d+) "
     r"(?P<in>\d+) (?P<taken>[\d.]+)(?P<rest>(?: .*)?)"
 )
-_TIMES = {"rt": "event.duration", "request_time": "event.duration"}
+_TIMES = frozenset({"rt", "request_time"})
+_NAMED = {"host": "url.domain", "http_host": "url.domain", "vhost": "url.domain", "request_id": "http.request.id"}
 
 
 def _what(action: str, category: str, kind: str, outcome: str = "failure") -> Fields:
@@ -84,7 +85,7 @@ _DETAILS = {"path": "file.path", "reason": "event.reason", "errno": "error.messa
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line of an access log or the error log, bare or in syslog."""
-    line = syslog.read(raw)
+    line = container.read(raw)
     fields: Fields = {"event.kind": "event", "observer.vendor": "F5", "observer.product": "nginx"}
     fields.update(syslog.fields(line))
     message = line.message.strip()[:MESSAGE_MAX]
@@ -145,7 +146,9 @@ def _columns(fields: Fields, left: list[weblog.Column]) -> None:
         if not equals or not name.isidentifier() or not text.given(value):
             continue
         if name in _TIMES:
-            text.put(fields, [(_TIMES[name], weblog.seconds(value))])
+            text.put(fields, [("event.duration", weblog.seconds(value))])
+        elif name in _NAMED:
+            fields.setdefault(_NAMED[name], value)
         else:
             fields[f"nginx.{name[:64].lower()}"] = value
 

@@ -7,7 +7,20 @@ zerolog's console text (3.x).
 import re
 from collections.abc import Iterator, Mapping
 
-from sentinel.pack import Fields, ParseError, Raw, document, kv, mapping, structured, syslog, text, weblog, when
+from sentinel.pack import (
+    Fields,
+    ParseError,
+    Raw,
+    container,
+    document,
+    kv,
+    mapping,
+    structured,
+    syslog,
+    text,
+    weblog,
+    when,
+)
 
 MESSAGE_MAX = 65_536
 _COPIED = mapping.setters({
@@ -46,7 +59,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
     fields["observer.type"] = "proxy"
     app = None
     if not _CONSOLE.match(whole):  # else its time is not the head of syslog
-        line = syslog.read(raw)
+        line = container.read(raw)
         fields.update(syslog.fields(line))
         whole, app = line.message, line.app
     if not _read(whole.strip()[:MESSAGE_MAX], fields, raw.zone) and app is None:

@@ -3,18 +3,16 @@ r"""Reads access logs whose server is not known or has few words of its own: the
 Beside it Envoy and Istio (https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage),
 AWS' Application and Classic Load Balancers
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html), Fastly, Zoraxy,
-LiteSpeed, cPanel; lines of containers with the time and the stream before them (Kubernetes' CRI format). A line that is
-none of these is read as prose.
+LiteSpeed, cPanel. A line that is none of these is read as prose.
 """
 
 import re
 from collections.abc import Iterator
 from itertools import takewhile
 
-from sentinel.pack import Fields, ParseError, Raw, prose, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, container, prose, structured, syslog, text, webjson, weblog, when
 
 MESSAGE_MAX = 65_536
-_CONTAINER = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\S{8,30}) (?P<stream>stdout|stderr) [FP] (?P<message>.*)", re.DOTALL)
 _BALANCER = re.compile(r"(?:https?|h2|grpcs|wss?) \d{4}-\d\d-\d\dT\S{8,20} (?:app|net)/\S+ ")
 _CLASSIC = re.compile(r"\d{4}-\d\d-\d\dT\S{8,20} \S{1,64} \S+:\d{1,5} (?:\S+:\d{1,5}|-) (?:-?[\d.]+ ){3}")
 _ENVOY = re.compile(r'\[(?P<time>\d{4}-\d\d-\d\dT[^\]]{8,30})\] (?P<rest>"(?:[^"\\]|\\.)*" \d{1,3} .*)', re.DOTALL)
@@ -43,11 +41,9 @@ def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line."""
     whole = text.decode(raw.body).rstrip("\r\n\0")
     fields: Fields = {"event.kind": "event"}
-    if container := _CONTAINER.fullmatch(whole):
-        fields["@timestamp"] = when.iso(when.rfc3339(container["time"]))
-        fields["web.stream"], whole = container["stream"], container["message"]
-    elif not (_CLASSIC.match(whole) or _LITESPEED.match(whole)):  # their time is not the head of syslog
-        line = prose.header(raw)
+    if not (_CLASSIC.match(whole) or _LITESPEED.match(whole)):  # their time is not the head of syslog
+        line = container.read(raw)
+        line = line if line.priority is None and line.app is None and line.host is None else prose.header(raw)
         fields.update(syslog.fields(line))
         whole = line.message
     whole = whole.strip()[:MESSAGE_MAX]
