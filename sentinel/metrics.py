@@ -52,11 +52,14 @@ def _events(status: Status) -> Iterator[Metric]:
     ends: Counter[tuple[str, str, str]] = Counter()
     away: Counter[tuple[str, str, str]] = Counter()
     kernel: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
     for (_, source, outcome, reason), number in status.tally.items():
         if outcome == "received":
             received[source] += number
         elif outcome in ENDS:
             ends[source, outcome, reason] += number
+        elif outcome == "missing":
+            missing[source] += number
         elif outcome != "split":
             away[source, outcome, reason] += number
         if (outcome, reason) == ("dropped", "kernel"):
@@ -79,6 +82,12 @@ def _events(status: Status) -> Iterator[Metric]:
     for source, number in kernel.items():
         family.add_metric([source], number)
     yield family
+    gauge = GaugeMetricFamily(
+        "sentinel_messages_missing", "Messages numbered by their sender that never came", labels=["source"]
+    )
+    for source, number in missing.items():
+        gauge.add_metric([source], number)
+    yield gauge
 
 
 def _gauges(status: Status) -> Iterator[Metric]:

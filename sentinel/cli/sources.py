@@ -13,7 +13,7 @@ from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit
-from sentinel.core.source import Identity, hour_of, loss_class
+from sentinel.core.source import Identity, hour_of, loss_class, sender_of
 from sentinel.sources.book import OTHERS, Sender
 from sentinel.status import Status
 from sentinel.ui import tables
@@ -38,8 +38,11 @@ def sources(json: JsonOption = False, config: ConfigOption = None) -> None:
     app = application(config)
     found = status.look(app)
     silent = {one.identity for one in found.silent}
-    lost = _lost(found, app.clock.now())
+    lost, missing = _lost(found, app.clock.now()), _missing(found, app.clock.now())
     notes = {one.identity: _notes(one, found.senders, silent, lost) for one in found.senders}
+    for identity, number in ((one, missing[one.source, sender_of(one)]) for one in notes):
+        if number > 0:
+            notes[identity].append(f"{number:,} messages never came within {HOURS_TOLD} h, by its own numbers")
     if json:
         emit(*(_as_json(app, one, notes[one.identity], silent) for one in found.senders))
     elif found.senders:
@@ -97,6 +100,15 @@ def _rough(seconds: float | None) -> str:
         if size >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.1f} s"
+
+
+def _missing(found: Status, now: datetime) -> Counter[tuple[str, str]]:
+    """Return how many messages that their sender had numbered never came within a day, by source and sender."""
+    missing: Counter[tuple[str, str]] = Counter()
+    for (hour, source, outcome, sender), number in found.tally.items():
+        if outcome == "missing" and hour > hour_of(now) - HOURS_TOLD:
+            missing[source, sender] += number
+    return missing
 
 
 def _lost(found: Status, now: datetime) -> Counter[str]:

@@ -8,10 +8,13 @@ from functools import lru_cache
 from math import log
 from typing import Literal, NamedTuple, Protocol
 
-Outcome = Literal["received", "split", "stored", "duplicate", "deadletter", "filtered", "dropped", "refused", "closed"]
+Outcome = Literal[
+    "received", "split", "stored", "duplicate", "deadletter", "filtered", "dropped", "refused", "closed", "missing"
+]
 ENDS: tuple[Outcome, ...] = ("stored", "duplicate", "deadletter", "filtered", "dropped")
 """What may become of an event: received + split = the sum of these. `split` counts the events that a record holds
-beyond its first; `refused` and `closed` are connections, no events."""
+beyond its first; `refused` and `closed` are connections, no events; `missing` are messages that a sender numbered and
+that never came here, by sender."""
 
 UNSPOOLED = "before the spool"
 """Why `received` was counted without a record in the spool: an entrance lost or filtered it."""
@@ -35,6 +38,11 @@ class Identity(NamedTuple):
     via: str
     peer: str
     host: str
+
+
+def sender_of(identity: Identity) -> str:
+    """Return who sends, within his source, as one text."""
+    return f"{identity.peer} {identity.host}".strip()
 
 
 class Owner(NamedTuple):
@@ -77,7 +85,7 @@ def quantile(digest: Digest, share: float) -> float | None:
 class Heard:
     """What was heard of one identity: `lag` holds received minus event time of records that name a time.
 
-    `last_id` is the id of an event of the last record.
+    `last_id` is the id of an event of the last record, `numbers` those that the sender gave its messages, in order.
     """
 
     first: datetime
@@ -86,6 +94,7 @@ class Heard:
     records: int = 0
     bytes: int = 0
     lag: Digest = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
 
     def add(self, more: "Heard") -> None:
         """Add what was heard later."""

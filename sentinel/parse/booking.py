@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from sentinel.core.source import UNSPOOLED, Account, Entering, Heard, Identity, Ledger, Lost, Tally, hour_of
+from sentinel.core.source import UNSPOOLED, Account, Entering, Heard, Identity, Ledger, Lost, Tally, hour_of, sender_of
+from sentinel.parse.numbering import Numbering
 from sentinel.parse.prepare import Count, Place, Prepared
 
 REFUSED = "refused by the store"
@@ -12,6 +13,9 @@ DAMAGED = "damaged in the spool"
 IDENTITIES_MAX = 10_000
 """So many identities are told apart between two writings; the others are counted together."""
 OTHERS = "(others)"
+
+NUMBERED_MAX = 1_000
+"""So many senders' numbers are watched; who comes later may lose what he likes unseen."""
 
 Losses = Callable[[], Mapping[tuple[str, Lost], int]]
 """What the entrances have lost since they began, by source."""
@@ -30,6 +34,7 @@ class Booking:
         self._ledger = ledger
         self._losses = losses
         self._lost_before: dict[tuple[str, Lost], int] = {}
+        self._numbering: dict[Identity, Numbering] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -66,9 +71,22 @@ class Booking:
             tally[Account(hour, "", "received")] += missing
             tally[Account(hour, "", "dropped", DAMAGED)] += missing
         for identity, heard in prepared.heard.items():
+            if heard.numbers:
+                self._number(identity, heard)
             self._hear(identity, heard)
         self._written = prepared.written or self._written
         self.through = stretch.through
+
+    def _number(self, identity: Identity, heard: Heard) -> None:
+        numbering = self._numbering.get(identity)
+        if numbering is None:
+            if len(self._numbering) >= NUMBERED_MAX:
+                return
+            numbering = self._numbering[identity] = Numbering(heard.numbers[0])
+        missing = sum([numbering.came(number) for number in heard.numbers])
+        heard.numbers.clear()
+        if missing:
+            self._tally[Account(hour_of(heard.last), identity.source, "missing", sender_of(identity))] += missing
 
     def _hear(self, identity: Identity, heard: Heard) -> None:
         known = self._heard.get(identity)

@@ -7,6 +7,11 @@ from sentinel.core.event import Event, Raw
 from sentinel.core.source import Heard, Identity, bucket
 
 HOST_MAX = 253
+# RFC 5424, 7.3.1; only what the header's structured data says, not what a message quotes
+_NUMBER = re.compile(
+    rb'<\d{1,3}>1(?: \S+){5} (?:\[(?!meta )(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])*\[meta (?:[^"\]]|"(?:[^"\\]|\\.)*")*?'
+    rb'sequenceId="([0-9]{1,10})"'
+)
 _PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([0-9.]+)):\d{1,5}")
 
 
@@ -41,6 +46,8 @@ class Observer:
             heard.last_id = event.id
         elif received < heard.first:
             heard.first = received
+        if b"sequenceId" in raw.body and (said := _NUMBER.match(raw.body)) and origin.via.startswith("syslog"):
+            heard.numbers.append(int(said[1]))
         lag = received - event.timestamp
         if lag:  # none at all: the record names no time
             number = bucket(lag.total_seconds())

@@ -85,3 +85,22 @@ def test_a_flood_over_udp_is_counted_to_the_last_datagram_and_holds_nobody_else_
     said = f"{ends['dropped']:,} datagrams of this source were lost here within 24 h, some perhaps its own"
     assert all(said in one["notes"] for one in quiet_ones)
     assert not unbalanced(city)
+
+
+def test_what_a_sender_numbered_and_never_came_is_told_of_that_sender(city: "Running") -> None:
+    city.start()
+    other = '[other@32473 note="a ] in \\"quotes\\""]'
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", city.ports["udp"]))
+        for number in (1, 2, 3, 6, 7, 9):
+            at = f"2026-11-23T09:00:{number:02d}Z"
+            sender.send(f'<13>1 {at} relay prog 7 - {other}[meta sequenceId="{number}" sysUpTime="3"] x'.encode())
+            sender.send(f'<13>1 {at} liar prog 7 - - said [meta sequenceId="{number * 1000}"] himself'.encode())
+
+    def notes() -> dict[str, str]:
+        return {one["host"]: "; ".join(one["notes"]) for one in city.json("sources")}
+
+    eventually(lambda: "3 messages never came within 24 h, by its own numbers" in notes().get("relay", ""))
+    assert "never came" not in notes()["liar"]
+    assert city.stop() == 0
+    assert not unbalanced(city)
