@@ -7,10 +7,25 @@ Every value of the event itself is kept as `winlog.event_data.<Name>`. `user.*` 
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, mapping, names, text, when, winevent, wintext, winwords
+from sentinel.pack import (
+    Fields,
+    ParseError,
+    Raw,
+    dnslog,
+    mapping,
+    names,
+    prose,
+    structured,
+    text,
+    when,
+    winevent,
+    wintext,
+    winwords,
+)
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "events.toml").read_text("utf-8"))
 SYSTEM = mapping.setters(TABLES["system"])
@@ -19,7 +34,9 @@ SPELT = {"guid": winwords.guid, "keywords": winwords.keywords}
 SYSMON_NAMES = frozenset(TABLES["names"]["sysmon"].split())
 NOBODY = frozenset({"", "-", "S-1-0-0", "NULL SID", "N/A"})
 OBJECTS = {"File": "file", "Key": "registry", "Process": "process"}
+ALARMING = re.compile("malware|intrusion_detection")
 KERBEROS = frozenset({"4768", "4769", "4770", "4771", "4772", "4773"})
+FEDERATION = ("UserId", "IpAddress", "UserAgentString", "Endpoint", "FailureType")
 DIRECTIONS = {"%%14592": "ingress", "%%14593": "egress"}
 _PAIR = re.compile(r"^[ \t]*([A-Za-zäöü][\w \-]{0,40}?) *=(.*)$", re.MULTILINE)
 _LINE = re.compile(r"^[ \t]*(\w{1,60}): (.*)$", re.MULTILINE)
@@ -32,10 +49,10 @@ def parse(raw: Raw) -> Iterator[Fields]:
     for record in winevent.read(raw):
         if "code" not in record.system:
             raise ParseError("a Windows event without its number")
-        yield _event(record)
+        yield _event(record, raw)
 
 
-def _event(record: winevent.Record) -> Fields:
+def _event(record: winevent.Record, raw: Raw) -> Fields:
     system, data = record.system, record.data
     code = system.get("code", "")
     family = _family(system.get("provider", ""), system.get("channel", ""))
@@ -61,6 +78,9 @@ def _event(record: winevent.Record) -> Fields:
     who = _meaning(found, family, code, data)
     _people(found, data, who)
     _outcome(found, code, data, system.get("keywords", ""))
+    if family == "openssh":
+        said = data.get("payload") or system.get("message", "").removeprefix("sshd: ")
+        prose.sentence(said, found, raw.received, raw.zone)
     _particulars(found, family, code, record.system, data, who)
     names.executables(found)
     if "file.path" in found:
@@ -76,11 +96,19 @@ def _particulars(found: Fields, family: str, code: str, system: dict[str, str], 
         return  # the account Sysmon runs as did nothing
     elif family == "powershell":
         said = data.get("ContextInfo") or data.get("param2" if code == "800" else "param3") or system.get("message", "")
+        if code == "4104":  # its message is the script: whoever wrote that says nothing about himself
+            said = ""
         for name, value in _PAIR.findall(said[:65536]):
             if (target := CONTEXT.get(name.replace(" ", "").lower())) and value.strip():
                 target(found, value.strip())
-    elif family == "defender" and found.get("event.category") == ("malware",):
-        found["event.kind"] = "alert"
+    elif family == "defender":
+        if ALARMING.search(str(found.get("event.category"))):
+            found["event.kind"] = "alert"
+    elif family in {"dns", "dnsserver"}:
+        asked = (data.get(name) for name in ("QNAME", "QueryName", "NAME"))
+        dnslog.question(found, next(filter(None, asked), None), data.get("QTYPE") or data.get("QueryType"))
+    elif family == "adfs":
+        _federation(found, data)
     if "user.name" not in found:
         text.put(found, (("user.name", system.get("user")), ("user.domain", system.get("domain")),
                          ("user.id", system.get("sid"))))  # fmt: skip
@@ -103,20 +131,55 @@ def _from_message(message: str, family: str) -> dict[str, str]:
         if len(pairs) > 1:
             return dict(reversed(pairs))  # of a name given twice the first counts
         return wintext.flattened(message, SYSMON_NAMES)
-    return wintext.labelled(message, TABLES["sections"], TABLES["labels"]) if family == "security" else {}
+    if family == "security":
+        return wintext.labelled(message, TABLES["sections"], TABLES["labels"])
+    if family == "powershell":
+        return wintext.script(message)
+    return wintext.labelled(message, {}, TABLES["said"].get(family, {}))
 
 
 @lru_cache(2048)
 def _mapping(family: str, code: str) -> dict[str, mapping.Setter]:
     tables = TABLES["fields"]
     rows = {**tables["any"], **tables.get(family, {}), **tables.get(f"{family}.{code}", {})}
-    paths = [name for name, target in rows.items() if target == "path"]
-    return mapping.setters(rows) | dict.fromkeys(paths, _threat_path)
+    own = {name: SETTERS[target] for name, target in rows.items() if target in SETTERS}
+    return mapping.setters({name: target for name, target in rows.items() if name not in own}) | own
 
 
 def _threat_path(found: Fields, value: str) -> None:
     path = _FILE.search(value)
     found["file.path"] = path[1].partition("->")[0].strip() if path else value
+
+
+def _station(found: Fields, value: str) -> None:
+    """Set who asked a network policy server: a MAC address behind a switch, an address behind a VPN gateway."""
+    text.put(found, (("source.mac", text.mac(value)), ("source.ip", text.address(value))))
+
+
+def _peer(side: str) -> mapping.Setter:
+    r"""Set an end that is an address, a name or `\\name`."""
+
+    def peer(found: Fields, value: str) -> None:
+        name = value.lstrip("\\")
+        address = text.address(name)
+        text.put(found, ((f"{side}.ip", address) if address else (f"{side}.domain", name),))
+
+    return peer
+
+
+def _endpoint(found: Fields, value: str) -> None:
+    host, _, port = value.rpartition(":")
+    text.put(found, (("source.ip", text.address(host)), ("source.port", text.port(port))))
+
+
+def _program(found: Fields, value: str) -> None:
+    found["process.executable"] = value.rpartition(" (")[0] or value  # `C:\\Windows\\Explorer.EXE (PC-0815)`
+
+
+SETTERS: dict[str, mapping.Setter] = {
+    "path": _threat_path, "station": _station, "url": names.url, "program": _program, "endpoint source": _endpoint,
+    "peer source": _peer("source"), "peer destination": _peer("destination"),
+}  # fmt: skip
 
 
 def _meaning(found: Fields, family: str, code: str, data: dict[str, str]) -> str:
@@ -184,6 +247,31 @@ def _security(found: Fields, code: str, data: dict[str, str], who: str) -> None:
         ("winlog.logon.id", data.get("TargetLogonId" if who == "target" else "SubjectLogonId", "").lower()),
         ("winlog.logon.type", TABLES["logon_types"].get(data.get("LogonType"))),
         ("network.direction", DIRECTIONS.get(data.get("Direction", ""))),
+    ))  # fmt: skip
+
+
+def _federation(found: Fields, data: dict[str, str]) -> None:
+    """Read what AD FS audits: since Windows Server 2016 as XML, before as texts without names."""
+    for value in data.values():
+        if "<AuditBase" in value[:200]:
+            with suppress(ParseError):
+                _audited(found, structured.xml_nodes(value))
+        elif len(value) < 512 and (client := text.address(value.partition(",")[0].strip())):
+            found.setdefault("source.ip", client)
+
+
+def _audited(found: Fields, nodes: list[structured.Node]) -> None:
+    said: dict[str, str] = {}
+    for node in (inner for top in nodes for name in FEDERATION for inner in top.all(name)):
+        said.setdefault(node.name, node.text.strip())
+    if said.get("UserId", "N/A") not in NOBODY:
+        names.account(found, "user", said["UserId"])
+    text.put(found, (
+        # the last proxy names itself last
+        ("source.ip", text.address(said.get("IpAddress", "").partition(",")[0].strip())),
+        ("user_agent.original", _somebody(said.get("UserAgentString"))),
+        ("url.path", _somebody(said.get("Endpoint"))),
+        ("event.reason", _somebody(said.get("FailureType"))),
     ))  # fmt: skip
 
 

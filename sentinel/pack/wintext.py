@@ -8,6 +8,8 @@ from sentinel.core.errors import ParseError
 _TIME = re.compile(r"(?:\w{3} )?(\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d+)?) (\d{4})")
 _GAP = re.compile(r"\t+|[\r\n]+|#01[125]| {2,}")
 _COUNTER = re.compile(r"\t+\d{0,20}$")
+_PART = re.compile(r"[A-Za-zäöü ]{1,60}\((\d{1,6}) (?:of|von) (\d{1,6})\):")
+_MARKS = ("ScriptBlock ID:", "ScriptBlock-ID:")
 _FLAT = re.compile(r"  (\w{1,60}):(?= |$)")
 _COLUMNS = ("", "channel", "", "", "code", "provider", "user", "", "keywords", "computer", "", "", "message")
 
@@ -79,3 +81,22 @@ def labelled(message: str, sections: Mapping[str, str], labels: Mapping[str, str
             found.setdefault(waiting, piece.strip())
             waiting = ""
     return {name: value for name, value in found.items() if seen[name] == 1}
+
+
+def script(message: str) -> dict[str, str]:
+    """Return the event data of PowerShell's 4104 from its message in English or German, nothing if it is none.
+
+    The script stands between the message's own words; what comes last there is PowerShell's.
+    """
+    part = _PART.match(message)
+    if part is None:
+        return {}
+    body, mark, rest = max((message[part.end() :].rpartition(mark) for mark in _MARKS), key=lambda cut: len(cut[0]))
+    if not mark:
+        return {}
+    found = {"MessageNumber": part[1], "MessageTotal": part[2], "ScriptBlockText": body.strip()}
+    words = rest.split(None, 1)
+    if words:
+        found["ScriptBlockId"] = words[0]
+    path = words[1].partition(":")[2].strip() if len(words) > 1 else ""
+    return found | {"Path": path} if path else found

@@ -222,3 +222,21 @@ def test_real_event_logs_are_read_completely() -> None:
                 assert "event.category" in event, (path, event)
                 assert list(faults(event)) == [], path
     assert count >= 100
+
+
+def test_a_script_says_nothing_about_who_ran_it_or_where_it_lies() -> None:
+    script = "user = root\nScriptName = C:\\gelogen.ps1\n# ScriptBlock ID: 0\nPath: C:\\gelogen.ps1"
+    message = f"Creating Scriptblock text (1 of 2):\n{script}\n\nScriptBlock ID: 7\nPath: C:\\wahr.ps1"
+    event = flat(EventID=4104, SourceName="Microsoft-Windows-PowerShell", Message=message)
+    assert (event["file.path"], event.get("user.name")) == ("C:\\wahr.ps1", None)
+    told = {name: event[f"winlog.event_data.{name}"] for name in ("MessageNumber", "MessageTotal", "ScriptBlockText")}
+    assert told == {"MessageNumber": "1", "MessageTotal": "2", "ScriptBlockText": script}
+
+
+@pytest.mark.parametrize(
+    ("station", "field", "meant"),
+    [("00-00-5e-00-53-23", "source.mac", "00-00-5E-00-53-23"), ("203.0.113.77", "source.ip", "203.0.113.77")],
+)
+def test_who_asks_a_network_policy_server_is_a_device_or_an_address(station: str, field: str, meant: str) -> None:
+    event = flat(EventID=6273, SubjectUserName="m.müller", CallingStationID=station, ClientName="ap-7")
+    assert (event[field], event["user.name"], event.get("source.domain")) == (meant, "m.müller", None)
