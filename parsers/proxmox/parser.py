@@ -31,7 +31,7 @@ _BACKUP = re.compile(
 )
 _ACCESS = re.compile(
     r"(?P<ip>[0-9A-Fa-f:.]{2,45}) - (?P<user>.{1,256}?) \[(?P<time>[^\]]{15,40})\] \"(?P<method>[A-Z]{1,20})"
-    r" (?P<url>[^\"]{0,2000}?)(?: HTTP/(?P<version>[\d.]{1,5}))?\" (?P<status>\d{3})(?: (?P<bytes>\d{1,15}|-))?.*"
+    r" (?P<url>[^\"]{1,2000}?)(?: HTTP/(?P<version>[\d.]{1,5}))?\" (?P<status>\d{3})(?: (?P<bytes>\d{1,15}|-))?.*"
 )
 _DATE = re.compile(r"(\d\d)/(\d\d)/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})")
 _WALL = re.compile(

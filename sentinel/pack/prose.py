@@ -31,6 +31,7 @@ _SAID = re.compile(
 _AT = re.compile(rf"[\w?'\"]@['\"]?(?P<ip>{_IP})(?=[)'\"\]])")
 _CLIENT = re.compile(rf"(?i)\[client:? (?P<ip>{_IP})(?::(?P<port>\d{{1,5}}))?\]")
 _BANNED = re.compile(rf"\[[\w.-]{{1,64}}\] (?:Restore )?(?:Found|Ban|Unban|Ignore) (?P<ip>{_IP})(?=\s|$)")
+_LIKE = re.compile(r"\d\.\d{1,3}\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f]{0,4}:|::[0-9A-Fa-f]")
 _ANY = re.compile(rf"(?<![\w.:/@-])\[?(?P<ip>{_IP})\]?(?![\w.-]{{0,64}}\w)(?::(?P<port>\d{{1,5}})(?![\d.]|:\d))?")
 _ARROW = re.compile(
     rf"(?<![\w.:])(?P<ip>{_IP})(?::(?P<port>\d{{1,5}}))? (?:->|=>|-->) (?P<ip2>{_IP})"
@@ -220,6 +221,8 @@ def _told(said: str) -> tuple[dict[str, int | None], bool]:
     """Return the addresses of which a word says that something came from them, and whether it is more than `IP:`."""
     found: dict[str, int | None] = {}
     sure = False
+    if _LIKE.search(said) is None:
+        return found, sure
     for one in (*_SAID.finditer(said), *_AT.finditer(said), *_CLIENT.finditer(said), *_BANNED.finditer(said)):
         address = _address(one["ip"])
         if address is None or _FETCHED.search(said, max(0, one.start() - 60), one.start()):

@@ -22,6 +22,7 @@ _MONTH = r"(?P<month>[A-Z][a-zä]{2})[a-z]{0,6}"
 _ZONE = rf" (?:{'|'.join(_HOURS)})\b"
 _AWAY = rf"(?P<away> ?(?:Z|[+-]\d\d:?\d\d)\b|{_ZONE})?"
 _HALF = r"(?: (?P<half>[AP]M|[ap]m))?"
+_DIGIT = re.compile(r"\d")
 _WEEKDAY = r"\b[A-Z][a-z]{1,2},? "
 
 
@@ -41,6 +42,8 @@ def find(text: str, received: datetime, zone: str, within: int = 120) -> Stamp |
 
     `received` completes one without a year, `zone` one that names none.
     """
+    if _DIGIT.search(text, 0, within + 16) is None:  # most lines behind a header begin with a word
+        return None
     best: Stamp | None = None
     for form, read in _FORMS:
         found = form.search(text, 0, within + 64)
