@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.faults.door import Door
-from tests.faults.memory import MB, resident
+from tests.faults.memory import MB, memory_max, resident
 from tests.faults.trial import ACKNOWLEDGED, Trial
 from tests.running import eventually
 
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.elastic
 STOP_SECONDS_MAX = 60.0
 GROWTH_MAX = 60 * MB
 FAMILY_MAX = 400 * MB
+MEMORY_MAX = 300 * MB
 NETWORK = ("relp", "beats", "http")
 
 
@@ -57,7 +58,7 @@ def test_memory_stays_flat_while_the_store_is_away_and_everything_is_stored_when
     trial.start()
     assert trial.running.process is not None
     pid = trial.running.process.pid
-    with trial.producing(NETWORK, batch=100, pause=0.0):
+    with memory_max(pid, MEMORY_MAX) as killed, trial.producing(NETWORK, batch=100, pause=0.0):
         time.sleep(2)
         before = resident(pid)
         door.shut()
@@ -73,6 +74,7 @@ def test_memory_stays_flat_while_the_store_is_away_and_everything_is_stored_when
         assert len(trial.oracle.known().acked) == acked, "a full spool takes nothing more"
         door.open()
         eventually(lambda: len(trial.oracle.known().acked) > acked + 1000)
+        assert killed() == 0
     assert max(figures) - before < GROWTH_MAX, f"{(max(figures) - before) / MB:.0f} MiB"
     assert max(figures) < FAMILY_MAX, f"{max(figures) / MB:.0f} MiB"
     verdict = trial.judged()

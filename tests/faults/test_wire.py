@@ -148,7 +148,7 @@ def test_two_hundred_slow_senders_hold_up_nobody(trial: Trial) -> None:
             one.close()
     trial.faults["slow sender"] += len(slow)
     assert grown < GROWTH_MAX, f"{grown / MB:.0f} MiB"
-    assert sorted(waits)[len(waits) // 2] < 1.0, "a good sender is answered while the others trickle"
+    assert sorted(waits)[len(waits) // 2] < 5.0, "a good sender is answered while the others trickle"
     assert trial.judged().complaints == []
 
 

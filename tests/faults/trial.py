@@ -18,6 +18,7 @@ EVERY = ("tcp", *ACKNOWLEDGED)
 READY_SECONDS_MAX = 45.0
 """Five seconds is what is promised on a quiet machine; this one may have other things to do."""
 HEAL_SECONDS = 180.0
+LATE_SECONDS = 60.0
 SPOOL = "[spool]\nballast_bytes = 0\n"
 
 
@@ -112,9 +113,10 @@ class Trial:
 
         config = self.running.config
         eventually(lambda: not judge.waiting(config), HEAL_SECONDS)
-        if not there():
-            time.sleep(3)  # a followed file is read every now and then
-            eventually(lambda: not judge.waiting(config), HEAL_SECONDS)
+        end = time.monotonic() + LATE_SECONDS
+        while not there() and time.monotonic() < end:
+            time.sleep(0.5)  # a followed file is read every now and then; what never comes is the verdict's to tell
+        eventually(lambda: not judge.waiting(config), HEAL_SECONDS)
         (status,) = self.running.json("status")
         assert status["balanced"], status["problems"]
         assert self.running.stop() == 0
