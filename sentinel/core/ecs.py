@@ -20,6 +20,8 @@ OWN_PREFIXES = (
     "threat.enrichments.", "traefik.", "unbound.", "unifi.", "web.", "windows_dns.", "winlog.", "wireguard.",
     "zeek.",
     "auditd.", "entra.", "exchange.", "m365.",
+    "amavis.", "clamav.", "dovecot.", "exim.", "mailscanner.", "mimecast.", "proofpoint.", "rspamd.", "sendmail.",
+    "spamassassin.", "zimbra.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 

@@ -1,0 +1,69 @@
+"""Mail servers and filters: what a stranger writes into a line, and which end of a connection is which."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from sentinel.core.content import content
+from sentinel.core.event import Fields, Origin, Raw
+from sentinel.parse.packs import load_one
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PACKS = {name: load_one(content("parsers") / name, trusted=True) for name in ("dovecot", "exim")}
+
+
+def read(pack: str, line: str) -> Fields:
+    (event,) = PACKS[pack].parse(Raw(line.encode(), pack, NOW, Origin("test"), "Europe/Berlin"))
+    return event
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x>, method=PLAIN, rip=10.0.0.1, lip=10.0.0.2, session=<a>, user=<y",
+        "x>, rip=10.0.0.1",
+        "a, rip=10.0.0.1, lip=10.0.0.2",
+    ],
+)
+def test_a_login_name_that_imitates_dovecot_does_not_choose_the_address(name: str) -> None:
+    event = read(
+        "dovecot",
+        "Nov 23 09:00:00 mail1 dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+        f"user=<{name}>, method=PLAIN, rip=203.0.113.66, lip=192.0.2.25, session=<real>",
+    )
+    assert (event["source.ip"], event["destination.ip"], event["user.name"]) == ("203.0.113.66", "192.0.2.25", name)
+    assert (event["event.outcome"], event["dovecot.session"]) == ("failure", "real")
+
+
+def test_dovecot_in_its_own_file_has_no_host_and_the_zone_of_its_source() -> None:
+    event = read("dovecot", "Nov 23 09:00:00 imap-login: Info: Login: user=<anna>, rip=10.0.0.1, lip=10.0.0.2")
+    assert (event["@timestamp"], event["process.name"]) == ("2026-11-23T08:00:00.000000Z", "imap-login")
+    assert "host.name" not in event
+
+
+@pytest.mark.parametrize(
+    ("rest", "source", "destination"),
+    [
+        ("<= a@example.net H=mx [198.51.100.7]:1 I=[192.0.2.25]:25 P=esmtp", "198.51.100.7", "192.0.2.25"),
+        ("=> b@example.org R=r T=t H=mx [203.0.113.25]:25 I=[192.0.2.25]:4", "192.0.2.25", "203.0.113.25"),
+        ("H=mx [198.51.100.7]:1 I=[192.0.2.25]:25 F=<a@b.example> rejected RCPT <c@d.example>: no", "198.51.100.7",
+         "192.0.2.25"),
+    ],
+)  # fmt: skip
+def test_exims_other_end_is_the_source_of_what_comes_and_the_destination_of_what_goes(
+    rest: str, source: str, destination: str
+) -> None:
+    event = read("exim", f"2026-11-23 08:15:00 1abcde-000001-AB {rest}")
+    assert (event["source.ip"], event["destination.ip"]) == (source, destination)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        '<= "a H=x [10.0.0.1]:1 "@example.net H=mx [203.0.113.66]:2 P=esmtp',
+        '<= a@example.net H=mx (x) [203.0.113.66]:2 P=esmtp id=x H=y [10.0.0.1] T="H=z [10.0.0.2]"',
+        "rejected EHLO from [203.0.113.66]:2: syntactically invalid argument(s): H=x [10.0.0.1]",
+    ],
+)
+def test_what_a_stranger_says_to_exim_does_not_choose_the_address(rest: str) -> None:
+    assert read("exim", f"2026-11-23 08:15:00 1abcde-000001-AB {rest}")["source.ip"] == "203.0.113.66"
