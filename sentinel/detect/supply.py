@@ -36,7 +36,7 @@ ALWAYS_THERE = frozenset({
 
 OPEN_PREFIXES = (
     "cef.extensions.", "checkpoint.", "cisco.ftd.", "fortinet.firewall.", "labels.", "leef.attributes.",
-    "winlog.event_data.", "winlog.user_data.",
+    "panw.panos.", "unifi.", "winlog.event_data.", "winlog.user_data.",
 )  # fmt: skip
 """Name spaces whose members depend on the sender, not on the pack: any of them may come."""
 

@@ -111,7 +111,8 @@ def pairs(extension: str) -> dict[str, str]:
     """Return the pairs of an extension; of a name given twice the first counts."""
     found: dict[str, str] = {}
     for name, value in kv.cut(extension, _KEY).items():
-        found.setdefault(_LONG.get(name, name), _unescaped(value))
+        quoted = value[:1] == value[-1:] == '"' and value.count('"') == 2  # some quote what needs no quotes
+        found.setdefault(_LONG.get(name, name), _unescaped(value[1:-1] if quoted else value))
     return found
 
 
@@ -147,12 +148,16 @@ def fields(record: Cef, received: datetime, zone: str, below: str = "cef.extensi
         elif _LABELLED.fullmatch(name):
             label = said.get(name + "Label", "").strip()
             known = len(found)
-            if (setter := _LABEL_SETTERS.get(label.lower())) is not None:
+            if (setter := _LABEL_SETTERS.get(label.lower().replace("_", " "))) is not None:
                 setter(found, value)
             if len(found) == known:
                 _keep(found, below, label or name, value)
         elif not (name.endswith("Label") and name[:-5] in said):
             _keep(found, below, name, value)
+    for side in ("source", "destination"):
+        if f"{side}.ip" not in found and (address := text.address(str(found.get(f"{side}.domain", "")))):
+            found[f"{side}.ip"] = address
+            del found[f"{side}.domain"]
     _rest(found, said, below)
     _times(found, said, received, zone, below)
     if record.name:

@@ -33,7 +33,7 @@ def of(action: str) -> str | None:
 _MEANINGS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
     (re.compile(rf"\b(?:{words})", re.IGNORECASE), kind, category, kinds)
     for words, kind, category, kinds in (
-        ("virus|malware|trojan|ransomware|spyware|anti-?virus", "alert", "malware", "info"),
+        ("virus|worm|malware|trojan|ransomware|spyware|anti-?virus", "alert", "malware", "info"),
         ("intrusion|ips\\b|ids\\b|exploit|attack|botnet|anti-?bot", "alert", "intrusion_detection", "info"),
         ("log-?o(?:ut|ff)|logged out|signed? ?out", "event", "authentication", "end"),
         ("log-?[io]n|logged [io]n|sign(?:ed)? ?in|authenticat", "event", "authentication", "start"),

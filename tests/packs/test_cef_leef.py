@@ -85,3 +85,10 @@ def test_a_record_is_known_with_and_without_a_header(head: str) -> None:
 def test_text_without_any_pair_is_no_trouble() -> None:
     assert leef.read("LEEF:1.0|v|p|1|e|= = no pair = at all =").attributes == {}
     assert cef.read("CEF:0|v|p|1|s|n|5|= = no pair = at all =").extension == {}
+
+
+def test_the_zone_that_a_record_names_counts_unless_nobody_knows_it() -> None:
+    line = "CEF:0|v|p|1|s|n|5|rt=Nov 23 2026 08:15:00 dtz="
+    assert read("cef", line + "America/New_York", "UTC")["@timestamp"] == "2026-11-23T13:15:00.000000Z"
+    for unknown in ("No/Where", "../../etc/passwd", "/etc/passwd", "CET"):
+        assert read("cef", line + unknown, "Europe/Berlin")["@timestamp"] == "2026-11-23T07:15:00.000000Z"
