@@ -170,6 +170,8 @@ def _client(fields: Fields, message: str, name: str | None) -> None:
 
 
 def _told(fields: Fields, message: str) -> bool:
+    if message.startswith("error ("):  # 9.9: `error (network unreachable) resolving …`
+        message = message[7:].replace(") resolving", " resolving", 1)
     for form, action, kind, outcome in _TOLD:
         if found := form.fullmatch(message):
             dnslog.event(fields, action, kind, outcome)

@@ -8,7 +8,7 @@ error log it does not: where two tails with a client are to be seen, none is bel
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, container, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import Fields, ParseError, Raw, container, prose, structured, syslog, text, webjson, weblog, when
 
 MESSAGE_MAX = 65_536
 FORM_MAX = 2_560  # the error log's lines end at 2,048 bytes; what is longer could make matching slow
@@ -67,6 +67,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple((re.compile(form, re.
     (r'(?:open|stat|lstat|opendir|realpath)\(\) "(?P<path>.*)" failed \((?P<errno>\d+: [^()]*)\).*', _MISSING),
     (r'"(?P<path>.*)" is not found \((?P<errno>\d+: [^()]*)\)', _MISSING),
     (r"(?:upstream|no live upstreams|(?:connect|recv|send|writev|sendfile)\(\) failed).*", _UPSTREAM),
+    (r'FastCGI sent in stderr: "(?P<stderr>.*)" while reading .*', {}),
     (r"client (?:sent|intended|prematurely|timed|closed) .*", _BAD),
     (r"SSL_do_handshake\(\) failed.*|SSL_read\(\) failed.*|peer closed connection in SSL handshake.*",
      _what("tls_handshake_failed", "network", "connection protocol")),
@@ -89,12 +90,13 @@ def parse(raw: Raw) -> Iterator[Fields]:
     fields: Fields = {"event.kind": "event", "observer.vendor": "F5", "observer.product": "nginx"}
     fields.update(syslog.fields(line))
     message = line.message.strip()[:MESSAGE_MAX]
-    if not _read(message, fields, raw.zone) and line.app is None and line.priority is None:
+    if not _read(message, fields, raw) and line.app is None and line.priority is None:
         raise ParseError("neither a line of an access log nor of the error log")
     yield fields
 
 
-def _read(message: str, fields: Fields, zone: str) -> bool:
+def _read(message: str, fields: Fields, raw: Raw) -> bool:
+    zone = raw.zone
     if message.startswith("{"):
         webjson.fill(fields, structured.json_object(message), zone, "nginx.")
         return True
@@ -104,7 +106,7 @@ def _read(message: str, fields: Fields, zone: str) -> bool:
         fields["log.level"] = error["level"]
         fields["process.pid"], fields["process.thread.id"] = int(error["pid"]), int(error["thread"])
         text.put(fields, [("nginx.connection", error["connection"])])
-        _error(error["message"], fields)
+        _error(error["message"], fields, raw)
         return True
     if found := weblog.access(message):
         _time(fields, found.time, zone)
@@ -190,7 +192,7 @@ def _stream(fields: Fields, found: dict[str, str | None]) -> None:
     _upstream(fields, rest[0].text if rest else "")
 
 
-def _error(message: str, fields: Fields) -> None:
+def _error(message: str, fields: Fields, raw: Raw) -> None:
     head, tail = _tail(message)
     if weight := _BYTES.search(head, 0, FORM_MAX):
         fields["source.bytes"], fields["destination.bytes"] = int(weight[1]), int(weight[2])
@@ -206,8 +208,13 @@ def _error(message: str, fields: Fields) -> None:
     else:
         forms = _FORMS if len(head) <= FORM_MAX else ()
         form, said = next(((hit, said) for form, said in forms if (hit := form.fullmatch(head))), (None, {}))
-        fields.update(said or _OTHERS["request" if "request" in tail else "client" if tail else ""])
         found = form.groupdict() if form else {}
+        fields.update(said)
+        if found.get("stderr"):  # what an application behind the server says
+            prose.sentence(found["stderr"] or "", fields, raw.received, raw.zone)
+            fields.pop("source.ip", None)  # that only nginx knows
+        if "event.category" not in fields:
+            fields.update(_OTHERS["request" if "request" in tail else "client" if tail else ""])
     weblog.client(fields, found.get("client") or tail.get("client", ""))
     address, port = weblog.peer(found.get("server") or tail.get("server", ""))
     text.put(fields, [("destination.ip", address), ("destination.port", port)])

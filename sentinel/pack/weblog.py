@@ -79,8 +79,11 @@ def fill(fields: Fields, found: Access) -> list[Column]:
 
 
 def _who(fields: Fields, words: list[str]) -> None:
-    """Read `[virtual host[:port]] client[, proxy …] ident user`; a user name may hold blanks."""
+    """Read `[virtual host[:port]] client[, proxy …] ident user`; a user name may hold blanks, clients may be quoted."""
     at = 0
+    if words and words[0].startswith('"'):
+        end = next((at for at, word in enumerate(words) if word.endswith('"')), 0)
+        words = [*(word.strip('"') for word in words[: end + 1]), *words[end + 1 :]]
     if len(words) > 2 and not client(fields, words[0]):
         host, colon, port = words[0].rpartition(":")
         if client(fields, words[1]) or (len(words) > 3 and words[2] == "-" != words[1]):

@@ -38,6 +38,7 @@ def test_a_line_of_the_combined_format() -> None:
         ("www.example.org 198.51.100.7 - req-1 -", {"http.request.id": "req-1", "source.ip": "198.51.100.7"}),
         ("pc7.example.org - -", {"source.domain": "pc7.example.org"}),
         ("www.example.org pc7.example.org - -", {"url.domain": "www.example.org", "source.domain": "pc7.example.org"}),
+        ('"198.51.100.7, 10.0.0.1" - anna', {"source.ip": "198.51.100.7", "user.name": "anna"}),
         ("198.51.100.7, 10.0.0.1 - anna", {"source.ip": "198.51.100.7", "user.name": "anna"}),
     ],
 )
