@@ -13,6 +13,7 @@ Type = Literal["keyword", "long", "float", "boolean", "date", "ip"]
 
 VERSION = "9.4.0"
 OWN_PREFIXES = (
+    "barracuda.", "fortimail.", "juniper.", "pf.", "sonicwall.", "sophos.", "stormshield.", "watchguard.",
     "adguardhome.", "apache.", "asterisk.", "bind.", "caddy.", "cef.", "checkpoint.", "cisco.", "databases.",
     "dhcp.", "dnsmasq.", "esxi.", "fortinet.", "ftp.", "haproxy.", "honeypot.", "iis.", "keycloak.", "labels.",
     "leef.", "mikrotik.", "modsecurity.", "netfilter.", "netflow.", "nextcloud.", "nginx.", "openvpn.", "panw.",

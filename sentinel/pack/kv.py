@@ -13,6 +13,13 @@ _NAME = r"(?<![\w=])[A-Za-z_][\w.\-/]{0,127}+"
 _PAIR = re.compile(rf'({_NAME})=(?:"((?>(?:[^"\\]|\\.)*))"|([^\s"]*+))(?=[\s,;]|$)|{_NAME}=[^\s"]*+"', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\])')
 
+_KEY = r"[A-Za-z_][\w.\-/]{0,127}="
+_LOOSE = re.compile(
+    rf"(?:^|(?<=[\s,;|\]]))({_KEY})"
+    rf'(?:"([^"\\]*(?:(?:\\.|"(?![\s,;]{{1,3}}{_KEY}|[\s,;]{{0,3}}$))[^"\\]*)*)(?:"|\\?$)|(\S*(?:\s(?!\s{{0,2}}{_KEY})\S*)*))',
+    re.DOTALL,
+)
+
 PAIRS_MAX = 512
 
 
@@ -26,6 +33,22 @@ def pairs(text: str) -> dict[str, str]:
     for name, quoted, bare in _PAIR.findall(text):
         if name and name not in found:
             found[name] = _ESCAPE.sub(r"\1", quoted) if quoted else bare
+            if len(found) >= PAIRS_MAX:
+                break
+    return found
+
+
+def loose(text: str) -> dict[str, str]:
+    """Return the pairs of a device that quotes carelessly; the first of a name counts.
+
+    A value in quotes ends at the quote behind which a new name or the end comes, or runs to the end; one without
+    quotes ends where the next name begins, so it may hold blanks.
+    """
+    found: dict[str, str] = {}
+    for one in _LOOSE.finditer(text):
+        name, quoted, bare = one[1][:-1], one[2], one[3]
+        if name not in found:
+            found[name] = (bare.rstrip(" ,;") if quoted is None else _ESCAPE.sub(r"\1", quoted)).strip()
             if len(found) >= PAIRS_MAX:
                 break
     return found

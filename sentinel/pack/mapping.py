@@ -1,5 +1,6 @@
 """Tables of `name a vendor gives = ECS field`, compiled once into functions that set the field with its right type."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from sentinel.core import ecs
@@ -15,6 +16,7 @@ TRANSPORTS = {
 }  # fmt: skip
 """https://www.iana.org/assignments/protocol-numbers"""
 
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 _ALONE = frozenset({"protocol", "nothing"})
 _NUMBERS = {name: number for number, name in TRANSPORTS.items()}
 
@@ -58,6 +60,17 @@ def setter(target: str) -> Setter:
             return _ignored
         case _:
             return _single(target)
+
+
+def fill(fields: Fields, said: Mapping[str, str], by: Mapping[str, Setter], below: str) -> None:
+    """Set what `said` says by the setters; what has none is kept as `<below><name>`, what means nothing is left out."""
+    for name, value in said.items():
+        if value in text.NOTHING:
+            continue
+        if (setter := by.get(name)) is not None:
+            setter(fields, value)
+        elif kept := _UNFIT.sub("_", name).strip("_")[:64]:
+            fields.setdefault(below + kept, value)
 
 
 def _ignored(_fields: Fields, _value: str) -> None:

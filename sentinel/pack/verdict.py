@@ -46,6 +46,22 @@ _MEANINGS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
 _ON_THE_WIRE = frozenset({"malware", "intrusion_detection", "web"})
 
 
+def says(found: Fields, row: str) -> None:
+    """Set kind, categories, types and outcome by a table's row `kind|category category|type type|outcome`.
+
+    A part that is empty or missing sets nothing; a type given twice counts once.
+    """
+    kind, category, types, outcome = (*row.split("|"), "", "", "")[:4]
+    if kind:
+        found["event.kind"] = kind
+    if category:
+        found["event.category"] = tuple(category.split())
+    if types.strip():
+        found["event.type"] = tuple(dict.fromkeys(types.split()))
+    if outcome:
+        found["event.outcome"] = outcome
+
+
 def about(found: Fields, words: str) -> None:
     """Set kind, category, type and outcome of an event of a product nobody knows, by its own name for it.
 

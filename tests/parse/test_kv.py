@@ -67,3 +67,15 @@ def test_what_imitates_pairs_does_not_slow_reading_down(piece: str) -> None:
 )
 def test_pairs_are_read_as_they_are_written(text: str, found: dict[str, str]) -> None:
     assert kv.pairs(text) == found
+
+
+def test_a_careless_device_is_read_as_it_was_meant() -> None:
+    line = 'device="SFW" mac=00: 0:00: 0 part=Rule One user="" text="User "x" failed a=1 " src=192.0.2.1 e= last="open'
+    assert kv.loose(line) == {
+        "device": "SFW", "mac": "00: 0:00: 0", "part": "Rule One", "user": "", "text": 'User "x" failed a=1',
+        "src": "192.0.2.1", "e": "", "last": "open",
+    }  # fmt: skip
+
+
+def test_what_a_stranger_quotes_correctly_sets_no_pair_of_a_careless_device() -> None:
+    assert kv.loose(r'user="x\" src=203.0.113.1 y=\"" src=192.0.2.1 src=203.0.113.2')["src"] == "192.0.2.1"
