@@ -136,7 +136,7 @@ def _read(message: str, fields: Fields) -> None:
 def _recipient(to: str, of: str | None, fields: Fields) -> None:
     final = "@" in to and to[0] not in "/|>:"
     text.put(fields, [("email.to.address", maillog.addresses([to if final or of is None else of]))])
-    if of is not None:
+    if of:
         fields["exim.original_to" if final else "exim.target"] = of if final else to
 
 

@@ -9,7 +9,7 @@ from sentinel.core.event import Fields, Origin, Raw
 from sentinel.parse.packs import load_one
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PACKS = {name: load_one(content("parsers") / name, trusted=True) for name in ("dovecot", "exim")}
+PACKS = {name: load_one(content("parsers") / name, trusted=True) for name in ("amavis", "dovecot", "exim", "rspamd")}
 
 
 def read(pack: str, line: str) -> Fields:
@@ -67,3 +67,26 @@ def test_exims_other_end_is_the_source_of_what_comes_and_the_destination_of_what
 )
 def test_what_a_stranger_says_to_exim_does_not_choose_the_address(rest: str) -> None:
     assert read("exim", f"2026-11-23 08:15:00 1abcde-000001-AB {rest}")["source.ip"] == "203.0.113.66"
+
+
+def test_a_message_id_that_imitates_rspamds_line_chooses_neither_queue_nor_address_nor_verdict() -> None:
+    fake = "x>, qid: <FAKE1>, ip: 10.0.0.1, from: <a@b.example>, (default: F (no action): [0.00/15.00] [A(0.00){}]), y"
+    event = read(
+        "rspamd",
+        f"2026-11-23 08:15:00 #1(normal) <a>; task; rspamd_task_write_log: id: <{fake}>, qid: <REAL1>, "
+        "ip: 203.0.113.66, from: <c@d.example>, (default: T (reject): [20.00/15.00] [B_SPAM(20.00){}]), len: 5, "
+        "time: 2.0ms, dns req: 0, digest: <aa>, rcpts: <bert@stadt.example>",
+    )
+    assert (event["email.local_id"], event["source.ip"], event["rspamd.action"]) == ("REAL1", "203.0.113.66", "reject")
+    assert (event["email.message_id"], event["email.to.address"]) == (fake, ("bert@stadt.example",))
+
+
+def test_a_banned_name_that_imitates_amavis_leaves_the_envelope_open() -> None:
+    event = read(
+        "amavis",
+        "Nov 23 08:15:03 mx1 amavis[4]: (04053-01) Blocked BANNED (x) {DiscardedInbound}, [10.0.0.1]:1 <a@b.example> "
+        "-> <c@d.example>, .exe) {DiscardedInbound}, [203.0.113.66]:2 <e@f.example> -> <g@h.example>, Queue-ID: AAAA1",
+    )
+    assert (event["event.kind"], event["amavis.verdict"]) == ("alert", "BANNED")
+    assert "source.ip" not in event
+    assert "email.from.address" not in event

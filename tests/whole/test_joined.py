@@ -50,3 +50,25 @@ def test_a_mail_is_one_event_though_a_process_is_killed(
     patiently(lambda: len(city.json("query", "event.dataset:postfix.mail")) > 1)
     assert len(city.json("query", "event.dataset:postfix.mail and email.local_id:3E29030F87")) == 1
     assert city.json("status")[0]["balanced"]
+
+
+def test_the_event_of_a_mail_says_what_amavis_and_rspamd_found_in_it(
+    city: "Running", patiently: Callable[..., Any]
+) -> None:
+    city.start()
+    send(city, BEGIN)
+    now = datetime.now(UTC)
+    head = f"<22>{now:%b} {now.day:2d} {now:%H:%M:%S} mx1"
+    city.tcp(
+        f"{head} rspamd[5]: <a1>; proxy; rspamd_task_write_log: id: <1@example.net>, qid: <3E29030F87>, "
+        "ip: 203.0.113.20, from: <a@example.net>, (default: F (add header): [7.50/15.00] [BAYES_SPAM(5.10){99%;}]), "
+        "len: 100, time: 5.0ms, dns req: 1, digest: <aa>, rcpts: <b@stadt.example>",
+        f"{head} amavis[6]: (00006-01) Passed SPAMMY {{RelayedTaggedInbound}}, [203.0.113.20]:4 <a@example.net> -> "
+        "<b@stadt.example>, Queue-ID: 3E29030F87, Message-ID: <1@example.net>, mail_id: x, Hits: 6.4, size: 100, 9 ms",
+    )
+    patiently(lambda: len(city.json("query", "email.local_id:3E29030F87")) == len(BEGIN) + 2)
+    send(city, END)
+    (mail,) = patiently(lambda: city.json("query", "event.dataset:postfix.mail"))
+    assert (mail["amavis.verdict"], mail["amavis.score"]) == ("SPAMMY", 6.4)
+    assert (mail["rspamd.action"], mail["rspamd.score"], mail["rspamd.symbols"]) == ("add header", 7.5, "BAYES_SPAM")
+    assert (mail["event.action"], mail["sentinel.joined"]) == ("mail_sent", len(BEGIN) + 2 + len(END))
