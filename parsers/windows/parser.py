@@ -173,7 +173,8 @@ def _endpoint(found: Fields, value: str) -> None:
 
 
 def _program(found: Fields, value: str) -> None:
-    found["process.executable"] = value.rpartition(" (")[0] or value  # `C:\\Windows\\Explorer.EXE (PC-0815)`
+    # `C:\Windows\Explorer.EXE (PC-0815)`
+    found["process.executable"] = value.rpartition(" (")[0] if value.endswith(")") else value
 
 
 SETTERS: dict[str, mapping.Setter] = {
