@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sentinel.config import Config
@@ -43,24 +44,22 @@ class Entrance:
 
 
 def entrances(config: Config, clock: Clock) -> Iterator[Entrance]:
-    """Yield every entrance; nothing is opened before it is run."""
+    """Yield every entrance; nothing is opened before it is run. Raises ConfigError."""
+    return (make() for make in makers(config, clock))
+
+
+def makers(config: Config, clock: Clock) -> Iterator[Callable[[], Entrance]]:
+    """Yield what makes each entrance: one that cannot be made (its token cannot be read) says nothing of the others."""
     for syslog in config.syslog:
         for transport in syslog.transports:
-            yield _syslog(syslog, transport, clock)
-    for relp in config.relp:
-        yield _relp(relp, clock)
-    for beats in config.beats:
-        yield _beats(beats, clock)
-    for netflow in config.netflow:
-        yield _netflow(netflow, config, clock)
-    for sharing in _by_port(config.http):
-        yield _http(sharing, clock)
-    for files in config.files:
-        yield _files(files, config, clock)
-    for journal in config.journald:
-        yield _journald(journal, config, clock)
-    for pull in config.pull:
-        yield _pull(pull, config, clock)
+            yield partial(_syslog, syslog, transport, clock)
+    yield from (partial(_relp, relp, clock) for relp in config.relp)
+    yield from (partial(_beats, beats, clock) for beats in config.beats)
+    yield from (partial(_netflow, netflow, config, clock) for netflow in config.netflow)
+    yield from (partial(_http, sharing, clock) for sharing in _by_port(config.http))
+    yield from (partial(_files, files, config, clock) for files in config.files)
+    yield from (partial(_journald, journal, config, clock) for journal in config.journald)
+    yield from (partial(_pull, pull, config, clock) for pull in config.pull)
 
 
 def _syslog(source: SyslogSource, transport: str, clock: Clock) -> Entrance:

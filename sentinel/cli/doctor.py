@@ -18,7 +18,7 @@ from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show
 from sentinel.core.check import Check, State
 from sentinel.core.errors import Exit, SentinelError
-from sentinel.entrances import entrances
+from sentinel.entrances import makers
 from sentinel.ui.visible import safe
 
 EXAMPLE = """
@@ -104,8 +104,12 @@ def _disk(app: App) -> Iterator[Check]:
 
 def _entrances(app: App) -> Iterator[Check]:
     seen: set[Check] = set()  # two entrances may have the same to say
-    for entrance in entrances(app.config, app.clock):
-        for check in entrance.checks():
+    for make in makers(app.config, app.clock):
+        try:
+            checks = list(make().checks())
+        except SentinelError as error:
+            checks = [Check("entrances", "fail", str(error))]
+        for check in checks:
             if check not in seen:
                 yield check
             seen.add(check)

@@ -21,6 +21,7 @@ from sentinel.collect.records import LINE_BY_LINE, Cutting
 from sentinel.collect.streams import Checkpoint, Stream, remembered
 from sentinel.collect.tail import Batch, Tail
 from sentinel.collect.threads import finished
+from sentinel.core.errors import ConfigError
 from sentinel.core.kill import point
 from sentinel.core.ports import Clock, Sink
 
@@ -106,7 +107,7 @@ class FollowedFiles:
             for tail in (*self._tails.values(), *self._orphans.values()):
                 tail.close()
             self._tails, self._orphans = {}, {}
-            self._checkpoint.save(self._streams)
+            self._remember()
 
     async def _follow(self, stream: Stream, sink: Sink) -> bool:
         """Read what one file has to give, up to a limit; say whether there is more."""
@@ -191,7 +192,13 @@ class FollowedFiles:
         begun = {*self._tails, *self._orphans, *self._moments}
         self._streams = remembered([one for one in self._streams if one.offset or id(one) in begun])
         self.counters.streams = len(self._streams)
-        self._checkpoint.save(self._streams)
+        self._remember()
+
+    def _remember(self) -> None:
+        try:
+            self._checkpoint.save(self._streams)
+        except ConfigError as error:  # a full disk is no reason to read nothing: it is tried again at every look
+            self._problem(str(self._checkpoint.path), str(error))
 
     def _scan(self) -> None:
         """Look at the disk, and find out which file holds which stream."""

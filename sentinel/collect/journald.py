@@ -8,9 +8,8 @@ or a kill, costs a pause and no entry.
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -38,14 +37,15 @@ _NONE = "-"
 
 @dataclass(slots=True)
 class Counters:
-    """Entries read and kept; `restarts` of journalctl, and what it said last."""
+    """Entries read and kept, what was none; how often the cursor was lost and journalctl begun anew; what it said."""
 
     received: int = 0
     written: int = 0
     cut: int = 0
     restarts: int = 0
     problem: str = ""
-    dropped: Counter[str] = field(default_factory=Counter)
+    dropped_no_entry: int = 0
+    cursor_lost: int = 0
 
 
 class Journald:
@@ -84,7 +84,11 @@ class Journald:
 
     def _remember(self) -> None:
         if self._cursor and self._cursor != self._marked:
-            remember(self._mark, self._cursor + "\n")
+            try:
+                remember(self._mark, self._cursor + "\n")
+            except ConfigError as error:  # a full disk is no reason to read nothing: it is tried again
+                self.counters.problem = str(error)
+                return
             self._marked = self._cursor
 
     def _command(self) -> list[str]:
@@ -109,7 +113,7 @@ class Journald:
             said = (await complaining).decode("utf-8", "replace").strip()
             self.counters.problem = said[:500]
             if self._cursor and "seek to cursor" in said:  # the journal it points into is gone
-                self.counters.dropped["cursor_lost"] += 1
+                self.counters.cursor_lost += 1
                 self._cursor, self._start = "", "beginning"
         finally:
             complaining.cancel()
@@ -137,7 +141,7 @@ class Journald:
             entry = orjson.loads(line.body)
             cursor = entry["__CURSOR"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            self.counters.dropped["no_entry"] += 1
+            self.counters.dropped_no_entry += 1
             return None
         body = message_of(entry)
         note = ""

@@ -139,7 +139,7 @@ def request(fields: Fields, line: str) -> None:
         return
     fields["http.request.method"] = method
     if version:
-        fields["http.version"] = version[5:]
+        text.put(fields, [("http.version", version[5:])])
     url(fields, target, method)
 
 

@@ -110,6 +110,19 @@ def test_a_rule_that_is_not_understood_is_refused_with_path_and_reason(tmp_path:
     assert "frobnicate" in done.stderr
 
 
+def test_a_source_that_cannot_be_made_hides_no_other_from_doctor(tmp_path: Path) -> None:
+    (tmp_path / "sentinel.toml").write_text(
+        f'data = "{tmp_path}/data"\n[spool]\nballast_bytes = 0\n'
+        f'[[http]]\nname = "app"\ntoken_file = "{tmp_path}/nowhere"\nport = 0\n'
+        f'[[files]]\nname = "logs"\npaths = ["{tmp_path}/*.log"]\n'
+    )
+    done = sentinel("doctor", "--json", data=tmp_path)
+    said = {one["check"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert (done.returncode, said["entrances"]["state"]) == (1, "fail")
+    assert f"{tmp_path}/nowhere" in said["entrances"]["found"]
+    assert "files logs" in said
+
+
 def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     done = sentinel("doctor", "--json", data=tmp_path)
     checks = {one["check"]: one for one in map(json.loads, done.stdout.splitlines())}

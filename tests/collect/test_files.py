@@ -449,6 +449,28 @@ def test_files_that_cannot_be_read_are_reported_and_hurt_no_other(follow: Follow
     assert follower.sink.bodies() == [b"one"]
 
 
+def test_a_mark_that_cannot_be_written_is_told_and_stops_nothing(
+    tmp_path: Path, sink: "DiskSink", clock: ManualClock, until: "Until"
+) -> None:
+    writer = Writer(tmp_path)
+    mark = tmp_path / "nowhere" / "checkpoint.json"
+
+    async def scenario() -> None:
+        files = FollowedFiles("logs", clock, [str(writer.path)], checkpoint=mark, poll_seconds=0.01)
+        task = asyncio.create_task(files.run(sink))
+        writer.log(10)
+        await until(lambda: str(mark) in files.counters.problems)
+        mark.parent.mkdir()
+        writer.log(10)
+        await until(mark.exists)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    assert sink.bodies() == writer.sent
+
+
 def test_it_runs_polls_and_stops(tmp_path: Path, sink: "DiskSink", clock: ManualClock, until: "Until") -> None:
     writer = Writer(tmp_path)
 

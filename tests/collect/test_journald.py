@@ -134,6 +134,26 @@ def test_a_stop_right_behind_what_was_kept_reads_nothing_again(tmp_path: Path) -
     assert subprocess.run(command, capture_output=True, check=True).stdout == b""
 
 
+def test_a_mark_that_cannot_be_written_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "journal", entry(0, "message 0"))
+    mark = tmp_path / "nowhere" / "j.cursor"
+    journal = Journald("j", SystemClock(), mark=mark, folder=tmp_path / "journal", start="beginning")
+
+    async def run() -> None:
+        with DiskSpool(tmp_path / "spool", ballast_bytes=0) as spool:
+            task = asyncio.create_task(journal.run(spool))
+            await until(lambda: journal.counters.problem != "")
+            assert "cannot be written" in journal.counters.problem
+            mark.parent.mkdir()
+            await asyncio.to_thread(write, tmp_path / "journal", entry(1, "message 1"))
+            await until(mark.exists)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    assert [one.raw.body.rpartition(b" ")[2] for one in kept(tmp_path)] == [b"0", b"1"]
+
+
 def test_a_login_in_the_journal_says_what_it_says_over_syslog(tmp_path: Path) -> None:
     write(tmp_path / "journal", entry(7, FAILED, "sshd"))
 
