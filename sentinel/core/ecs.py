@@ -50,6 +50,8 @@ OWN: dict[str, Type] = {
     "amavis.score": "float",
     "rspamd.score": "float",
     "rspamd.required": "float",
+    "spamassassin.score": "float",
+    "spamassassin.required": "float",
     "sentinel.joined": "long",
     "netflow.version": "long",
     "netflow.domain": "long",

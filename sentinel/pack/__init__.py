@@ -8,9 +8,9 @@ costs microseconds; a pack that needs more asks for a new tool here, not for a l
 
 from sentinel.core.errors import ParseError
 from sentinel.core.event import Fields, Raw, Scalar, Value
-from sentinel.pack import common, community, document, kv, maillog, prose, structured, syslog, text, when
+from sentinel.pack import common, community, document, kv, maillog, prose, sendmail, structured, syslog, text, when
 
 __all__ = [
     "Fields", "ParseError", "Raw", "Scalar", "Value", "common", "community", "document", "kv", "maillog", "prose",
-    "structured", "syslog", "text", "when",
+    "sendmail", "structured", "syslog", "text", "when",
 ]  # fmt: skip

@@ -9,7 +9,10 @@ from sentinel.core.event import Fields, Origin, Raw
 from sentinel.parse.packs import load_one
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PACKS = {name: load_one(content("parsers") / name, trusted=True) for name in ("amavis", "dovecot", "exim", "rspamd")}
+PACKS = {
+    name: load_one(content("parsers") / name, trusted=True)
+    for name in ("amavis", "dovecot", "exim", "rspamd", "sendmail")
+}
 
 
 def read(pack: str, line: str) -> Fields:
@@ -90,3 +93,16 @@ def test_a_banned_name_that_imitates_amavis_leaves_the_envelope_open() -> None:
     assert (event["event.kind"], event["amavis.verdict"]) == ("alert", "BANNED")
     assert "source.ip" not in event
     assert "email.from.address" not in event
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'from=<"a, relay=x [10.0.0.1]"@example.net>, size=1, msgid=<1@example.net>, relay=mx [203.0.113.66]',
+        "from=<a@example.net>, size=1, msgid=<1>, relay=x [10.0.0.1], y>, proto=ESMTP, relay=mx [203.0.113.66]",
+        "AUTH failure (LOGIN): user not found (-20), user=x, relay=y [10.0.0.1], relay=mx [203.0.113.66]",
+    ],
+)
+def test_what_a_stranger_says_to_sendmail_does_not_choose_the_address(said: str) -> None:
+    event = read("sendmail", f"Nov 23 08:15:00 mx3 sm-mta[1]: 4AN8F0xy002101: {said}")
+    assert (event["source.ip"], event["source.domain"]) == ("203.0.113.66", "mx")
