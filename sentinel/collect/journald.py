@@ -7,10 +7,7 @@ or a kill, costs a pause and no entry.
 """
 
 import asyncio
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from shutil import which
@@ -24,15 +21,11 @@ from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock, Sink
+from sentinel.pack.journal import message_of
 
 READ_BYTES = 256 * 1024
 PAUSE_SECONDS = (0.5, 30.0)
 _ENTRY_MAX = 1 << 20
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SAID = frozenset({"MESSAGE", "PRIORITY", "SYSLOG_FACILITY", "SYSLOG_IDENTIFIER", "_HOSTNAME", "__CURSOR"})
-_SPOILT = re.compile(r"[^!#-<>-\\^-~]")
-_ESCAPED = str.maketrans({'"': '\\"', "\\": "\\\\", "]": "\\]"})
-_NONE = "-"
 
 
 @dataclass(slots=True)
@@ -149,41 +142,6 @@ class Journald:
             self.counters.cut += 1
             body, note = body[:MESSAGE_MAX], f"cut:{len(body)}:sha256={sha256(body).hexdigest()}"
         return Raw(body, self.name, self._clock.now(), Origin("syslog-journald", "", str(cursor), note))
-
-
-def message_of(entry: Mapping[str, object]) -> bytes:
-    """Return a journal entry (systemd.journal-fields(7)) as an RFC 5424 message."""
-    priority, facility = _number(entry.get("PRIORITY"), 7, 6), _number(entry.get("SYSLOG_FACILITY"), 23, 1)
-    moment = _EPOCH + timedelta(microseconds=_number(entry.get("__REALTIME_TIMESTAMP"), 1 << 55, 0))
-    app = _text(entry.get("SYSLOG_IDENTIFIER")) or _text(entry.get("_COMM"))
-    words = (_text(entry.get("_HOSTNAME")), app, _text(entry.get("_PID")) or _text(entry.get("SYSLOG_PID")))
-    host, app, pid = (_SPOILT.sub("_", word)[:size] or _NONE for word, size in zip(words, (255, 48, 128), strict=True))
-    kept = "".join(
-        f' {_SPOILT.sub("_", name)[:32]}="{_text(value).translate(_ESCAPED)}"'
-        for name, value in entry.items()
-        if name not in _SAID and value is not None
-    )
-    time = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    head = f"<{facility * 8 + priority}>1 {time} {host} {app} {pid} - [journald@32473{kept}] "
-    return head.encode("utf-8", "replace") + _bytes(entry.get("MESSAGE"))
-
-
-def _number(value: object, most: int, usual: int) -> int:
-    return int(value) if isinstance(value, str) and value.isdigit() and int(value) <= most else usual
-
-
-def _text(value: object) -> str:
-    return _bytes(value).decode("utf-8", "replace")
-
-
-def _bytes(value: object) -> bytes:
-    """Return a field: text, the numbers of its bytes where it is no text, or the first of several."""
-    if isinstance(value, list):
-        try:
-            return bytes(value)
-        except (TypeError, ValueError):
-            return _bytes(value[0]) if value else b""
-    return b"" if value is None else str(value).encode("utf-8", "replace")
 
 
 def check() -> Check:

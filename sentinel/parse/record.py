@@ -9,7 +9,7 @@ from types import MappingProxyType
 from sentinel.core.errors import ParseError
 from sentinel.core.event import PARTS_MAX, Entry, Event, Fields, Origin, Raw
 from sentinel.core.join import MARK, VIA, Join, unpacked
-from sentinel.pack import syslog
+from sentinel.pack import journal, syslog
 from sentinel.parse import build, deadletter
 from sentinel.parse.enrich import Enricher
 from sentinel.parse.packs import Pack
@@ -47,6 +47,7 @@ class Reader:
         how = self.sources.get(raw.source, self.usual)
         if how.zone != raw.zone:
             raw = Raw(raw.body, raw.source, raw.received, raw.origin, how.zone)
+        raw = journal.unwrapped(raw)
         if not raw.body.strip():
             return [deadletter.letter(entry, "EmptyRecord", "the record is empty")]
         pack = None

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.app import App
-from sentinel.collect.journald import Journald, message_of
+from sentinel.collect.journald import Journald
 from sentinel.config import Config
 from sentinel.core.clock import SystemClock
 from sentinel.core.event import Entry, Origin, Raw
+from sentinel.pack.journal import message_of
 from sentinel.spool.disk import DiskSpool
 
 REMOTE = "/lib/systemd/systemd-journal-remote"
