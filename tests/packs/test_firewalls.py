@@ -1,0 +1,66 @@
+"""Firewalls whose packs need few words: SonicWall, Stormshield: NAT, whose clock, names that imitate, recognising."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from sentinel.core.content import content
+from sentinel.core.event import Fields, Origin, Raw
+from sentinel.parse.packs import load
+from sentinel.parse.route import Router
+from sentinel.testing.packs import BROKEN, records, samples
+
+SHIPPED = content("parsers")
+PACKS = load([SHIPPED], shipped=SHIPPED)
+ROUTER = Router(PACKS)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+HINTED = re.compile(rb" (?:sshd|named|pluto)\[")
+"""Whose daemon it is, only a hint can say."""
+OURS = ("sonicwall", "stormshield", "sophos", "juniper_srx")
+
+
+def read(line: str, pack: str = "") -> Fields:
+    found = ROUTER.route(Raw(line.encode(), "x", NOW, Origin("test")))
+    assert found is not None
+    assert found.name == pack
+    (event,) = found.parse(Raw(line.encode(), "x", NOW, Origin("test")))
+    return event
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_sample_is_known_without_a_hint(name: str) -> None:
+    for sample in samples(SHIPPED / name):
+        for raw in records(sample) if sample.name != BROKEN else ():
+            pack = ROUTER.route(raw)
+            assert pack is not None, raw.body
+            assert pack.name == name or HINTED.search(raw.body), raw.body
+
+
+def test_sonicwall_writes_the_zone_of_its_clock_or_leaves_it_to_the_source() -> None:
+    line = 'id=firewall sn=1 time="2026-11-23 08:15:00{}" fw=198.51.100.2 pri=6 c=1024 m=98 msg="Connection Opened"'
+    assert read(line.format(" CET"), "sonicwall")["@timestamp"] == "2026-11-23T07:15:00.000000Z"
+    assert read(line.format(" UTC"), "sonicwall")["@timestamp"] == "2026-11-23T08:15:00.000000Z"
+    assert read(line.format(""), "sonicwall")["@timestamp"] == "2026-11-23T08:15:00.000000Z"
+
+
+def test_sonicwall_user_cannot_write_an_address() -> None:
+    event = read(
+        r'id=firewall sn=1 fw=198.51.100.2 m=30 msg="Administrator login denied" usr="x\" src=192.0.2.1:1:X0 y=\""'
+        " src=203.0.113.66:0:X1",
+        "sonicwall",
+    )
+    assert (event["source.ip"], event["event.outcome"]) == ("203.0.113.66", "failure")
+    assert "source.port" not in event
+
+
+def test_stormshield_says_whom_the_client_meant_and_who_answered() -> None:
+    event = read(
+        'id=firewall time="2026-11-23 08:15:02" fw="sns1" tz=+0100 startime="2026-11-23 08:15:00" ipproto=tcp'
+        " proto=http src=203.0.113.9 srcport=41000 dst=10.9.0.5 dstport=8080 origdst=198.51.100.2 origdstport=80 action=pass"
+        ' logtype="filter"',
+        "stormshield",
+    )
+    assert (event["destination.ip"], event["destination.port"]) == ("198.51.100.2", 80)
+    assert (event["destination.nat.ip"], event["destination.nat.port"]) == ("10.9.0.5", 8080)
+    assert (event["@timestamp"], event["event.start"]) == ("2026-11-23T07:15:02.000000Z", "2026-11-23T07:15:00.000000Z")
