@@ -56,9 +56,9 @@ def test_sonicwall_user_cannot_write_an_address() -> None:
 
 def test_stormshield_says_whom_the_client_meant_and_who_answered() -> None:
     event = read(
-        'id=firewall time="2026-11-23 08:15:02" fw="sns1" tz=+0100 startime="2026-11-23 08:15:00" ipproto=tcp'
-        " proto=http src=203.0.113.9 srcport=41000 dst=10.9.0.5 dstport=8080 origdst=198.51.100.2 origdstport=80 action=pass"
-        ' logtype="filter"',
+        'id=firewall time="2026-11-23 08:15:02" fw="s" tz=+0100 startime="2026-11-23 08:15:00" ipproto=tcp proto=http'
+        " src=203.0.113.9 srcport=41000 dst=10.9.0.5 dstport=8080 origdst=198.51.100.2 origdstport=80"
+        ' action=pass logtype="filter"',
         "stormshield",
     )
     assert (event["destination.ip"], event["destination.port"]) == ("198.51.100.2", 80)
