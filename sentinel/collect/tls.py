@@ -103,6 +103,8 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
     # RFC 9662: forward secrecy and authenticated encryption only; TLS 1.3 has no others
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    # a sender that reads nothing leaves a ticket unread: its closing is a reset then, and what we have not read is lost
+    context.num_tickets = 0
     _loaded(files.cert, lambda: context.load_cert_chain(files.cert, files.key), "certificate chain and key")
     if files.client_ca is not None:
         ca = files.client_ca

@@ -5,14 +5,18 @@
 The entrance writes into a real spool in a process that is bound to one core; the sender has another. A message counts
 when it was answered, without an answer in the protocol when it is in the spool. rsyslog writes the same lines to a file
 (omfile, sync on, behind a disk-assisted queue with synced files), from the first line sent to the last one written; its
-RELP answers before that. One JSON line an entrance.
+RELP answers before that. It reads no Lumberjack and no HTTP, and its TLS is another package: beside these stands its
+plain TCP. UDP is sent as fast as one sender can; what was kept and what was counted as lost have to be what was sent
+(`unaccounted`). One JSON line an entrance.
 """
 
 import argparse
+import http.client
 import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,14 +24,18 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from struct import pack
 
+import trustme
+
 from sentinel.collect.relp_frames import frame
 from sentinel.spool.disk import DiskSpool
+from tests.collect.serving import TOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
 LENGTH = 300
@@ -47,6 +55,10 @@ ruleset(name="in") {
 """
 
 
+SENDERS = 4
+"""So many connections post at once: one would wait for each answer before it sends more."""
+QUIET_SECONDS = 1.5
+
 Sending = Callable[[int], None]
 """Sends what was made ready to a port and returns when all has been answered, or sent if nothing answers."""
 
@@ -59,6 +71,8 @@ class Way:
     module: str
     sender: Callable[[Sequence[bytes]], Sending]
     rsyslog_sender: Callable[[Sequence[bytes]], Sending]
+    tls: bool = False
+    lossy: bool = False
 
 
 def lines_of(count: int) -> list[bytes]:
@@ -80,6 +94,54 @@ def over_tcp(lines: Sequence[bytes]) -> Sending:
         with socket.create_connection(("127.0.0.1", port)) as sock:
             for block in blocks:
                 sock.sendall(block)
+
+    return send
+
+
+def over_tls(lines: Sequence[bytes]) -> Sending:
+    """Send lines over TLS, each ended by a line feed."""
+    blocks = [b"\n".join(part) + b"\n" for part in parts_of(lines, BLOCK)]
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # what is measured is the other side
+
+    def send(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as plain, context.wrap_socket(plain) as sock:
+            for block in blocks:
+                sock.sendall(block)
+
+    return send
+
+
+def over_udp(lines: Sequence[bytes]) -> Sending:
+    """Send lines, a datagram each, as fast as can be."""
+
+    def send(port: int) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect(("127.0.0.1", port))
+            for line in lines:
+                sock.send(line)
+
+    return send
+
+
+def over_http(lines: Sequence[bytes]) -> Sending:
+    """Post lines, WINDOW a request, by several connections at once."""
+    bodies = [b"\n".join(part) + b"\n" for part in parts_of(lines, WINDOW)]
+    headers = {"Content-Type": "text/plain", "Authorization": f"Bearer {TOKEN}"}
+
+    def post(port: int, share: Sequence[bytes]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        for body in share:
+            connection.request("POST", "/v1/events", body, headers)
+            answer = connection.getresponse()
+            said = answer.read()
+            if answer.status != 200:
+                raise ConnectionError(said)
+        connection.close()
+
+    def send(port: int) -> None:
+        with ThreadPoolExecutor(SENDERS) as senders:
+            list(senders.map(lambda at: post(port, bodies[at::SENDERS]), range(SENDERS)))
 
     return send
 
@@ -172,6 +234,9 @@ WAYS = {
     "tcp": Way("tcp", "imtcp", over_tcp, over_tcp),
     "relp": Way("relp", "imrelp", over_relp, over_relp),
     "lumberjack": Way("beats", "imtcp", over_lumberjack, over_tcp),
+    "http": Way("http", "imtcp", over_http, over_tcp),
+    "tls": Way("tcp", "imtcp", over_tls, over_tcp, tls=True),
+    "udp": Way("udp", "imudp", over_udp, over_udp, lossy=True),
 }
 
 
@@ -197,42 +262,62 @@ def waited(holds: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def sentinel(way: Way, send: Sending, count: int, folder: Path, core: int) -> tuple[float, int]:
-    """Return how long the entrance took, and how many lines it lost."""
+def sentinel(way: Way, send: Sending, count: int, folder: Path, core: int) -> tuple[float, int, int]:
+    """Return how long the entrance took, how many lines it lost, and how many of these it does not account for."""
+    if way.tls:
+        issued = trustme.CA().issue_cert("localhost")
+        issued.private_key_pem.write_to_path(folder / "key.pem")
+        for pem in issued.cert_chain_pems:
+            pem.write_to_path(folder / "cert.pem", append=True)
     serving = str(ROOT / "tests/collect/serving.py")
     with running([sys.executable, serving, way.kind, "0", str(folder)], core) as process:
-        port = int(process.stdout.readline()) if process.stdout is not None else 0
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
         with DiskSpool(folder / "spool", ballast_bytes=0) as spool:
-            start = time.monotonic()
-            send(port)
-            waited(lambda: spool.last >= count, 60)
-            took = time.monotonic() - start
+            took = _timed(lambda: send(port), lambda: spool.last, count, lossy=way.lossy)
             found: set[bytes] = set()
             after = 0
             while entries := spool.read(after, 10_000):
                 after = entries[-1].seq
                 found.update(_NUMBER.findall(entry.raw.body)[0] for entry in entries)
-    return took, count - len(found)
+        process.terminate()
+        counted = json.loads(process.stdout.readline())
+    lost = count - len(found)
+    return took, lost, lost - sum(number for name, number in counted.items() if name.startswith("dropped_"))
 
 
-def rsyslog(way: Way, send: Sending, count: int, folder: Path, core: int) -> tuple[float, int]:
-    """Return how long rsyslog took, and how many lines it lost."""
+def _timed(send: Callable[[], None], kept: Callable[[], int], count: int, *, lossy: bool) -> float:
+    """Return the seconds from the first line sent to the last one kept; where some get lost, until nothing comes."""
+    start = last = time.monotonic()
+    send()
+    have = -1
+    while have < count and time.monotonic() - last < (QUIET_SECONDS if lossy else 60):
+        now = kept()
+        if now != have:
+            have, last = now, time.monotonic()
+        time.sleep(0.01)
+    return last - start
+
+
+def rsyslog(way: Way, send: Sending, count: int, folder: Path, core: int) -> tuple[float, int, int]:
+    """Return how long rsyslog took, how many lines it lost, and the same again: it accounts for none."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     conf, out = folder / "rsyslog.conf", folder / "out.log"
     conf.write_text(_RSYSLOG % {"folder": folder, "module": way.module, "port": port}, "utf-8")
     with running(["/usr/sbin/rsyslogd", "-n", "-f", str(conf), "-i", str(folder / "pid")], core):
-        if not waited(lambda: _answers(port), 10):
+        if not waited(lambda: _answers(port, udp=way.module == "imudp"), 10):
             raise ConnectionError("rsyslog does not listen")
-        start = time.monotonic()
-        send(port)
-        waited(lambda: out.exists() and out.stat().st_size >= count * (LENGTH + 1), 120)
-        took = time.monotonic() - start
-    return took, count - len(set(_NUMBER.findall(out.read_bytes())))
+        written = lambda: out.stat().st_size // (LENGTH + 1) if out.exists() else 0  # noqa: E731  used once, here
+        took = _timed(lambda: send(port), written, count, lossy=way.lossy)
+    lost = count - len(set(_NUMBER.findall(out.read_bytes())))
+    return took, lost, lost
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, *, udp: bool) -> bool:
+    if udp:
+        return f":{port:04X} " in Path("/proc/net/udp").read_text()
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -250,17 +335,22 @@ def main() -> None:
     for name in asked.entrance.split(","):
         way = WAYS[name]
         figures: dict[str, list[float]] = {"per_second": [], "rsyslog_per_second": []}
-        lost = [0, 0]
+        lost, unaccounted = [0, 0], [0, 0]
         senders = way.sender(lines), way.rsyslog_sender(lines)
         for _ in range(asked.rounds):
             for at, (measure, figure) in enumerate(((sentinel, "per_second"), (rsyslog, "rsyslog_per_second"))):
                 with tempfile.TemporaryDirectory(prefix="intake-", dir="/var/tmp") as folder:
-                    took, missing = measure(way, senders[at], asked.n, Path(folder), asked.core)
-                figures[figure].append(asked.n / took)
+                    took, missing, unknown = measure(way, senders[at], asked.n, Path(folder), asked.core)
+                figures[figure].append((asked.n - missing) / took)
                 lost[at] += missing
+                unaccounted[at] += unknown
         ours, theirs = (round(median(rates)) for rates in figures.values())
-        row = {"entrance": name, "messages": asked.n, "per_second": ours, "lost": lost[0], "rsyslog_per_second": theirs}
-        sys.stdout.write(json.dumps({**row, "rsyslog_lost": lost[1], "ratio": round(ours / theirs, 2)}) + "\n")
+        row = {
+            "entrance": name, "messages": asked.n * asked.rounds, "per_second": ours, "lost": lost[0],
+            "unaccounted": unaccounted[0], "rsyslog": way.module, "rsyslog_per_second": theirs, "rsyslog_lost": lost[1],
+            "ratio": round(ours / theirs, 2),
+        }  # fmt: skip
+        sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
 
 

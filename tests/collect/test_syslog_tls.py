@@ -140,6 +140,25 @@ def test_a_certificate_on_the_list_becomes_the_identity_of_its_records(tmp_path:
     assert [record.raw.body for record in records] == [(LINE % n).rstrip() for n in range(1000)]
 
 
+def test_a_sender_that_only_sends_and_goes_loses_nothing(tmp_path: Path, city: City) -> None:
+    lines = [b"<13>1 2026-11-23T08:15:00Z pc app - - - %06d %s" % (n, b"x" * 250) for n in range(20_000)]
+    context = city.client()
+
+    def send(port: int) -> None:
+        # what the server said last is never read: closing then resets the connection, unless it said nothing
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            connection.sendall(b"\n".join(lines) + b"\n")
+
+    async def scenario(entrance: SyslogTcp) -> None:
+        await asyncio.to_thread(send, entrance.port)
+        await until(lambda: entrance.counters.written == len(lines))
+
+    with_tls(tmp_path, city.files(mutual=False), scenario).close()
+
+
 def test_a_fingerprint_may_be_allowed_instead_of_a_name(tmp_path: Path, city: City) -> None:
     cert = city.ca.issue_cert("fw2.example.org")
     der = x509.load_pem_x509_certificate(cert.cert_chain_pems[0].bytes())
