@@ -52,6 +52,8 @@ OWN: dict[str, Type] = {
     "rspamd.required": "float",
     "spamassassin.score": "float",
     "spamassassin.required": "float",
+    "mailscanner.score": "float",
+    "mailscanner.required": "float",
     "sentinel.joined": "long",
     "netflow.version": "long",
     "netflow.domain": "long",
