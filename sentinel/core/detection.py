@@ -12,15 +12,46 @@ LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical
 Relation = Operator | Literal["eq", "neq"]
 
 
+Kind = Literal[
+    "event_count", "value_count", "value_sum", "value_avg", "value_percentile", "value_median",
+    "temporal", "temporal_ordered",
+]  # fmt: skip
+NUMBERS = frozenset({"value_sum", "value_avg", "value_percentile", "value_median"})
+"""The kinds that look at numbers only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The events of one rule that a correlation counts.
+
+    `group` holds the fields whose values are the group's, in the order of `Correlation.group_by`; `fields` those whose
+    values are counted (the value_* kinds). `name` is what the correlation calls the rule.
+    """
+
+    where: Where
+    group: tuple[str, ...]
+    fields: tuple[str, ...] = ()
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """`count` events (in `relation` to it) within `span` of event time, for each combination of `group_by`."""
+    """What must come together within `span` of event time, for each combination of values of `group_by`.
 
-    kind: Literal["event_count"]
+    The number that stands in `relation` to `count` is that of the events, of the different values or combinations of
+    values (value_count), their sum, average or percentile, or the number of `parts` that occur (temporal) in their
+    order (temporal_ordered). A `condition` takes the number's place (temporal): it asks which names of parts exist.
+    `parts` empty: the events of the rule's `where`, by the fields `group_by`.
+    """
+
+    kind: Kind
     group_by: tuple[str, ...]
     span: timedelta
     relation: Relation
-    count: int
+    count: int | float
+    parts: tuple[Part, ...] = ()
+    percentile: int = 50
+    condition: Where | None = None
 
 
 @dataclass(frozen=True, slots=True)

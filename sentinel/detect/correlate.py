@@ -1,32 +1,38 @@
-"""`event_count`: how many events of a group lie within a span of event time, sliding.
+"""Correlations: how the events of a group come together within a span of event time, sliding.
 
-The window of an event reaches back from it: `(t - span, t]`. A rule fires on a window whose count stands in the rule's
-relation to its number, and every event of such a window belongs to the finding. Only windows that new events touch
-are judged, so a late event judges exactly what it changes. What a window holds is what is stored: the part that came
-since this process began to judge is remembered (`recent.py`), the rest is asked of the store.
+The window of an event reaches back from it: `(t - span, t]`. A rule fires on a window that stands as it asks
+(`windows.py`), and every event of such a window belongs to the finding. Only windows that new events touch are judged,
+so a late event judges exactly what it changes. What a window holds is what is stored: the part that came since this
+process began to judge is remembered (`recent.py`), the rest is asked of the store.
 
-With `gt` and `gte` the result does not depend on the order of arrival. With `lt`, `lte`, `eq` and `neq` a window may
-fire that a late event would have filled: what has been raised is not taken back.
+Where more events can only make more windows stand (`gt` and `gte` of events, different values or parts, parts in
+order) the result does not depend on the order of arrival. With other relations, averages, percentiles, `not` and
+negative numbers a window may fire that a late event would have changed: what has been raised is not taken back.
 
-An event without one of the group's fields belongs to no group; one with several values in them to several groups.
+An event without one of the group's fields belongs to no group; one with several values in them to several groups. One
+that has nothing of what is counted (no value, no number) is passed over.
 """
 
-from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise, product
+from math import isfinite
 from typing import assert_never
 
-from sentinel.core.detection import EVIDENCE_MAX, Correlation, Detection, Finding, Key, Relation
+from sentinel.core.detection import EVIDENCE_MAX, NUMBERS, Correlation, Detection, Finding, Key, Part, Relation
 from sentinel.core.event import Event, Scalar
 from sentinel.core.ports import Span, Store
-from sentinel.core.where import AllOf, Compare, Is, Where, plain, values
+from sentinel.core.where import AllOf, AnyOf, Compare, Is, Where, holds, plain, values
 from sentinel.core.wildcard import fold
-from sentinel.detect.recent import Name, Recent, Seen
+from sentinel.detect.recent import Brought, Name, Recent, Seen
+from sentinel.detect.windows import firing
 
 GROUPS_OF_ONE_MAX = 16
 """An event with several values in its group's fields belongs to at most this many groups."""
+VALUES_OF_ONE_MAX = 256
+"""Of one event so many values, or combinations of values, are counted at most."""
 DIRECT_MAX = 8
 """Up to so many groups are asked for one by one; of more the store counts first which can matter."""
 TALLY_MAX = 10_000
@@ -55,74 +61,121 @@ class Counting:
         """Yield what the new events `events`, for which the rule's `Where` holds, make the rule find."""
         groups: dict[Name, tuple[Key, list[Seen]]] = {}
         for event in events:
-            seen = _seen(event)
-            for key in keys(event, self.rule.group_by):
-                name = _name(key)
+            for name, (key, seen) in self._placed(event).items():
                 groups.setdefault(name, (key, []))[1].append(seen)
                 self.recent.take(name, seen)
-        for name in self._promising({name: new for name, (_, new) in groups.items()}):
+        for name, stored in self._promising({name: new for name, (_, new) in groups.items()}):
             key, new = groups[name]
             new.sort()
             for cluster in _clusters(new, 2 * self.rule.span):
-                yield from self._judge(key, cluster)
+                yield from self._judge(key, cluster, stored=stored)
 
-    def _promising(self, groups: dict[Name, list[Seen]]) -> list[Name]:
-        # the groups that may have enough events; with few groups, or if few events are enough, all of them
+    def _parts(self) -> tuple[Part, ...]:
+        return self.rule.parts or (Part(self.detection.where, self.rule.group_by),)
+
+    def _placed(self, event: Event) -> dict[Name, tuple[Key, Seen]]:
+        # the groups the event belongs to, and what it is in each of them
+        found: dict[Name, tuple[Key, Seen]] = {}
+        parts = self._parts()
+        for number, part in enumerate(parts):
+            if len(parts) > 1 and not holds(part.where, event):
+                continue
+            brought = self._brought(number, part, event)
+            if brought is None:
+                continue
+            for name, key in {_name(one): one for one in keys(event, part.group, self.rule.group_by)}.items():
+                before = found[name][1].brought if name in found else ()
+                if before and self.rule.kind in NUMBERS:
+                    continue  # an event counts once
+                both = before + tuple(one for one in brought if one not in before) if before else brought
+                found[name] = key, Seen(event.timestamp, event.seq, event.id, both)
+        return found
+
+    def _brought(self, number: int, part: Part, event: Event) -> tuple[Brought, ...] | None:
+        # None: nothing that counts here
+        match self.rule.kind:
+            case "event_count":
+                return ()
+            case "temporal" | "temporal_ordered":
+                return (number,)
+            case "value_count":
+                combinations = product(*(values(event.fields.get(field)) for field in part.fields))
+                return tuple(dict.fromkeys(map(_folded_name, islice(combinations, VALUES_OF_ONE_MAX)))) or None
+            case "value_sum" | "value_avg" | "value_percentile" | "value_median":
+                return tuple(_numbers(event, part.fields)) or None
+            case _:
+                assert_never(self.rule.kind)
+
+    def _promising(self, groups: dict[Name, list[Seen]]) -> list[tuple[Name, bool]]:
+        # the groups that may have enough, and whether the store may hold something of them; with few groups all
+        if len(groups) <= DIRECT_MAX:
+            return [(name, True) for name in sorted(groups)]
         least = _least(self.rule)
-        if len(groups) <= DIRECT_MAX or least <= 1:
-            return sorted(groups)
         times = [event.timestamp for new in groups.values() for event in new]
         span = Span(_floor(min(times) - self.rule.span), _floor(max(times) + self.rule.span) + _TICK)
-        rows = self.store.tally(self._where(), span, self.rule.group_by, TALLY_MAX)
-        counts: dict[Name, int] = {}
-        for group, count in rows:
-            for combination in islice(product(*map(values, group)), GROUPS_OF_ONE_MAX):
-                name = tuple(fold(plain(value)) for value in combination)
-                counts[name] = counts.get(name, 0) + count
-        untold = 0 if len(rows) < TALLY_MAX else least
-        recent = {name: len(self.recent.between(name, span.start, span.end, self.until)) for name in groups}
-        return sorted(name for name in groups if counts.get(name, untold) + recent[name] >= least)
+        stored = self._stored(span)
+        if stored is None:
+            return [(name, True) for name in sorted(groups)]
+        counts, brought = stored
+        found: list[tuple[Name, bool]] = []
+        for name in sorted(groups):
+            recent = self.recent.between(name, span.start, span.end, self.until)
+            have = counts[name] + len(recent)
+            if self.rule.kind != "event_count":
+                have = len(brought[name].union(*(one.brought for one in recent)))
+            if have >= least:
+                found.append((name, counts[name] > 0))
+        return found
 
-    def _where(self, key: Key = ()) -> Where:
+    def _stored(self, span: Span) -> tuple[Counter[Name], defaultdict[Name, set[Brought]]] | None:
+        # how many events and what of each group the store holds within `span`; None: too many groups to tell
+        counts: Counter[Name] = Counter()
+        brought: defaultdict[Name, set[Brought]] = defaultdict(set)
+        for number, part in enumerate(self._parts()):
+            counted = part.fields if self.rule.kind == "value_count" else ()
+            rows = self.store.tally(self._where(part), span, (*part.group, *counted), TALLY_MAX)
+            if len(rows) >= TALLY_MAX:
+                return None
+            for row, count in rows:
+                for combination in islice(product(*map(values, row)), GROUPS_OF_ONE_MAX * VALUES_OF_ONE_MAX):
+                    name = _folded_name(combination[: len(part.group)])
+                    counts[name] += count
+                    brought[name].add(_folded_name(combination[len(part.group) :]) if counted else number)
+        return counts, brought
+
+    def _where(self, part: Part, key: Key = ()) -> Where:
         # what the memory does not hold
-        same = tuple(Is(field, value) for field, value in key)
+        same = tuple(Is(field, value) for field, (_, value) in zip(part.group, key, strict=False))
         before = Compare("event.sequence", "lte", min(self.until, self.recent.start))
-        return AllOf((*same, before, self.detection.where))
+        return AllOf((*same, before, part.where))
 
-    def _judge(self, key: Key, new: Sequence[Seen]) -> Iterator[Finding]:
-        around = self._around(key, new)
-        times = [event.timestamp for event in around]
-        first, last = new[0].timestamp, new[-1].timestamp
-        marks = [0] * (len(around) + 1)
-        for at in range(bisect_left(times, first), bisect_left(times, last + self.rule.span)):
-            begin = bisect_right(times, times[at] - self.rule.span)
-            end = bisect_right(times, times[at])
-            if _stands(end - begin, self.rule.relation, self.rule.count):
-                marks[begin] += 1
-                marks[end] -= 1
-        depth = 0
-        found: list[Seen] = []
-        for event, mark in zip(around, marks, strict=False):
-            depth += mark
-            if depth:
-                found.append(event)
+    def _judge(self, key: Key, new: Sequence[Seen], *, stored: bool) -> Iterator[Finding]:
+        around = self._around(key, new, stored=stored)
+        found = firing(self.rule, around, new[0].timestamp, new[-1].timestamp)
         for run in _clusters(found, self.rule.span):
             for at in range(0, len(run), EVIDENCE_MAX):
                 yield self._finding(key, run[at : at + EVIDENCE_MAX])
 
-    def _around(self, key: Key, new: Sequence[Seen]) -> list[Seen]:
-        # before the first new event only the nearest `count + 1` matter: more would change no window's answer
-        where = self._where(key)
+    def _around(self, key: Key, new: Sequence[Seen], *, stored: bool) -> list[Seen]:
+        name = _name(key)
+        wheres = tuple(self._where(part, key) for part in self._parts())
+        where = wheres[0] if len(wheres) == 1 else AnyOf(wheres)
         first, last = _floor(new[0].timestamp), new[-1].timestamp
         begin, end = _floor(first - self.rule.span), _floor(last + self.rule.span) + _TICK
-        nearest = self.rule.count + 1
-        stored = map(_seen, self.store.search(where, Span(begin, first), nearest))
-        before = {one.id: one for one in (*stored, *self.recent.between(_name(key), begin, first, self.until))}
-        found = {one.id: one for one in (*sorted(before.values())[-nearest:], *new)}
-        found.update((one.id, one) for one in self.recent.between(_name(key), first, end, self.until))
-        while True:
-            page = self.store.search(where, Span(first, end), PAGE)
-            found.update((event.id, _seen(event)) for event in page)
+        found = {one.id: one for one in new}
+        if self.rule.kind == "event_count":
+            # before the first new event only the nearest `count + 1` matter: more would change no window's answer
+            nearest = int(self.rule.count) + 1
+            before = {one.id: one for one in self.recent.between(name, begin, first, self.until)}
+            if stored:
+                page = self.store.search(where, Span(begin, first), nearest)
+                before.update((one.id, one) for one in self._of(name, page))
+            found.update((one.id, one) for one in sorted(before.values())[-nearest:])
+            begin = first
+        found.update((one.id, one) for one in self.recent.between(name, begin, end, self.until))
+        while stored:
+            page = self.store.search(where, Span(begin, end), PAGE)
+            found.update((one.id, one) for one in self._of(name, page))
             if len(page) < PAGE:
                 break
             oldest = _floor(page[-1].timestamp) + _TICK
@@ -130,6 +183,12 @@ class Counting:
                 raise TooManyError(f"more than {len(found)} events around one time in the group {dict(key)}")
             end = oldest
         return sorted(found.values())
+
+    def _of(self, name: Name, events: Iterable[Event]) -> Iterator[Seen]:
+        for event in events:
+            placed = self._placed(event).get(name)
+            if placed is not None:
+                yield placed[1]
 
     def _finding(self, key: Key, run: Sequence[Seen]) -> Finding:
         return Finding(
@@ -139,7 +198,7 @@ class Counting:
             last_seen=run[-1].timestamp,
             evidence=tuple(event.id for event in run),
             count=len(run),
-            summary=f"{_WORDS[self.rule.relation]} {self.rule.count} events within {_words(self.rule.span)}",
+            summary=_summary(self.rule),
             moments=tuple(event.timestamp for event in run),
         )
 
@@ -149,11 +208,14 @@ _WORDS: dict[Relation, str] = {
 }  # fmt: skip
 
 
-def keys(event: Event, group_by: Sequence[str]) -> Iterator[Key]:
-    """Yield the groups the event belongs to; texts are folded, as groups do not tell case apart."""
-    each = [values(event.fields.get(field)) for field in group_by]
+def keys(event: Event, fields: Sequence[str], names: Sequence[str] = ()) -> Iterator[Key]:
+    """Yield the groups the event belongs to by `fields`, under `names` (empty: theirs).
+
+    Texts are folded, as groups do not tell case apart.
+    """
+    each = [values(event.fields.get(field)) for field in fields]
     for combination in islice(product(*each), GROUPS_OF_ONE_MAX):
-        yield tuple((field, _folded(value)) for field, value in zip(group_by, combination, strict=True))
+        yield tuple((name, _folded(value)) for name, value in zip(names or fields, combination, strict=True))
 
 
 def _folded(value: Scalar) -> Scalar:
@@ -161,11 +223,18 @@ def _folded(value: Scalar) -> Scalar:
 
 
 def _name(key: Key) -> Name:
-    return tuple(fold(plain(value)) for _, value in key)
+    return _folded_name([value for _, value in key])
 
 
-def _seen(event: Event) -> Seen:
-    return Seen(event.timestamp, event.seq, event.id)
+def _folded_name(combination: Sequence[Scalar]) -> Name:
+    return tuple(fold(plain(value)) for value in combination)
+
+
+def _numbers(event: Event, fields: Sequence[str]) -> Iterator[int | float]:
+    for field in fields:
+        for value in values(event.fields.get(field)):
+            if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+                yield value
 
 
 def _clusters(events: Sequence[Seen], gap: timedelta) -> Iterator[Sequence[Seen]]:
@@ -178,7 +247,12 @@ def _clusters(events: Sequence[Seen], gap: timedelta) -> Iterator[Sequence[Seen]
         yield events[begin:]
 
 
-def _least(rule: Correlation) -> int:
+def _least(rule: Correlation) -> float:
+    # fewer events, different values or parts never stand
+    if rule.kind == "temporal_ordered":
+        return len(rule.parts)
+    if rule.condition is not None or rule.kind not in {"event_count", "value_count", "temporal"}:
+        return 0
     match rule.relation:
         case "gte" | "eq":
             return rule.count
@@ -190,22 +264,29 @@ def _least(rule: Correlation) -> int:
             assert_never(rule.relation)
 
 
-def _stands(have: int, relation: Relation, count: int) -> bool:
-    match relation:
-        case "gte":
-            return have >= count
-        case "gt":
-            return have > count
-        case "lt":
-            return have < count
-        case "lte":
-            return have <= count
-        case "eq":
-            return have == count
-        case "neq":
-            return have != count
+def _summary(rule: Correlation) -> str:
+    number = f"{_WORDS[rule.relation]} {rule.count}"
+    fields = ", ".join(rule.parts[0].fields) if rule.parts else ""
+    match rule.kind:
+        case "event_count":
+            what = f"{number} events"
+        case "value_count":
+            what = f"{number} different values of {fields}"
+        case "value_sum":
+            what = f"a sum of {fields} of {number}"
+        case "value_avg":
+            what = f"an average of {fields} of {number}"
+        case "value_percentile" | "value_median":
+            what = f"percentile {rule.percentile} of {fields} of {number}"
+        case "temporal" if rule.condition is None:
+            what = f"{number} of {len(rule.parts)} rules"
+        case "temporal":
+            what = "the rules that belong together"
+        case "temporal_ordered":
+            what = f"{len(rule.parts)} rules one after the other"
         case _:
-            assert_never(relation)
+            assert_never(rule.kind)
+    return f"{what} within {_words(rule.span)}"
 
 
 def _floor(moment: datetime) -> datetime:

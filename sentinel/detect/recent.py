@@ -14,15 +14,20 @@ EVENTS_MAX = 100_000
 """So many events are remembered of one correlation; then the older half is left to the store again."""
 
 Name = tuple[str, ...]
+Brought = int | float | Name
 _timestamp = attrgetter("timestamp")
 
 
 class Seen(NamedTuple):
-    """What a correlation needs to know of an event; sorts by time."""
+    """What a correlation needs to know of an event; sorts by time.
+
+    `brought` holds what is counted: values, combinations of values, numbers of parts; nothing if events are.
+    """
 
     timestamp: datetime
     seq: int
     id: str
+    brought: tuple[Brought, ...] = ()
 
 
 class Recent:
@@ -35,7 +40,9 @@ class Recent:
         self._count = 0
 
     def take(self, name: Name, seen: Seen) -> None:
-        """Remember an event of a group; one that is there already stays there once."""
+        """Remember an event of a group, unless it is the store's; one that is there already stays there once."""
+        if seen.seq <= self.start:
+            return
         group = self._groups.setdefault(name, [])
         if not group or group[-1] < seen:
             group.append(seen)

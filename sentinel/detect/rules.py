@@ -6,14 +6,13 @@ or if it can never fire because no pack supplies a field it needs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 
-from sentinel.core.detection import Correlation, Detection, Relation
+from sentinel.core.detection import NUMBERS, Correlation, Detection, Part
 from sentinel.core.ecs import type_of
 from sentinel.core.errors import RuleError
-from sentinel.core.where import AnyOf
+from sentinel.core.where import AnyOf, Where
 from sentinel.detect.documents import Document, read_documents
 from sentinel.detect.pipelines import Source
 from sentinel.detect.supply import Supply
@@ -36,16 +35,16 @@ class Plain:
 class Chain:
     """A correlation whose rules have yet to be looked up; `draft.where` means nothing until then.
 
-    `group_by` holds Sigma's names; `generate` says whether the rules it counts raise alerts of their own as well.
+    `asked` is what it asks for, still without its parts; its `group_by` and `fields` hold Sigma's names, which
+    `aliases` may translate for each rule. `generate` says whether the rules it counts raise alerts of their own too.
     """
 
     draft: Detection
     references: tuple[str, ...]
-    group_by: tuple[str, ...]
-    span: timedelta
-    relation: Relation
-    count: int
+    asked: Correlation
     generate: bool
+    fields: tuple[str, ...]
+    aliases: Mapping[str, Mapping[str, str]]
 
 
 Read = Callable[[Path, Document], Plain | Chain]
@@ -92,29 +91,64 @@ def assemble(paths: Iterable[Path], supply: Supply, read: Read) -> Rules:
 def linked(chain: Chain, bases: Sequence[Plain]) -> Detection:
     """Return a correlation as a Detection, given the rules it counts; raises RuleError."""
     draft = chain.draft
-    group_by: list[str] = []
-    for name in chain.group_by:
-        fields = {base.source.field(name) for base in bases}
-        field = fields.pop()
-        if field is None or fields or type_of(field) is None:
-            raise RuleError(draft.path, f"can never fire: group-by field {name!r} is not one and the same known field")
-        group_by.append(field)
+    parts = [
+        Part(
+            base.detection.where,
+            tuple(_field(chain, name, reference, base) for name in chain.asked.group_by),
+            tuple(_field(chain, name, reference, base) for name in chain.fields),
+            reference,
+        )
+        for reference, base in zip(chain.references, bases, strict=True)
+    ]
+    columns = zip(*(part.group for part in parts), strict=True)
+    # an alert names the field that holds its subject; where the rules have different ones, what the correlation says
+    group_by = tuple(
+        fields[0] if len(set(fields)) == 1 else name
+        for name, fields in zip(chain.asked.group_by, columns, strict=False)
+    )
+    if not chain.asked.kind.startswith("temporal"):
+        parts = _merged(parts)
     first = bases[0].detection
     digest = blake2b(draft.version.encode(), digest_size=8)
     for base in bases:
         digest.update(base.detection.version.encode())
     return replace(
         draft,
-        where=first.where if len(bases) == 1 else AnyOf(tuple(base.detection.where for base in bases)),
+        where=_any([part.where for part in parts]),
         version=digest.hexdigest(),
-        fold_by=tuple(group_by),
-        correlation=Correlation("event_count", tuple(group_by), chain.span, chain.relation, chain.count),
+        fold_by=group_by,
+        correlation=replace(chain.asked, group_by=group_by, parts=tuple(parts)),
         attack=draft.attack or tuple(dict.fromkeys(one for base in bases for one in base.detection.attack)),
         author=draft.author or first.author,
         description=draft.description or first.description,
         falsepositives=draft.falsepositives or first.falsepositives,
         references=draft.references or first.references,
     )
+
+
+def _field(chain: Chain, name: str, reference: str, base: Plain) -> str:
+    alias = chain.aliases.get(name)
+    own = alias.get(reference) if alias is not None else name
+    if own is None:
+        raise RuleError(chain.draft.path, f"the alias {name!r} says nothing about {reference!r}")
+    field = base.source.field(own)
+    if field is None or type_of(field) is None:
+        raise RuleError(chain.draft.path, f"can never fire: {own!r} is no known field of the rule {reference!r}")
+    if chain.asked.kind in NUMBERS and name in chain.fields and type_of(field) not in {"long", "float"}:
+        raise RuleError(chain.draft.path, f"can never fire: {field} holds {type_of(field)}, not numbers")
+    return field
+
+
+def _merged(parts: Iterable[Part]) -> list[Part]:
+    # rules that are counted by the same fields are one: an event counts once, and the store is asked once
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Where]] = {}
+    for part in parts:
+        alike.setdefault((part.group, part.fields), []).append(part.where)
+    return [Part(_any(wheres), group, fields) for (group, fields), wheres in alike.items()]
+
+
+def _any(wheres: Sequence[Where]) -> Where:
+    return wheres[0] if len(wheres) == 1 else AnyOf(tuple(wheres))
 
 
 def fold_by(path: Path, own: object) -> tuple[str, ...]:
@@ -188,14 +222,23 @@ class _Assembly:
         return base
 
     def _fit(self, detection: Detection) -> Detection:
-        groups = detection.correlation.group_by if detection.correlation else ()
-        without = [field for field in groups if not self._supply.has(field)]
+        parts = detection.correlation.parts if detection.correlation else ()
+        without = sorted(
+            {field for part in parts for field in (*part.group, *part.fields) if not self._supply.has(field)}
+        )
         missing = self._supply.missing(detection.where)
-        if without or not self._supply.can_hold(detection.where):
+        if without or not _enough(detection, self._supply):
             raise RuleError(detection.path, f"can never fire: no pack supplies field {', '.join(without or missing)}")
         if missing:
             self._notes.append(f"{detection.path}: no pack supplies {', '.join(missing)}; what asks for it never holds")
         return detection
+
+
+def _enough(detection: Detection, supply: Supply) -> bool:
+    # whether events can come that make it fire; of rules in order all must
+    if detection.correlation is None or detection.correlation.kind != "temporal_ordered":
+        return supply.can_hold(detection.where)
+    return all(supply.can_hold(part.where) for part in detection.correlation.parts)
 
 
 def named(rules: Rules) -> Mapping[str, Detection]:

@@ -1,35 +1,25 @@
-"""The one door to pySigma: one Sigma document in, what it means as `Where` out, or a RuleError.
+"""The door to Sigma: one document in, what it means as `Where` or correlation out, or a RuleError.
 
 pySigma reads values, modifiers and conditions; the translation is ours, type by type, so that what we do not know is
 refused instead of passed over. pySigma's ATT&CK data (fetched, and cached by pickling) is never touched: no validator
 runs, tags are only looked at.
 """
 
-import json
-import re
-from collections.abc import Callable, Collection, Iterable
-from datetime import timedelta
-from hashlib import blake2b
+from collections.abc import Collection, Iterable
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from sigma import modifiers as sm
 from sigma import types as st
 from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionNOT, ConditionOR, ConditionSelector
 from sigma.conditions import unwrap_parse_result_operand as unwrapped
-from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule, SigmaCorrelationType
-from sigma.exceptions import SigmaError
-from sigma.policy import SigmaPolicy
-from sigma.policy.regex_engine import RegexEngine, RegexPattern
 from sigma.rule import SigmaRule
 from sigma.rule.detection import SigmaDetection, SigmaDetectionItem
 
 from sentinel.core.content import content
-from sentinel.core.detection import LEVELS, Detection, Relation
 from sentinel.core.ecs import type_of
 from sentinel.core.errors import RuleError
-from sentinel.core.regex import compile_regex
 from sentinel.core.where import (
     KEYWORD_FIELDS,
     AllOf,
@@ -48,41 +38,22 @@ from sentinel.core.where import (
     leaves,
 )
 from sentinel.core.wildcard import escaped, like
+from sentinel.detect.chains import read_chain
 from sentinel.detect.documents import Document
 from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines
+from sentinel.detect.reading import POLICY, ask, described
 from sentinel.detect.rules import PIPELINES, Chain, Plain, Rules, assemble, fold_by
 from sentinel.detect.supply import Supply
 
 CONDITION_MAX = 8192
 PARENTHESES_MAX = 32
 LEAVES_MAX = 50_000
-SPAN_MAX = timedelta(days=31)
 _MODIFIERS = frozenset({
     "all", "base64", "base64offset", "cased", "cidr", "contains", "dotall", "endswith", "exists", "expand", "fieldref",
     "gt", "gte", "i", "ignorecase", "lt", "lte", "m", "multiline", "neq", "re", "s", "startswith", "utf16", "utf16be",
     "wide", "windash",
 })  # fmt: skip
 _TIME_PARTS = frozenset({"minute", "hour", "day", "week", "month", "year"})
-_TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
-_CORRELATION_KEYS = {"type", "rules", "group-by", "timespan", "condition", "generate", "aliases"}
-
-
-class _Re2(RegexEngine):
-    """Lets pySigma check regular expressions by the engine that will run them."""
-
-    def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
-        """Compile `pattern`; the flags are applied where the expression becomes a `Where`."""
-        del flags
-        return cast("RegexPattern", compile_regex(pattern))
-
-    @property
-    def error(self) -> type[Exception]:
-        """What `compile` raises."""
-        return ValueError
-
-
-_POLICY = SigmaPolicy(regex_engine=_Re2())
-_Made = TypeVar("_Made")
 
 
 def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped: Path | None = None) -> Rules:
@@ -105,21 +76,7 @@ def read_document(path: Path, document: Document, pipelines: Pipelines) -> Plain
         raise RuleError(path, "'action' documents are an old form of Sigma; write every rule out")
     if "filter" in document:
         raise RuleError(path, "Sigma filters are not supported: put the exception into the rule's own condition")
-    return _chain(path, document) if "correlation" in document else _plain(path, document, pipelines)
-
-
-def _ask(path: Path, work: Callable[[], _Made]) -> _Made:
-    # pySigma answers odd input with SigmaError, but also with TypeError, AttributeError and others of Python's own
-    try:
-        return work()
-    except (RuleError, MemoryError):
-        raise
-    except SigmaError as error:
-        raise RuleError(path, f"not valid Sigma: {' '.join(str(error).split())[:300]}") from error
-    except ValueError as error:  # ours: a field name, a network or an expression that `Where` does not take
-        raise RuleError(path, str(error)) from error
-    except Exception as error:  # see above
-        raise RuleError(path, f"not valid Sigma: {type(error).__name__}: {str(error)[:200]}") from error
+    return read_chain(path, document) if "correlation" in document else _plain(path, document, pipelines)
 
 
 def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
@@ -128,82 +85,17 @@ def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
         raise RuleError(path, "'timeframe' is an old form of Sigma; write a correlation rule")
     if document.get("taxonomy", "sigma") not in {"sigma", "ecs"}:
         raise RuleError(path, f"unknown taxonomy {document['taxonomy']!r}: field names must be Sigma's or of ECS")
-    rule = _ask(path, lambda: SigmaRule.from_dict(cast("dict[str, Any]", document), policy=_POLICY))
+    rule = ask(path, lambda: SigmaRule.from_dict(cast("dict[str, Any]", document), policy=POLICY))
     log = rule.logsource
     source = pipelines.find(log.product, log.category, log.service)
     if source is None:
         words = describe(log.product, log.category, log.service)
         raise RuleError(path, f"no pipeline knows the log source {words}: no pack writes such events")
-    where = AllOf((source.where, _ask(path, lambda: _Translation(path, rule, source).where())))
+    where = AllOf((source.where, ask(path, lambda: _Translation(path, rule, source).where())))
     return Plain(
-        _detection(path, document, rule, where, fold_by(path, rule.custom_attributes.get("sentinel", {}))),
+        described(path, document, rule, where, fold_by(path, rule.custom_attributes.get("sentinel", {}))),
         rule.name or "",
         source,
-    )
-
-
-def _detection(
-    path: Path, document: Document, rule: SigmaRule | SigmaCorrelationRule, where: Where, fold_by: tuple[str, ...]
-) -> Detection:
-    if rule.id is None:
-        raise RuleError(path, "a rule needs an id (a UUID): alerts are told apart by it")
-    if rule.status is not None and rule.status.name.lower() in {"deprecated", "unsupported"}:
-        raise RuleError(path, f"its status is {rule.status.name.lower()}")
-    level = "medium" if rule.level is None else rule.level.name.lower()
-    if level not in LEVELS:
-        raise RuleError(path, f"unknown level {level!r}")
-    digest = blake2b(json.dumps(document, sort_keys=True, default=str).encode(), digest_size=8)
-    digest.update(repr(where).encode("utf-8", "surrogatepass"))
-    techniques = (_TECHNIQUE.fullmatch(str(tag)) for tag in rule.tags)
-    return Detection(
-        id=str(rule.id),
-        title=str(rule.title),
-        level=level,
-        where=where,
-        version=digest.hexdigest(),
-        path=str(path),
-        fold_by=fold_by,
-        attack=tuple(found[1].upper() for found in techniques if found),
-        author=rule.author or "",
-        description=(rule.description or "").strip(),
-        falsepositives=tuple(str(one) for one in rule.falsepositives),
-        references=tuple(str(one) for one in rule.references),
-    )
-
-
-def _chain(path: Path, document: Document) -> Chain:
-    given = document["correlation"]
-    if isinstance(given, dict) and set(given) - _CORRELATION_KEYS:
-        unknown = ", ".join(sorted(str(key) for key in set(given) - _CORRELATION_KEYS))
-        raise RuleError(path, f"a correlation has no {unknown}")
-    rule = _ask(path, lambda: SigmaCorrelationRule.from_dict(cast("dict[str, Any]", document), policy=_POLICY))
-    if rule.type is not SigmaCorrelationType.EVENT_COUNT:
-        raise RuleError(path, f"correlations of type {rule.type.name.lower()} are not supported yet; event_count is")
-    condition = rule.condition
-    if not isinstance(condition, SigmaCorrelationCondition) or condition.fieldref or condition.percentile is not None:
-        raise RuleError(path, "the condition of an event_count takes one of gt, gte, lt, lte, eq, neq and nothing else")
-    if isinstance(condition.count, float) or condition.count < 0:
-        raise RuleError(path, f"an event_count needs a whole number, not {condition.count}")
-    relation = cast("Relation", condition.op.name.lower())
-    least = {"gt": condition.count + 1, "lt": 0, "lte": 0, "neq": 0}.get(relation, condition.count)
-    if least == 0 and relation in {"gte", "eq"}:
-        raise RuleError(path, f"{relation} 0 is never about an event that arrived")
-    if len(rule.aliases):
-        raise RuleError(path, "field aliases are not supported yet")
-    span = timedelta(seconds=rule.timespan.seconds)
-    if span > SPAN_MAX:
-        raise RuleError(path, f"a timespan of more than {SPAN_MAX.days} days")
-    references = tuple(one.reference for one in rule.rules or ())
-    if not references or not all(isinstance(one, str) for one in references):
-        raise RuleError(path, "a correlation needs the names or ids of the rules it counts")
-    return Chain(
-        draft=_detection(path, document, rule, AnyOf(()), ()),
-        references=references,
-        group_by=tuple(rule.group_by or ()),
-        span=span,
-        relation=relation,
-        count=condition.count,
-        generate=rule.generate,
     )
 
 
@@ -224,7 +116,7 @@ class _Translation:
                 raise self._wrong(f"a condition must be text of at most {CONDITION_MAX} characters")
             if _depth(text) > PARENTHESES_MAX:
                 raise self._wrong(f"parentheses nested deeper than {PARENTHESES_MAX} levels in the condition")
-        parsed = [_ask(self._path, lambda one=one: one.parse(postprocess=False)) for one in self._conditions]  # type: ignore[misc]  # a default binds the loop's variable
+        parsed = [ask(self._path, lambda one=one: one.parse(postprocess=False)) for one in self._conditions]  # type: ignore[misc]  # a default binds the loop's variable
         return _any([self._condition(one) for one in parsed])
 
     def _wrong(self, reason: str) -> RuleError:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.core.detection import Correlation
+from sentinel.core.detection import Correlation, Part
 from sentinel.core.where import AnyOf, Is, leaves
 from sentinel.detect.sigma import load
 
@@ -46,7 +46,8 @@ def test_a_correlation_counts_the_rule_beside_it_which_then_raises_nothing_itsel
     assert not rules.refused
     (detection,) = rules.detections
     fields = ("source.ip", "user.name")
-    assert detection.correlation == Correlation("event_count", fields, timedelta(minutes=10), "gte", 5)
+    parts = (Part(detection.where, fields),)
+    assert detection.correlation == Correlation("event_count", fields, timedelta(minutes=10), "gte", 5, parts)
     assert detection.fold_by == fields
     assert (detection.title, detection.attack, detection.author) == ("Many failed logins", ("T1110",), "Somebody")
 
@@ -78,10 +79,13 @@ def test_every_relation_is_kept_as_it_is(write: Write, relation: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("event_count", "value_count", "not valid|value_count are not supported"),
-        ("event_count", "temporal", "temporal are not supported"),
-        ("event_count", "temporal_ordered", "temporal_ordered are not supported"),
+        ("event_count", "value_count", "without field"),
+        ("event_count", "value_sum", "without field"),
+        ("event_count", "temporal", "asks for 5 of 1 rules"),
+        ("event_count", "temporal_ordered", "asks for 5 of 1 rules"),
         ("event_count", "nonsense", "not valid"),
+        ("[failed]", "[failed, failed]", "names a rule twice"),
+        ("{gte: 5}", "{gte: 5, percentile: 95}", "nothing else takes one"),
         ("[failed]", "[gone]", "counts 'gone'"),
         ("[failed]", "[]", "needs the names"),
         ("timespan: 10m", "timespan: 10 minutes", "not valid"),
@@ -92,8 +96,12 @@ def test_every_relation_is_kept_as_it_is(write: Write, relation: str) -> None:
         ("{gte: 5}", "{gte: 1.5}", "whole number"),
         ("{gte: 5}", "{gte: 0}", "never about an event"),
         ("{gte: 5}", "failed and failed", "not valid"),
-        ("[source.ip, user.name]", "[nobody]", "can never fire: group-by field 'nobody'"),
-        ("  timespan", "  aliases: {x: {failed: user.name}}\n  timespan", "aliases"),
+        ("[source.ip, user.name]", "[nobody]", "can never fire: 'nobody' is no known field of the rule 'failed'"),
+        ("  timespan", "  aliases: {x: {failed: user.name}}\n  timespan", "nothing asks for the alias 'x'"),
+        ("  timespan", "  aliases: {source.ip: {other: user.name}}\n  timespan", "names other, which it does not"),
+        ("  timespan", "  aliases: {source.ip: {}}\n  timespan", "says nothing about 'failed'"),
+        ("  timespan", "  aliases: {source.ip: {failed: 7}}\n  timespan", "must say a field"),
+        ("  timespan", "  aliases: {source.ip: user.name}\n  timespan", "not valid"),
     ],
 )
 def test_a_correlation_that_is_not_understood_is_refused_and_its_rule_stays_quiet(

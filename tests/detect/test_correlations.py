@@ -1,0 +1,367 @@
+"""What correlations find: by their definition, whatever the order of arrival, read from Sigma's own words."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+from statistics import mean, median
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentinel.alert.book import Book
+from sentinel.core.clock import ManualClock
+from sentinel.core.detection import Correlation, Detection, Part, Relation
+from sentinel.core.event import Event, Value
+from sentinel.core.ports import Store
+from sentinel.core.where import AllOf, AnyOf, Exists, Is, Not
+from sentinel.detect.runner import Runner, RunReport
+from sentinel.detect.sigma import load
+
+CLOCK = ManualClock(datetime(2026, 11, 23, 12, tzinfo=UTC))
+START = datetime(2026, 11, 23, 8, tzinfo=UTC)
+UNIT = timedelta(seconds=10)
+Make = Callable[..., Event]
+Write = Callable[..., Path]
+Drawn = tuple[int, str, int]
+"""When (in UNITs), the group, and what: the value, or which part."""
+
+STEPS = tuple(
+    Part(Is("event.action", f"step{number}"), ("source.ip" if number else "destination.ip",), (), f"step{number}")
+    for number in range(3)
+)
+
+
+def rule(kind: str, span: int, relation: Relation = "gte", count: float = 1) -> Detection:
+    """Return a correlation about the events of `fields`, its span in UNITs."""
+    everything = Exists("event.action")
+    parts = STEPS if kind.startswith("temporal") else (Part(everything, ("source.ip",), ("network.bytes",)),)
+    where = AnyOf(tuple(part.where for part in STEPS)) if kind.startswith("temporal") else everything
+    asked = Correlation(kind, ("source.ip",), span * UNIT, relation, count, parts)  # type: ignore[arg-type]  # one of the kinds
+    return Detection("c", "c", "high", where, "v", "x.yml", fold_by=("source.ip",), correlation=asked)
+
+
+def fields(ip: str, what: int) -> dict[str, Value]:
+    """Return an event; the first step tells its group in another field than the others."""
+    group = "destination.ip" if what == 0 else "source.ip"
+    return {"event.action": f"step{what}", group: ip, "source.ip": ip, "network.bytes": what}
+
+
+def stands(kind: str, window: Sequence[tuple[int, int]], count: float) -> bool:
+    """Say whether a window of (when, what) stands, by the definition."""
+    things = [what for _, what in window]
+    match kind:
+        case "value_count":
+            return len(set(things)) >= count
+        case "value_sum":
+            return sum(things) >= count
+        case "value_avg":
+            return mean(map(Fraction, things)) >= count
+        case "value_median":
+            return median(map(Fraction, things)) >= count
+        case "temporal":
+            return len(set(things)) >= count
+        case _:
+            times = [[at for at, what in window if what == step] for step in range(3)]
+            return any(one <= two <= three for one, two, three in product(*times))
+
+
+def offline(
+    events: Sequence[Drawn], kind: str, count: float, span: int, quiet: timedelta
+) -> set[tuple[str, datetime, datetime, int]]:
+    """Return (group, first, last, count) of the alerts: try every window, join what is near."""
+    found = set()
+    for ip in {one[1] for one in events}:
+        own = sorted((at, what) for at, address, what in events if address == ip)
+        ends = {at for at, _ in own}
+        good = [end for end in ends if stands(kind, [one for one in own if end - span < one[0] <= end], count)]
+        hits = [at for at, _ in own if any(end - span < at <= end for end in good)]
+        groups: list[list[int]] = []
+        for at in hits:
+            if groups and (at - groups[-1][-1]) * UNIT <= max(quiet, span * UNIT):
+                groups[-1].append(at)
+            else:
+                groups.append([at])
+        found |= {(ip, START + one[0] * UNIT, START + one[-1] * UNIT, len(one)) for one in groups}
+    return found
+
+
+def judge(store: Store, book: Book, *detections: Detection, batch: int = 5000) -> RunReport:
+    return Runner(store, book, detections, CLOCK, store.newest, batch=batch).run()
+
+
+def told(book: Book) -> set[tuple[str, datetime, datetime, int]]:
+    return {(str(one.key[0][1]), one.first_seen, one.last_seen, one.count) for one in book.alerts()}
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from(["192.0.2.1", "192.0.2.2"]), st.integers(0, 2)),
+    min_size=1,
+    max_size=20,
+)
+GROWING = ["value_count", "value_sum", "temporal", "temporal_ordered"]
+"""What more events can only make stand."""
+
+
+@settings(max_examples=max(300, settings().max_examples))
+@given(
+    kind=st.sampled_from(GROWING),
+    events=EVENTS,
+    count=st.integers(1, 3),
+    span=st.integers(1, 8),
+    batch=st.integers(1, 7),
+    direct=st.sampled_from([0, 8]),
+    seed=st.integers(0, 1000),
+)
+def test_delays_batches_and_restarts_change_no_alert_of_any_kind(  # noqa: PLR0917  what is drawn
+    tmp_path_factory: pytest.TempPathFactory,
+    make: Make,
+    new_store: Callable[[], Store],
+    kind: str,
+    events: list[Drawn],
+    count: int,
+    span: int,
+    batch: int,
+    direct: int,
+    seed: int,
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  a test's order of arrival
+    store = new_store()
+    path = tmp_path_factory.mktemp("book") / "state.db"
+    detection = rule(kind, span, count=count)
+    quiet = chance.randint(1, 15) * UNIT
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sentinel.detect.correlate.DIRECT_MAX", direct)
+        with Book(path, CLOCK, quiet) as book:
+            runner = Runner(store, book, [detection], CLOCK, store.newest, batch=batch)
+            for number, (at, ip, what) in enumerate(chance.sample(events, len(events)), start=1):
+                store.append([make(number, fields(ip, what), at=at * UNIT)])
+                if chance.random() < 0.4:
+                    if chance.random() < 0.5:
+                        runner = Runner(store, book, [detection], CLOCK, store.newest, batch=batch)
+                    if chance.random() < 0.2:
+                        book._db.execute("DELETE FROM progress")  # as if the cursor had never been written
+                    runner.run()
+            runner.run()
+            assert told(book) == offline(events, kind, count, span, quiet)
+
+
+@given(
+    kind=st.sampled_from(["value_avg", "value_median"]), events=EVENTS, count=st.integers(0, 2), span=st.integers(1, 8)
+)
+def test_averages_and_medians_are_those_of_the_definition(  # noqa: PLR0917  what is drawn
+    tmp_path_factory: pytest.TempPathFactory,
+    make: Make,
+    new_store: Callable[[], Store],
+    kind: str,
+    events: list[Drawn],
+    count: int,
+    span: int,
+) -> None:
+    store = new_store()
+    store.append([make(n, fields(ip, what), at=at * UNIT) for n, (at, ip, what) in enumerate(events, start=1)])
+    with Book(tmp_path_factory.mktemp("book") / "state.db", CLOCK, UNIT) as book:
+        judge(store, book, rule(kind, span, count=count))
+        assert told(book) == offline(events, kind, count, span, UNIT)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with Book(tmp_path / "state.db", CLOCK) as one:
+        yield one
+
+
+RULES = """\
+title: A failed login
+id: 11111111-0000-4000-8000-000000000001
+name: failed
+logsource: {product: linux, service: sshd}
+detection:
+  sel: {event.outcome: failure}
+  condition: sel
+---
+title: A login
+id: 11111111-0000-4000-8000-000000000002
+name: succeeded
+logsource: {product: linux, service: sshd}
+detection:
+  sel: {event.outcome: success}
+  condition: sel
+---
+title: They came together
+id: 11111111-0000-4000-8000-000000000003
+level: high
+correlation:
+"""
+BOTH = "  type: %s\n  rules: [failed, succeeded]\n  group-by: [source.ip]\n  timespan: 5m\n"
+
+
+def loaded(write: Write, correlation: str) -> Detection:
+    rules = load([write(text=RULES + correlation)])
+    assert not rules.refused
+    (detection,) = rules.detections
+    return detection
+
+
+def login(outcome: str, ip: str = "192.0.2.7") -> Mapping[str, Value]:
+    return {"event.outcome": outcome, "source.ip": ip}
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcomes", "fires"),
+    [("temporal", ("failure", "success"), True), ("temporal", ("success", "failure"), True),
+     ("temporal", ("failure", "failure"), False), ("temporal_ordered", ("failure", "success"), True),
+     ("temporal_ordered", ("success", "failure"), False),
+     ("temporal_ordered", ("success", "failure", "success"), True)],
+)  # fmt: skip
+def test_rules_come_together_and_in_order(
+    memory: Store, book: Book, make: Make, write: Write, kind: str, outcomes: Sequence[str], *, fires: bool
+) -> None:
+    memory.append([make(number, login(outcome)) for number, outcome in enumerate(outcomes, start=1)])
+    judge(memory, book, loaded(write, BOTH % kind))
+    assert bool(book.alerts()) == fires
+
+
+@pytest.mark.parametrize("kind", ["temporal", "temporal_ordered"])
+def test_an_event_that_comes_late_completes_the_rules(
+    memory: Store, book: Book, make: Make, write: Write, kind: str
+) -> None:
+    detection = loaded(write, BOTH % kind)
+    memory.append([make(1, login("success"), at=timedelta(minutes=4))])
+    judge(memory, book, detection)
+    assert not book.alerts()
+    memory.append([make(2, login("failure"), at=timedelta(0))])
+    judge(memory, book, detection)
+    (alert,) = book.alerts()
+    assert (alert.count, alert.key) == (2, (("source.ip", "192.0.2.7"),))
+
+
+def test_rules_that_are_a_whole_span_apart_do_not_come_together(
+    memory: Store, book: Book, make: Make, write: Write
+) -> None:
+    memory.append([make(1, login("failure"), at=timedelta(0)), make(2, login("success"), at=timedelta(minutes=5))])
+    judge(memory, book, loaded(write, BOTH % "temporal"))
+    assert not book.alerts()
+
+
+@pytest.mark.parametrize(
+    ("words", "outcomes", "fires"),
+    [("failed and not succeeded", ("failure",), True), ("failed and not succeeded", ("failure", "success"), True),
+     ("failed and not succeeded", ("success", "failure"), False), ("failed or succeeded", ("success",), True),
+     ("failed and succeeded", ("success",), False)],
+)  # fmt: skip
+def test_a_condition_in_words_is_asked_of_each_window(
+    memory: Store, book: Book, make: Make, write: Write, words: str, outcomes: Sequence[str], *, fires: bool
+) -> None:
+    detection = loaded(write, BOTH % "temporal" + f"  condition: {words}\n")
+    memory.append([make(number, login(outcome)) for number, outcome in enumerate(outcomes, start=1)])
+    judge(memory, book, detection)
+    assert bool(book.alerts()) == fires
+
+
+def test_a_condition_in_words_names_its_rules_itself(write: Write) -> None:
+    text = (BOTH % "temporal").replace("  rules: [failed, succeeded]\n", "") + "  condition: failed and not succeeded\n"
+    correlation = loaded(write, text).correlation
+    assert correlation is not None
+    assert correlation.condition == AllOf((Exists("failed"), Not(Exists("succeeded"))))
+    assert [part.name for part in correlation.parts] == ["failed", "succeeded"]
+
+
+def test_an_alias_is_another_field_for_each_rule(memory: Store, book: Book, make: Make, write: Write) -> None:
+    text = (BOTH % "temporal_ordered").replace("[source.ip]", "[host]")
+    detection = loaded(write, text + "  aliases: {host: {failed: source.ip, succeeded: destination.ip}}\n")
+    other = {"event.outcome": "success", "destination.ip": "192.0.2.7"}
+    memory.append([make(1, login("failure")), make(2, login("success")), make(3, other)])
+    judge(memory, book, detection)
+    (alert,) = book.alerts()
+    assert (alert.key, alert.count, alert.title) == ((("host", "192.0.2.7"),), 2, "They came together")
+
+
+def test_different_values_are_counted_without_regard_to_case(
+    memory: Store, book: Book, make: Make, write: Write
+) -> None:
+    text = "  type: value_count\n  rules: failed\n  group-by: [source.ip]\n  timespan: 5m\n"
+    detection = loaded_beside(write, text + "  condition: {gte: 3, field: user.name}\n")
+    names = ["root", "ROOT", "admin", "admin", "Root"]
+    memory.append([make(n, {**login("failure"), "user.name": name}) for n, name in enumerate(names, start=1)])
+    judge(memory, book, detection)
+    assert not book.alerts()
+    memory.append([make(9, {**login("failure"), "user.name": ("guest", "root")}), make(10, login("failure"))])
+    judge(memory, book, detection)
+    (alert,) = book.alerts()
+    assert (alert.count, alert.summary) == (6, "at least 3 different values of user.name within 5 min")
+
+
+def loaded_beside(write: Write, correlation: str) -> Detection:
+    """Return a correlation that leaves the other rule alone."""
+    rules = load([write(text=RULES + correlation)])
+    assert not rules.refused
+    return next(one for one in rules.detections if one.correlation)
+
+
+def test_combinations_of_several_fields_are_counted(memory: Store, book: Book, make: Make, write: Write) -> None:
+    text = (
+        "  type: value_count\n  rules: failed\n  timespan: 5m\n  condition: {gte: 3, field: [source.ip, user.name]}\n"
+    )
+    detection = loaded_beside(write, text)
+    memory.append([make(1, {**login("failure", "192.0.2.1"), "user.name": ("a", "b")})])
+    judge(memory, book, detection)
+    assert not book.alerts()
+    memory.append([make(2, {**login("failure", "192.0.2.2"), "user.name": "a"})])
+    judge(memory, book, detection)
+    assert len(book.alerts()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition", "fires"),
+    [("value_sum", "gt: 109, field: source.bytes", True), ("value_sum", "gt: 110, field: source.bytes", False),
+     ("value_avg", "gte: 27.5, field: source.bytes", True), ("value_avg", "gt: 27.5, field: source.bytes", False),
+     ("value_median", "eq: 25, field: source.bytes", True),
+     ("value_percentile", "gte: 44, percentile: 90, field: source.bytes", True),
+     ("value_percentile", "gt: 44, percentile: 90, field: source.bytes", False)],
+)  # fmt: skip
+def test_numbers_are_reckoned_exactly(
+    memory: Store, book: Book, make: Make, write: Write, kind: str, condition: str, *, fires: bool
+) -> None:
+    text = f"  type: {kind}\n  rules: failed\n  group-by: source.ip\n  timespan: 5m\n  condition: {{{condition}}}\n"
+    detection = loaded_beside(write, text)
+    sizes: list[Value] = [(10, 20), 30, 50, "1000", True]
+    memory.append([make(n, {**login("failure"), "source.bytes": size}, at=UNIT) for n, size in enumerate(sizes, 1)])
+    judge(memory, book, detection)
+    assert bool(book.alerts()) == fires
+
+
+@pytest.mark.parametrize(
+    ("correlation", "reason"),
+    [
+        (BOTH % "temporal" + "  condition: {gte: 3}\n", "can never fire: it asks for 3 of 2 rules"),
+        (BOTH % "temporal_ordered" + "  condition: {gte: 1}\n", "asks for all of its rules"),
+        (BOTH % "temporal_ordered" + "  condition: failed and succeeded\n", "temporal_ordered takes none"),
+        (BOTH % "temporal" + "  condition: failed and nobody\n", "not valid"),
+        (BOTH % "temporal" + "  condition: failed\n", "not valid"),
+        (BOTH % "temporal" + "  condition: {gte: 2, field: user.name}\n", "nothing else"),
+        (BOTH % "value_sum" + "  condition: {gte: 2, field: user.name}\n", "user.name holds keyword, not numbers"),
+        (BOTH % "value_sum" + "  condition: {gte: 2, field: [source.bytes, source.port]}\n", "looks at one field"),
+        (BOTH % "value_count" + "  condition: {gte: 2, field: nobody}\n", "'nobody' is no known field"),
+        (BOTH % "value_count" + "  condition: {gte: 2, field: []}\n", "not valid|a list of them"),
+        (BOTH % "value_count" + "  condition: {gte: 2.5, field: user.name}\n", "whole number"),
+        (BOTH % "value_count" + "  condition: {lt: 0, field: user.name}\n", "never fire"),
+        (BOTH % "value_percentile" + "  condition: {gte: 2, field: source.bytes}\n", "needs 'percentile'"),
+        (BOTH % "value_percentile" + "  condition: {gte: 2, field: source.bytes, percentile: 101}\n", "0 and 100"),
+        ((BOTH % "temporal").replace("succeeded", "gone"), "counts 'gone'"),
+    ],
+)
+def test_a_correlation_that_makes_no_sense_is_refused(write: Write, correlation: str, reason: str) -> None:
+    rules = load([write(text=RULES + correlation)])
+    (refused,) = rules.refused
+    assert any(part in refused.reason for part in reason.split("|")), refused.reason
+
+
+def test_rules_in_order_can_never_fire_if_one_of_them_cannot(write: Write) -> None:
+    text = RULES.replace("{event.outcome: success}", "{event.outcome: success, user.roles: admin}")
+    supplied = {"event.outcome", "source.ip"}
+    reasons = [one.reason for one in load([write(text=text + BOTH % "temporal_ordered")], supplied).refused]
+    assert reasons == ["can never fire: no pack supplies field user.roles"]
