@@ -204,7 +204,7 @@ def modsecurity(fields: Fields, message: str) -> None:
     fields["event.action"] = "waf_blocked" if blocked else "waf_matched"
     tags: list[str] = []
     for name, value in _WAF.findall(message):
-        if name == "tag":
+        if name == "tag" and value:
             tags.append(value)
         elif name == "uri" and "url.original" not in fields:
             url(fields, value)
