@@ -1,4 +1,4 @@
-"""Firewalls whose packs need few words: SonicWall, Stormshield: NAT, whose clock, names that imitate, recognising."""
+"""SonicWall, Stormshield, FortiMail, pf: NAT, whose clock, names that imitate, recognising without a hint."""
 
 import re
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ ROUTER = Router(PACKS)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HINTED = re.compile(rb" (?:sshd|named|pluto)\[")
 """Whose daemon it is, only a hint can say."""
-OURS = ("sonicwall", "stormshield", "sophos", "juniper_srx")
+OURS = ("fortimail", "juniper_srx", "openbsd_pf", "sonicwall", "sophos", "stormshield")
 
 
 def read(line: str, pack: str = "") -> Fields:
@@ -64,3 +64,33 @@ def test_stormshield_says_whom_the_client_meant_and_who_answered() -> None:
     assert (event["destination.ip"], event["destination.port"]) == ("198.51.100.2", 80)
     assert (event["destination.nat.ip"], event["destination.nat.port"]) == ("10.9.0.5", 8080)
     assert (event["@timestamp"], event["event.start"]) == ("2026-11-23T07:15:02.000000Z", "2026-11-23T07:15:00.000000Z")
+
+
+def test_fortimail_subject_that_is_cut_off_sets_nothing() -> None:
+    event = read(
+        'date=2026-11-23,time=08:15:03,device_id=FE1,log_id=1,type=spam,client_ip="203.0.113.26",subject="a,client_ip=b,'
+        "dst_ip=192.0.2.1,from=x@y",
+        "fortimail",
+    )
+    assert (event["source.ip"], event["email.subject"]) == ("203.0.113.26", "a,client_ip=b,dst_ip=192.0.2.1,from=x@y")
+    assert not {"destination.ip", "email.from.address"} & event.keys()
+
+
+@pytest.mark.parametrize(
+    ("packet", "transport"),
+    [
+        ("203.0.113.5.4321 > 192.0.2.1.22: S 1:1(0) win 1024", "tcp"),
+        ("203.0.113.5.4321 > 192.0.2.1.22: Flags [S], seq 1, length 0", "tcp"),
+        ("2001:db8::66.40000 > 2001:db8:1::2.22: S 1:1(0) win 1024", "tcp"),
+        ("203.0.113.5.4321 > 192.0.2.1.161: udp 43", "udp"),
+        ("203.0.113.5 > 192.0.2.1: icmp: echo request (id:1 seq:0)", "icmp"),
+        ("2001:db8::66 > 2001:db8:1::2: icmp6: echo request", "ipv6-icmp"),
+        ("(tos 0x0, ttl 5, id 1, offset 0, proto GRE (47), length 60) 203.0.113.5 > 192.0.2.1: GREv0", "gre"),
+    ],
+)
+def test_pf_says_what_a_packet_was_as_every_tcpdump_prints_it(packet: str, transport: str) -> None:
+    event = read(f"Nov 23 08:15:00.123456 rule 5/0(match): block in on em0: {packet}", "openbsd_pf")
+    assert (event["network.transport"], event["event.type"]) == (transport, ("connection", "denied"))
+    assert event["@timestamp"] == "2026-11-23T08:15:00.123456Z"
+    assert {"source.ip", "destination.ip"} <= event.keys()
+    assert "observer.name" not in event
