@@ -5,7 +5,9 @@ of 300 bytes can otherwise stand for millions of nodes.
 """
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -60,6 +62,45 @@ def read_documents(path: Path) -> list[Document]:
             raise RuleError(path, "every document must be a mapping with text keys")
         documents.append(one)
     return documents
+
+
+def collected(path: Path, documents: Iterable[Document]) -> list[Document]:
+    """Return a file's rules, its `action` documents carried out (an old form of Sigma's rule collections).
+
+    `global` is added to every document until the next `global` or `reset`; `repeat` is the rule before it with some
+    of it said anew. Raises RuleError for other actions and where `global` and a rule say different things.
+    """
+    common: Document = {}
+    before: Document = {}
+    found: list[Document] = []
+    for document in documents:
+        own = {key: value for key, value in document.items() if key != "action"}
+        match document.get("action"):
+            case "global":
+                common = own
+                continue
+            case "reset":
+                common = {}
+                continue
+            case "repeat" if before:
+                before = _with(before, own)
+            case None if "action" not in document:
+                before = own
+            case action:
+                raise RuleError(path, f"action {action!r} is none of global, reset, or repeat after a rule")
+        if _with(common, before) != _with(before, common):
+            raise RuleError(path, "'action: global' and a rule after it say different things")
+        found.append(_with(common, before))
+    return found
+
+
+def _with(one: Document, other: Document) -> Document:
+    both = dict(one)
+    for key, value in other.items():
+        have = both.get(key)
+        nested = isinstance(have, dict) and isinstance(value, dict)
+        both[key] = _with(cast("Document", have), cast("Document", value)) if nested else value
+    return both
 
 
 def _text(path: Path) -> str:

@@ -60,7 +60,12 @@ class Pipelines:
 
     def find(self, product: str | None, category: str | None, service: str | None) -> Source | None:
         """Return the log source with exactly these parts, None if no pipeline lists it."""
-        return self.sources.get(tuple((part or "").casefold() for part in (product, category, service)))  # type: ignore[arg-type]  # three parts in, three out
+        return self.sources.get(log_source(product, category, service))
+
+
+def log_source(product: str | None, category: str | None, service: str | None) -> LogSource:
+    """Return a log source as it is compared."""
+    return (product or "").casefold(), (category or "").casefold(), (service or "").casefold()
 
 
 def describe(product: str | None, category: str | None, service: str | None) -> str:

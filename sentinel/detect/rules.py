@@ -12,9 +12,9 @@ from pathlib import Path
 from sentinel.core.detection import NUMBERS, Correlation, Detection, Part
 from sentinel.core.ecs import type_of
 from sentinel.core.errors import RuleError
-from sentinel.core.where import AnyOf, Where
-from sentinel.detect.documents import Document, read_documents
-from sentinel.detect.pipelines import Source
+from sentinel.core.where import AllOf, AnyOf, Where
+from sentinel.detect.documents import Document, collected, read_documents
+from sentinel.detect.pipelines import LogSource, Source
 from sentinel.detect.supply import Supply
 
 PIPELINES = "pipelines"
@@ -24,11 +24,12 @@ FOLD_BY = ("host.name",)
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A rule about single events, and the name by which correlations may call it."""
+    """A rule about single events, and the name by which correlations and filters may call it."""
 
     detection: Detection
     name: str
     source: Source
+    logsource: LogSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,25 @@ class Chain:
     aliases: Mapping[str, Mapping[str, str]]
 
 
-Read = Callable[[Path, Document], Plain | Chain]
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """An exception: what else must hold for a rule to fire (so it says `not` itself).
+
+    It is about the rules called `rules`, or all, as far as `logsource` covers theirs: an empty part of it covers any.
+    `where` reads it with the field names of a rule's log source; raises RuleError.
+    """
+
+    path: str
+    rules: tuple[str, ...]
+    logsource: LogSource
+    where: Callable[[Source], Where]
+
+    def covers(self, rule: Plain) -> bool:
+        """Say whether the rule's log source is the filter's, or a part of it."""
+        return all(own in {"", of} for own, of in zip(self.logsource, rule.logsource, strict=True))
+
+
+Read = Callable[[Path, Document], Plain | Chain | Filter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +93,7 @@ def assemble(paths: Iterable[Path], supply: Supply, read: Read) -> Rules:
     work = _Assembly(supply)
     for path in dict.fromkeys(rule_files(paths)):
         try:
-            documents = read_documents(path)
+            documents = collected(path, read_documents(path))
         except RuleError as error:
             work.refused.append(error)
             continue
@@ -126,6 +145,13 @@ def linked(chain: Chain, bases: Sequence[Plain]) -> Detection:
     )
 
 
+def _excepted(rule: Plain, one: Filter) -> Plain:
+    where = one.where(rule.source)
+    version = blake2b(f"{rule.detection.version} {where!r}".encode("utf-8", "surrogatepass"), digest_size=8)
+    whole = AllOf((rule.detection.where, where))
+    return replace(rule, detection=replace(rule.detection, where=whole, version=version.hexdigest()))
+
+
 def _field(chain: Chain, name: str, reference: str, base: Plain) -> str:
     alias = chain.aliases.get(name)
     own = alias.get(reference) if alias is not None else name
@@ -171,13 +197,17 @@ class _Assembly:
         self.refused: list[RuleError] = []
         self._supply = supply
         self._plain: dict[str, Plain] = {}
-        self._names: dict[str, Plain] = {}
+        self._names: dict[str, str] = {}
         self._chains: list[Chain] = []
+        self._filters: list[Filter] = []
         self._paths: dict[str, str] = {}
         self._notes: list[str] = []
 
-    def take(self, rule: Plain | Chain) -> None:
+    def take(self, rule: Plain | Chain | Filter) -> None:
         """Keep a rule; raises RuleError if its id or name is taken."""
+        if isinstance(rule, Filter):
+            self._filters.append(rule)
+            return
         detection = rule.detection if isinstance(rule, Plain) else rule.draft
         there = self._paths.get(detection.id)
         if there is not None:
@@ -185,16 +215,21 @@ class _Assembly:
         if isinstance(rule, Plain):
             other = self._names.get(rule.name)
             if rule.name and other is not None:
-                raise RuleError(detection.path, f"its name {rule.name!r} is taken by {other.detection.path}")
+                raise RuleError(detection.path, f"its name {rule.name!r} is taken by {self._paths[other]}")
             self._plain[detection.id] = rule
             if rule.name:
-                self._names[rule.name] = rule
+                self._names[rule.name] = detection.id
         else:
             self._chains.append(rule)
         self._paths[detection.id] = detection.path
 
     def done(self) -> Rules:
         """Link what belongs together, and refuse what can never fire."""
+        for one in self._filters:
+            try:
+                self._plain.update(self._filtered(one))
+            except RuleError as error:
+                self.refused.append(error)
         found: list[Detection] = []
         counted: set[str] = set()
         for chain in self._chains:
@@ -214,8 +249,24 @@ class _Assembly:
         found.sort(key=lambda one: (one.path, one.id))
         return Rules(tuple(found), tuple(sorted(self.refused, key=str)), tuple(self._notes))
 
+    def _called(self, reference: str) -> Plain | None:
+        return self._plain.get(self._names.get(reference, reference.lower()))
+
+    def _filtered(self, one: Filter) -> dict[str, Plain]:
+        # the rules that the filter is about, with it; all or none
+        rules = [self._called(reference) for reference in one.rules] if one.rules else list(self._plain.values())
+        for reference, rule in zip(one.rules, rules, strict=False):
+            if rule is None:
+                raise RuleError(one.path, f"it is about {reference!r}, which is no rule about single events here")
+            if not one.covers(rule):
+                raise RuleError(one.path, f"its log source does not cover that of {reference!r}")
+        about = [rule for rule in rules if rule is not None and one.covers(rule)]
+        if not about:
+            raise RuleError(one.path, "no rule here has its log source")
+        return {rule.detection.id: _excepted(rule, one) for rule in about}
+
     def _base(self, chain: Chain, reference: str) -> Plain:
-        base = self._names.get(reference) or self._plain.get(reference.lower())
+        base = self._called(reference)
         if base is None:
             reason = f"it counts {reference!r}, which is no rule about single events here, or is refused itself"
             raise RuleError(chain.draft.path, reason)

@@ -14,8 +14,9 @@ from sigma import modifiers as sm
 from sigma import types as st
 from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionNOT, ConditionOR, ConditionSelector
 from sigma.conditions import unwrap_parse_result_operand as unwrapped
+from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
-from sigma.rule.detection import SigmaDetection, SigmaDetectionItem
+from sigma.rule.detection import SigmaDetection, SigmaDetectionItem, SigmaDetections
 
 from sentinel.core.content import content
 from sentinel.core.ecs import type_of
@@ -40,9 +41,9 @@ from sentinel.core.where import (
 from sentinel.core.wildcard import escaped, like
 from sentinel.detect.chains import read_chain
 from sentinel.detect.documents import Document
-from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines
+from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines, log_source
 from sentinel.detect.reading import POLICY, ask, described
-from sentinel.detect.rules import PIPELINES, Chain, Plain, Rules, assemble, fold_by
+from sentinel.detect.rules import PIPELINES, Chain, Filter, Plain, Rules, assemble, fold_by
 from sentinel.detect.supply import Supply
 
 CONDITION_MAX = 8192
@@ -70,13 +71,31 @@ def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped
     return Rules(rules.detections, (*refused, *rules.refused), rules.notes)
 
 
-def read_document(path: Path, document: Document, pipelines: Pipelines) -> Plain | Chain:
+def read_document(path: Path, document: Document, pipelines: Pipelines) -> Plain | Chain | Filter:
     """Translate one YAML document; raises RuleError unless every part of it is understood."""
-    if "action" in document:
-        raise RuleError(path, "'action' documents are an old form of Sigma; write every rule out")
+    kinds = [kind for kind in ("correlation", "filter", "detection") if kind in document]
+    if len(kinds) > 1:
+        raise RuleError(path, f"one document is {' and '.join(kinds)}; it must be one of them")
     if "filter" in document:
-        raise RuleError(path, "Sigma filters are not supported: put the exception into the rule's own condition")
+        return _filter(path, document)
     return read_chain(path, document) if "correlation" in document else _plain(path, document, pipelines)
+
+
+def _filter(path: Path, document: Document) -> Filter:
+    given = ask(path, lambda: SigmaFilter.from_dict(cast("dict[str, Any]", document), policy=POLICY))
+    if given.status is not None and given.status.name.lower() in {"deprecated", "unsupported"}:
+        raise RuleError(path, f"its status is {given.status.name.lower()}")
+    named = given.filter.rules
+    rules = () if isinstance(named, str) else tuple(one.reference for one in named)
+    if not all(isinstance(one, str) for one in rules):
+        raise RuleError(path, "a filter names its rules by their names or ids")
+    log = given.logsource
+
+    def where(source: Source) -> Where:
+        # field names are those of the rule's log source, which may be narrower than the filter's
+        return ask(path, lambda: _Translation(path, given.filter, source).where())
+
+    return Filter(str(path), rules, log_source(log.product, log.category, log.service), where)
 
 
 def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
@@ -91,21 +110,22 @@ def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
     if source is None:
         words = describe(log.product, log.category, log.service)
         raise RuleError(path, f"no pipeline knows the log source {words}: no pack writes such events")
-    where = AllOf((source.where, ask(path, lambda: _Translation(path, rule, source).where())))
+    where = AllOf((source.where, ask(path, lambda: _Translation(path, rule.detection, source).where())))
     return Plain(
         described(path, document, rule, where, fold_by(path, rule.custom_attributes.get("sentinel", {}))),
         rule.name or "",
         source,
+        log_source(log.product, log.category, log.service),
     )
 
 
 class _Translation:
-    """One rule's detections and condition, as `Where`."""
+    """One rule's or filter's detections and condition, as `Where`."""
 
-    def __init__(self, path: Path, rule: SigmaRule, source: Source) -> None:
+    def __init__(self, path: Path, given: SigmaDetections, source: Source) -> None:
         self._path = path
-        self._detections = rule.detection.detections
-        self._conditions = rule.detection.parsed_condition
+        self._detections = given.detections
+        self._conditions = given.parsed_condition
         self._source = source
         self._done: dict[str, tuple[Where, int]] = {}
         self._leaves = 0

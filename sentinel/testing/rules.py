@@ -43,8 +43,11 @@ def neighbours(rule: Path) -> tuple[Path, Path]:
 def check(rule: Path, supplied: Collection[str] | None = None) -> list[Problem]:
     """Return everything wrong with the rule file `rule`, nothing if it keeps its promise.
 
-    `supplied` names the fields the active packs can fill (None: not known): no event may hold another.
+    `supplied` names the fields the active packs can fill (None: not known): no event may hold another. A file of
+    filters promises nothing by itself: it is read with the rules it is about.
     """
+    if _only_filters(rule):
+        return []
     rules = load([rule], supplied)
     mine = [one for one in rules.refused if one.path == str(rule)]
     if mine or not rules.detections:
@@ -61,6 +64,14 @@ def check(rule: Path, supplied: Collection[str] | None = None) -> list[Problem]:
             found = told.get(detection.id, set())
             problems += _missing(path, detection, events, found) if kind == "fires" else _loud(path, events, found)
     return problems
+
+
+def _only_filters(rule: Path) -> bool:
+    try:
+        documents = read_documents(rule)
+    except RuleError:
+        return False  # told when it is loaded
+    return bool(documents) and all("filter" in document for document in documents)
 
 
 def _tags(rule: Path) -> Iterator[Problem]:

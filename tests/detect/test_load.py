@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.core.detection import Correlation, Part
-from sentinel.core.where import AnyOf, Is, leaves
+from sentinel.core.where import AnyOf, Is, holds, leaves
 from sentinel.detect.sigma import load
 
 SIGMAHQ = Path(__file__).parents[2] / "../shared/samples/sigmahq"
@@ -119,8 +119,9 @@ def test_a_correlation_that_is_not_understood_is_refused_and_its_rule_stays_quie
     [
         (BASE.replace("service: sshd", "service: nobody"), "no pipeline knows the log source product linux"),
         (BASE.replace("id: 11111111-0000-4000-8000-000000000001\n", ""), "needs an id"),
-        (BASE.replace("title: A failed login", "action: global"), "action"),
-        (BASE + "filter: {rules: any}\n", "filters are not supported"),
+        (BASE.replace("title: A failed login", "action: repeat"), "action 'repeat' is none of global"),
+        (BASE.replace("title: A failed login", "action: null"), "action None is none of global"),
+        (BASE + "filter: {rules: any}\n", "one document is filter and detection"),
         (BASE + "status: deprecated\n", "its status is deprecated"),
         (BASE + "status: unsupported\n", "its status is unsupported"),
         (BASE + "taxonomy: acme\n", "unknown taxonomy"),
@@ -245,3 +246,118 @@ def test_the_whole_of_sigmahq_is_loaded_or_refused_for_a_reason(capsys: pytest.C
     windows = [one for one in rules.refused if "product windows" in one.reason]
     assert len(windows) < 30
     assert all(one.reason for one in rules.refused)
+
+
+FILTER = """\
+title: The scanner may fail
+logsource: {product: linux}
+filter:
+  rules: [failed]
+  scanner: {source.ip: 192.0.2.9}
+  condition: not scanner
+"""
+
+
+def test_a_filter_is_an_exception_to_a_rule_and_to_what_counts_it(write: Write) -> None:
+    without = load([write(text=BASE + "---\n" + CHAIN)]).detections[0]
+    rules = load([write(text=BASE + "---\n" + CHAIN + "---\n" + FILTER)])
+    assert not rules.refused
+    (detection,) = rules.detections
+    scan = {"event.dataset": "sshd.log", "event.outcome": "failure", "source.ip": "192.0.2.9"}
+    assert [holds(one.where, scan) for one in (without, detection)] == [True, False]
+    assert holds(detection.where, {**scan, "source.ip": "192.0.2.8"})
+    assert detection.version != without.version
+
+
+def test_a_filter_may_stand_in_another_file_and_be_about_all_rules_of_a_log_source(write: Write) -> None:
+    write(text=BASE)
+    write(text=BASE.replace("0001", "0003").replace("name: failed", "name: other"))
+    elsewhere = (
+        BASE.replace("0001", "0004").replace("name: failed\n", "").replace("product: linux, service: sshd", "%s")
+    )
+    write(text=elsewhere % "product: windows, service: security")
+    path = write(text=FILTER.replace("[failed]", "any"))
+    rules = load([path.parent])
+    assert not rules.refused
+    assert [Is("source.ip", "192.0.2.9") in leaves(one.where) for one in rules.detections] == [True, True, False]
+
+
+def test_a_filter_reads_its_fields_by_the_log_source_of_each_rule(write: Write) -> None:
+    base = BASE.replace("product: linux, service: sshd", "product: windows, service: security")
+    one = FILTER.replace("product: linux", "product: windows").replace("source.ip: 192.0.2.9", "TargetUserName: scan$")
+    rules = load([write(text=base + "---\n" + one)])
+    assert not rules.refused
+    assert any(isinstance(leaf, Is) and leaf.value == "scan$" for leaf in leaves(rules.detections[0].where))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("[failed]", "[gone]", "about 'gone', which is no rule"),
+        ("[failed]", "[11111111-0000-4000-8000-000000000002]", "which is no rule about single events"),
+        ("[failed]", "[7]", "by their names or ids"),
+        ("  rules: [failed]\n", "", "not valid"),
+        ("product: linux", "product: windows", "does not cover"),
+        ("logsource: {product: linux}\n", "", "not valid"),
+        ("source.ip", "Nobody", "can never fire: field 'Nobody'"),
+        ("  condition: not scanner\n", "", "not valid"),
+        ("not scanner", "not nobody", "no detection is called 'nobody'"),
+        ("title", "status: deprecated\ntitle", "its status is deprecated"),
+    ],
+)
+def test_a_filter_that_is_not_understood_is_refused_and_changes_nothing(
+    write: Write, old: str, new: str, reason: str
+) -> None:
+    before = load([write(text=BASE + "---\n" + CHAIN)]).detections[0]
+    path = write(text=BASE + "---\n" + CHAIN + "---\n" + FILTER.replace(old, new))
+    rules = load([path])
+    (refused,) = rules.refused
+    assert (refused.path, reason in refused.reason) == (str(path), True)
+    assert [one.where for one in rules.detections] == [before.where]
+
+
+def test_a_filter_about_no_rule_is_refused(write: Write) -> None:
+    text = BASE + "---\n" + FILTER.replace("[failed]", "any").replace("product: linux", "product: windows")
+    (refused,) = load([write(text=text)]).refused
+    assert "no rule here has its log source" in refused.reason
+
+
+GLOBAL = """\
+action: global
+author: Somebody
+logsource: {product: linux, service: sshd}
+detection:
+  condition: sel
+---
+title: One
+id: 11111111-0000-4000-8000-000000000001
+detection: {sel: {user.name: one}}
+---
+action: repeat
+title: Two
+id: 11111111-0000-4000-8000-000000000002
+detection: {sel: {user.name: two}}
+---
+action: reset
+---
+title: Three
+id: 11111111-0000-4000-8000-000000000003
+logsource: {product: linux, service: sshd}
+detection: {sel: {user.name: three}, condition: sel}
+"""
+
+
+def test_the_actions_of_a_collection_are_carried_out(write: Write) -> None:
+    rules = load([write(text=GLOBAL)])
+    assert not rules.refused
+    told = [
+        (one.title, one.author, [getattr(leaf, "value", "") for leaf in leaves(one.where)][-1])
+        for one in rules.detections
+    ]
+    assert told == [("One", "Somebody", "one"), ("Two", "Somebody", "two"), ("Three", "", "three")]
+
+
+def test_a_rule_that_contradicts_its_collection_is_refused(write: Write) -> None:
+    path = write(text=GLOBAL.replace("title: One", "title: One\nauthor: Another"))
+    (refused,) = load([path]).refused
+    assert "say different things" in refused.reason

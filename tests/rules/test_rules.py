@@ -115,3 +115,8 @@ def test_an_event_that_no_pack_would_write_is_told(rule: Rule, event: object, wh
 def test_a_field_that_no_pack_supplies_is_told(rule: Rule) -> None:
     fields = {"user.name", "event.outcome"}
     assert {problem.what for problem in check(rule(), fields)} == {"host.name is supplied by no pack"}
+
+
+def test_a_file_of_filters_promises_nothing_by_itself(rule: Rule) -> None:
+    text = "title: x\nlogsource: {product: linux}\nfilter: {rules: any, a: {user.name: x}, condition: not a}\n"
+    assert check(rule(text, bare=True)) == []
