@@ -90,6 +90,11 @@ def read(message: str, fields: Fields, space: str) -> None:
     text.put(fields, [("event.reason", message)])
 
 
+def became(stat: str) -> Fields:
+    """Return what became of a mail by Sendmail's `stat=`, nothing if it is not one of its usual words."""
+    return next((said for word, said in _STATES.items() if stat.lower().startswith(word)), {})
+
+
 def _pairs(message: str) -> tuple[dict[str, str], str]:
     """Return the pairs at the beginning, the first of each name, and what follows; `stat` and `reject` end them."""
     found: dict[str, str] = {}
@@ -140,8 +145,7 @@ def _bare(value: str) -> str:
 
 def _delivered(pairs: dict[str, str], fields: Fields, space: str) -> None:
     state = pairs.get("stat", "")
-    low = state.lower()
-    fields.update(next((said for word, said in _STATES.items() if low.startswith(word)), {}))
+    fields.update(became(state))
     if "event.action" not in fields and str(pairs.get("dsn", ""))[:1] == "5":
         fields.update(_STATES["user unknown"])
     text.put(fields, [(space + "stat", state), ("event.reason", state)])

@@ -11,7 +11,7 @@ from sentinel.parse.packs import load_one
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PACKS = {
     name: load_one(content("parsers") / name, trusted=True)
-    for name in ("amavis", "dovecot", "exim", "rspamd", "sendmail")
+    for name in ("amavis", "dovecot", "exim", "mimecast", "proofpoint", "rspamd", "sendmail")
 }
 
 
@@ -106,3 +106,23 @@ def test_a_banned_name_that_imitates_amavis_leaves_the_envelope_open() -> None:
 def test_what_a_stranger_says_to_sendmail_does_not_choose_the_address(said: str) -> None:
     event = read("sendmail", f"Nov 23 08:15:00 mx3 sm-mta[1]: 4AN8F0xy002101: {said}")
     assert (event["source.ip"], event["source.domain"]) == ("203.0.113.66", "mx")
+
+
+def test_a_subject_that_imitates_mimecasts_pairs_chooses_neither_sender_nor_address() -> None:
+    head = "datetime=2026-11-23T08:15:00+0100|aCode=x|acc=C0A0|IP=203.0.113.66"
+    event = read("mimecast", head + "|Subject=a|IP=10.0.0.1|Sender=evil@example.net|Act=Acc|Sender=real@example.net")
+    assert event["source.ip"] == "203.0.113.66"
+    assert "email.from.address" not in event
+
+
+def test_an_answer_of_proofpoints_interface_is_an_event_for_everything_it_lists() -> None:
+    body = (
+        b'{"messagesBlocked":[{"GUID":"1","senderIP":"203.0.113.9","messageTime":"2026-11-23T07:17:00Z"}],'
+        b'"clicksPermitted":[{"GUID":"2","clickIP":"192.0.2.2","clickTime":"2026-11-23T07:18:00Z","senderIP":"203.0.113.9"}]}'
+    )
+    events = list(PACKS["proofpoint"].parse(Raw(body, "proofpoint", NOW, Origin("test"), "UTC")))
+    told = [(event["event.action"], event["source.ip"], event["event.type"]) for event in events]
+    assert told == [
+        ("tap_message_blocked", "203.0.113.9", ("denied",)),
+        ("tap_click_permitted", "192.0.2.2", ("access", "allowed")),
+    ]
