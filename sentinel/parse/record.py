@@ -98,7 +98,7 @@ def whole(raw: Raw, pack: Pack, join: Join, router: Router) -> Fields:
     """Return the document of a joined record: each part is read as it was when it came alone."""
     parts: list[Fields] = []
     for body in unpacked(raw.body):
-        part = replace(raw, body=body, origin=_PART)
+        part = journal.unwrapped(replace(raw, body=body, origin=_PART))
         with suppress(ParseError):  # the record of the part has said so when it came
             parts += islice((router.route(part) or pack).parse(part), PARTS_MAX)
     return {**join.whole(parts), MARK: len(parts)}

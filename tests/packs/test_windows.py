@@ -240,3 +240,22 @@ def test_a_script_says_nothing_about_who_ran_it_or_where_it_lies() -> None:
 def test_who_asks_a_network_policy_server_is_a_device_or_an_address(station: str, field: str, meant: str) -> None:
     event = flat(EventID=6273, SubjectUserName="m.müller", CallingStationID=station, ClientName="ap-7")
     assert (event[field], event["user.name"], event.get("source.domain")) == (meant, "m.müller", None)
+
+
+def test_a_script_in_parts_is_one_text_whatever_else_came_in_their_records() -> None:
+    def part(script: str, number: int, said: str) -> Fields:
+        of = {"ScriptBlockId": script, "MessageNumber": number, "MessageTotal": 2, "ScriptBlockText": said}
+        return flat(EventID=4104, SourceName="Microsoft-Windows-PowerShell", **of)
+
+    join = PACK.join
+    assert join is not None
+    parts = [
+        part("a", 1, "Invoke-Mimi"),
+        part("b", 1, "x"),
+        part("a", 2, "katz"),
+        flat(EventID=4624),
+        part("a", 2, "?"),
+    ]
+    assert join.whole(parts)["winlog.event_data.ScriptBlockText"] == "Invoke-Mimikatz"
+    assert [join.key(event) for event in (flat(EventID=4624), flat(EventID=4104, MessageTotal=1))] == [None, None]
+    assert [join.ends(event) for event in parts[:3]] == [False, False, True]

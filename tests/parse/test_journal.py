@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sentinel.core.content import content
 from sentinel.core.event import Entry, Event, Origin, Raw
+from sentinel.core.join import VIA, packed
 from sentinel.pack.journal import unwrapped
 from sentinel.parse.packs import load
 from sentinel.parse.record import parse_one
@@ -51,6 +52,26 @@ def test_an_entry_says_what_its_message_says_over_syslog(app: str, message: str,
         name: value for name, value in told(as_json).items() if name.startswith("labels.journald")
     }
     assert as_json.fields["event.original"] == entry(app, message).decode()
+
+
+def test_what_belongs_together_is_joined_whether_it_came_as_json_or_not() -> None:
+    messages = [
+        QUEUED,
+        "4F1A2B3C4D: to=<b@example.net>, relay=none, delay=1, status=bounced (no)",
+        "4F1A2B3C4D: removed",
+    ]
+    apps = ["postfix/qmgr", "postfix/smtp", "postfix/qmgr"]
+    lines = [
+        f"<86>1 2026-11-24T06:00:00.123456Z srv-web-01 {app} 4711 - - {said}".encode()
+        for app, said in zip(apps, messages, strict=True)
+    ]
+    entries = [entry(app, said) for app, said in zip(apps, messages, strict=True)]
+    as_json, as_syslog = (
+        parse_one(Entry(1, NOW, Raw(packed(parts), "srv", NOW, Origin(VIA, "postfix", "1"))), SHIPPED)[0]
+        for parts in (entries, lines)
+    )
+    assert as_json.fields["email.to.address"] == ("b@example.net",)
+    assert told(as_json) == told(as_syslog)
 
 
 def test_a_message_of_bytes_is_read_as_text() -> None:
