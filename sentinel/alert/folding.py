@@ -54,7 +54,7 @@ class Folding:
         """Fold one finding; one taken before changes nothing."""
         subject = self._subject(finding.detection.id, identity(finding.key))
         correlation = finding.detection.correlation
-        reach = micros_of(max(self._quiet, correlation.span) if correlation else self._quiet)
+        reach = micros_of(max(self._quiet, correlation.reach) if correlation else self._quiet)
         moments = finding.moments or (finding.first_seen,) * len(finding.evidence)
         pairs = sorted((micros(at), event) for at, event in zip(moments, finding.evidence, strict=True))
         for at, event in pairs:

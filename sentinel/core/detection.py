@@ -25,13 +25,16 @@ class Part:
     """The events of one rule that a correlation counts.
 
     `group` holds the fields whose values are the group's, in the order of `Correlation.group_by`; `fields` those whose
-    values are counted (the value_* kinds). `name` is what the correlation calls the rule.
+    values are counted (the value_* kinds). `name` is what the correlation calls the rule. If that is a correlation,
+    it is `inner`: the part occurs whenever a window of it stands, `where` holds for the events it counts, and `group`
+    names some of its `group_by`.
     """
 
     where: Where
     group: tuple[str, ...]
     fields: tuple[str, ...] = ()
     name: str = ""
+    inner: "Correlation | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Correlation:
     parts: tuple[Part, ...] = ()
     percentile: int = 50
     condition: Where | None = None
+
+    @property
+    def reach(self) -> timedelta:
+        """How long before a moment something may have happened that makes it fire then."""
+        return self.span + max((part.inner.reach for part in self.parts if part.inner is not None), default=timedelta())
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def read_chain(path: Path, document: Document) -> Chain:
         references=_references(path, rule),
         asked=_asked(path, rule, span),
         generate=rule.generate,
+        name=rule.name or "",
         fields=_fields(path, rule),
         aliases=_aliases(path, rule),
     )

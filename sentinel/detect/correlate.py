@@ -21,12 +21,12 @@ from itertools import islice, pairwise, product
 from math import isfinite
 from typing import assert_never
 
-from sentinel.core.detection import EVIDENCE_MAX, NUMBERS, Correlation, Detection, Finding, Key, Part, Relation
+from sentinel.core.detection import EVIDENCE_MAX, NUMBERS, Correlation, Detection, Finding, Key, Kind, Part, Relation
 from sentinel.core.event import Event, Scalar
 from sentinel.core.ports import Span, Store
 from sentinel.core.where import AllOf, AnyOf, Compare, Is, Where, holds, plain, values
 from sentinel.core.wildcard import fold
-from sentinel.detect.recent import Brought, Name, Recent, Seen
+from sentinel.detect.recent import Brought, Chained, Name, Recent, Seen
 from sentinel.detect.windows import firing
 
 GROUPS_OF_ONE_MAX = 16
@@ -45,6 +45,24 @@ _TICK = timedelta(milliseconds=1)
 
 class TooManyError(Exception):
     """A group has more events around the new ones than AROUND_MAX."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """One kind of event that counts: for part `number`, and if that is a correlation, there for `part` as `inner` says.
+
+    `group` holds the fields whose values name the correlation's own group, `own` which of part's they are.
+    """
+
+    number: int
+    part: Part
+    own: tuple[int, ...]
+    inner: Correlation | None = None
+    inner_number: int = 0
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        return tuple(self.part.group[at] for at in self.own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +85,28 @@ class Counting:
         for name, stored in self._promising({name: new for name, (_, new) in groups.items()}):
             key, new = groups[name]
             new.sort()
-            for cluster in _clusters(new, 2 * self.rule.span):
+            for cluster in _clusters(new, 2 * self.rule.reach):
                 yield from self._judge(key, cluster, stored=stored)
 
-    def _parts(self) -> tuple[Part, ...]:
-        return self.rule.parts or (Part(self.detection.where, self.rule.group_by),)
+    def _leaves(self) -> list[_Leaf]:
+        found: list[_Leaf] = []
+        for number, part in enumerate(self.rule.parts or (Part(self.detection.where, self.rule.group_by),)):
+            if part.inner is None:
+                found.append(_Leaf(number, part, tuple(range(len(part.group)))))
+                continue
+            own = tuple(part.inner.group_by.index(name) for name in part.group)
+            found += [_Leaf(number, one, own, part.inner, at) for at, one in enumerate(part.inner.parts)]
+        return found
 
     def _placed(self, event: Event) -> dict[Name, tuple[Key, Seen]]:
         # the groups the event belongs to, and what it is in each of them
         found: dict[Name, tuple[Key, Seen]] = {}
-        parts = self._parts()
-        for number, part in enumerate(parts):
-            if len(parts) > 1 and not holds(part.where, event):
+        leaves = self._leaves()
+        for leaf in leaves:
+            if len(leaves) > 1 and not holds(leaf.part.where, event):
                 continue
-            brought = self._brought(number, part, event)
-            if brought is None:
-                continue
-            for name, key in {_name(one): one for one in keys(event, part.group, self.rule.group_by)}.items():
+            for key, brought in self._brought(leaf, event):
+                name = _name(key)
                 before = found[name][1].brought if name in found else ()
                 if before and self.rule.kind in NUMBERS:
                     continue  # an event counts once
@@ -91,20 +114,17 @@ class Counting:
                 found[name] = key, Seen(event.timestamp, event.seq, event.id, both)
         return found
 
-    def _brought(self, number: int, part: Part, event: Event) -> tuple[Brought, ...] | None:
-        # None: nothing that counts here
-        match self.rule.kind:
-            case "event_count":
-                return ()
-            case "temporal" | "temporal_ordered":
-                return (number,)
-            case "value_count":
-                combinations = product(*(values(event.fields.get(field)) for field in part.fields))
-                return tuple(dict.fromkeys(map(_folded_name, islice(combinations, VALUES_OF_ONE_MAX)))) or None
-            case "value_sum" | "value_avg" | "value_percentile" | "value_median":
-                return tuple(_numbers(event, part.fields)) or None
-            case _:
-                assert_never(self.rule.kind)
+    def _brought(self, leaf: _Leaf, event: Event) -> Iterator[tuple[Key, tuple[Brought, ...]]]:
+        # the groups, and what the event brings to them
+        if leaf.inner is None:
+            brought = _counted(self.rule.kind, leaf.number, leaf.part, event)
+        else:
+            brought = _counted(leaf.inner.kind, leaf.inner_number, leaf.part, event)
+        if brought is None:
+            return
+        for key in {_name(one): one for one in keys(event, leaf.part.group)}.values():
+            own = tuple((name, key[at][1]) for name, at in zip(self.rule.group_by, leaf.own, strict=True))
+            yield own, brought if leaf.inner is None else (Chained(leaf.number, _name(key), brought),)
 
     def _promising(self, groups: dict[Name, list[Seen]]) -> list[tuple[Name, bool]]:
         # the groups that may have enough, and whether the store may hold something of them; with few groups all
@@ -112,7 +132,7 @@ class Counting:
             return [(name, True) for name in sorted(groups)]
         least = _least(self.rule)
         times = [event.timestamp for new in groups.values() for event in new]
-        span = Span(_floor(min(times) - self.rule.span), _floor(max(times) + self.rule.span) + _TICK)
+        span = Span(_floor(min(times) - self.rule.reach), _floor(max(times) + self.rule.reach) + _TICK)
         stored = self._stored(span)
         if stored is None:
             return [(name, True) for name in sorted(groups)]
@@ -122,7 +142,7 @@ class Counting:
             recent = self.recent.between(name, span.start, span.end, self.until)
             have = counts[name] + len(recent)
             if self.rule.kind != "event_count":
-                have = len(brought[name].union(*(one.brought for one in recent)))
+                have = len(brought[name].union(*map(_things, recent)))
             if have >= least:
                 found.append((name, counts[name] > 0))
         return found
@@ -131,37 +151,38 @@ class Counting:
         # how many events and what of each group the store holds within `span`; None: too many groups to tell
         counts: Counter[Name] = Counter()
         brought: defaultdict[Name, set[Brought]] = defaultdict(set)
-        for number, part in enumerate(self._parts()):
-            counted = part.fields if self.rule.kind == "value_count" else ()
-            rows = self.store.tally(self._where(part), span, (*part.group, *counted), TALLY_MAX)
+        for leaf in self._leaves():
+            group = leaf.group
+            counted = leaf.part.fields if self.rule.kind == "value_count" else ()
+            rows = self.store.tally(self._where(leaf), span, (*group, *counted), TALLY_MAX)
             if len(rows) >= TALLY_MAX:
                 return None
             for row, count in rows:
                 for combination in islice(product(*map(values, row)), GROUPS_OF_ONE_MAX * VALUES_OF_ONE_MAX):
-                    name = _folded_name(combination[: len(part.group)])
+                    name = _folded_name(combination[: len(group)])
                     counts[name] += count
-                    brought[name].add(_folded_name(combination[len(part.group) :]) if counted else number)
+                    brought[name].add(_folded_name(combination[len(group) :]) if counted else leaf.number)
         return counts, brought
 
-    def _where(self, part: Part, key: Key = ()) -> Where:
+    def _where(self, leaf: _Leaf, key: Key = ()) -> Where:
         # what the memory does not hold
-        same = tuple(Is(field, value) for field, (_, value) in zip(part.group, key, strict=False))
+        same = tuple(Is(field, value) for field, (_, value) in zip(leaf.group, key, strict=False))
         before = Compare("event.sequence", "lte", min(self.until, self.recent.start))
-        return AllOf((*same, before, part.where))
+        return AllOf((*same, before, leaf.part.where))
 
     def _judge(self, key: Key, new: Sequence[Seen], *, stored: bool) -> Iterator[Finding]:
         around = self._around(key, new, stored=stored)
         found = firing(self.rule, around, new[0].timestamp, new[-1].timestamp)
-        for run in _clusters(found, self.rule.span):
+        for run in _clusters(found, self.rule.reach):
             for at in range(0, len(run), EVIDENCE_MAX):
                 yield self._finding(key, run[at : at + EVIDENCE_MAX])
 
     def _around(self, key: Key, new: Sequence[Seen], *, stored: bool) -> list[Seen]:
         name = _name(key)
-        wheres = tuple(self._where(part, key) for part in self._parts())
+        wheres = tuple(self._where(leaf, key) for leaf in self._leaves())
         where = wheres[0] if len(wheres) == 1 else AnyOf(wheres)
         first, last = _floor(new[0].timestamp), new[-1].timestamp
-        begin, end = _floor(first - self.rule.span), _floor(last + self.rule.span) + _TICK
+        begin, end = _floor(first - self.rule.reach), _floor(last + self.rule.reach) + _TICK
         found = {one.id: one for one in new}
         if self.rule.kind == "event_count":
             # before the first new event only the nearest `count + 1` matter: more would change no window's answer
@@ -208,14 +229,11 @@ _WORDS: dict[Relation, str] = {
 }  # fmt: skip
 
 
-def keys(event: Event, fields: Sequence[str], names: Sequence[str] = ()) -> Iterator[Key]:
-    """Yield the groups the event belongs to by `fields`, under `names` (empty: theirs).
-
-    Texts are folded, as groups do not tell case apart.
-    """
-    each = [values(event.fields.get(field)) for field in fields]
+def keys(event: Event, group_by: Sequence[str]) -> Iterator[Key]:
+    """Yield the groups the event belongs to; texts are folded, as groups do not tell case apart."""
+    each = [values(event.fields.get(field)) for field in group_by]
     for combination in islice(product(*each), GROUPS_OF_ONE_MAX):
-        yield tuple((name, _folded(value)) for name, value in zip(names or fields, combination, strict=True))
+        yield tuple((field, _folded(value)) for field, value in zip(group_by, combination, strict=True))
 
 
 def _folded(value: Scalar) -> Scalar:
@@ -262,6 +280,27 @@ def _least(rule: Correlation) -> float:
             return 0
         case _:
             assert_never(rule.relation)
+
+
+def _counted(kind: Kind, number: int, part: Part, event: Event) -> tuple[int | float | Name, ...] | None:
+    # None: nothing that counts
+    match kind:
+        case "event_count":
+            return ()
+        case "temporal" | "temporal_ordered":
+            return (number,)
+        case "value_count":
+            combinations = product(*(values(event.fields.get(field)) for field in part.fields))
+            return tuple(dict.fromkeys(map(_folded_name, islice(combinations, VALUES_OF_ONE_MAX)))) or None
+        case "value_sum" | "value_avg" | "value_percentile" | "value_median":
+            return tuple(_numbers(event, part.fields)) or None
+        case _:
+            assert_never(kind)
+
+
+def _things(seen: Seen) -> Iterator[Brought]:
+    for one in seen.brought:
+        yield one.number if isinstance(one, Chained) else one
 
 
 def _summary(rule: Correlation) -> str:

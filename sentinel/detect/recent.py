@@ -14,7 +14,17 @@ EVENTS_MAX = 100_000
 """So many events are remembered of one correlation; then the older half is left to the store again."""
 
 Name = tuple[str, ...]
-Brought = int | float | Name
+
+
+class Chained(NamedTuple):
+    """That an event counts for part `number`, a correlation: in its group `name`, with what it brings there."""
+
+    number: int
+    name: Name
+    brought: "tuple[int | float | Name, ...]"
+
+
+Brought = int | float | Name | Chained
 _timestamp = attrgetter("timestamp")
 
 

@@ -44,6 +44,7 @@ class Chain:
     references: tuple[str, ...]
     asked: Correlation
     generate: bool
+    name: str
     fields: tuple[str, ...]
     aliases: Mapping[str, Mapping[str, str]]
 
@@ -107,16 +108,19 @@ def assemble(paths: Iterable[Path], supply: Supply, read: Read) -> Rules:
     return work.done()
 
 
-def linked(chain: Chain, bases: Sequence[Plain]) -> Detection:
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A correlation whose rules have been found."""
+
+    chain: Chain
+    detection: Detection
+
+
+def linked(chain: Chain, bases: Sequence[Plain | Linked]) -> Detection:
     """Return a correlation as a Detection, given the rules it counts; raises RuleError."""
     draft = chain.draft
     parts = [
-        Part(
-            base.detection.where,
-            tuple(_field(chain, name, reference, base) for name in chain.asked.group_by),
-            tuple(_field(chain, name, reference, base) for name in chain.fields),
-            reference,
-        )
+        _inner(chain, reference, base) if isinstance(base, Linked) else _part(chain, reference, base)
         for reference, base in zip(chain.references, bases, strict=True)
     ]
     columns = zip(*(part.group for part in parts), strict=True)
@@ -150,6 +154,32 @@ def _excepted(rule: Plain, one: Filter) -> Plain:
     version = blake2b(f"{rule.detection.version} {where!r}".encode("utf-8", "surrogatepass"), digest_size=8)
     whole = AllOf((rule.detection.where, where))
     return replace(rule, detection=replace(rule.detection, where=whole, version=version.hexdigest()))
+
+
+def _part(chain: Chain, reference: str, base: Plain) -> Part:
+    return Part(
+        base.detection.where,
+        tuple(_field(chain, name, reference, base) for name in chain.asked.group_by),
+        tuple(_field(chain, name, reference, base) for name in chain.fields),
+        reference,
+    )
+
+
+def _inner(chain: Chain, reference: str, base: Linked) -> Part:
+    inner = base.detection.correlation
+    if not chain.asked.kind.startswith("temporal"):
+        reason = f"{chain.asked.kind} of the correlation {reference!r}: only temporal kinds may be about correlations"
+        raise RuleError(chain.draft.path, reason)
+    if inner is None or any(part.inner is not None for part in inner.parts):
+        raise RuleError(chain.draft.path, f"{reference!r} is itself about correlations; that is too deep")
+    theirs = base.chain.asked.group_by
+    group: list[str] = []
+    for name in chain.asked.group_by:
+        own = chain.aliases[name].get(reference) if name in chain.aliases else name
+        if own not in theirs:
+            raise RuleError(chain.draft.path, f"the correlation {reference!r} is not grouped by {own or name!r}")
+        group.append(inner.group_by[theirs.index(own)])
+    return Part(base.detection.where, tuple(group), (), reference, inner)
 
 
 def _field(chain: Chain, name: str, reference: str, base: Plain) -> str:
@@ -198,7 +228,9 @@ class _Assembly:
         self._supply = supply
         self._plain: dict[str, Plain] = {}
         self._names: dict[str, str] = {}
-        self._chains: list[Chain] = []
+        self._linked: dict[str, Linked] = {}
+        self._counted: set[str] = set()
+        self._chains: dict[str, Chain] = {}
         self._filters: list[Filter] = []
         self._paths: dict[str, str] = {}
         self._notes: list[str] = []
@@ -212,15 +244,15 @@ class _Assembly:
         there = self._paths.get(detection.id)
         if there is not None:
             raise RuleError(detection.path, f"its id {detection.id} is taken by {there}")
+        other = self._names.get(rule.name)
+        if rule.name and other is not None:
+            raise RuleError(detection.path, f"its name {rule.name!r} is taken by {self._paths[other]}")
         if isinstance(rule, Plain):
-            other = self._names.get(rule.name)
-            if rule.name and other is not None:
-                raise RuleError(detection.path, f"its name {rule.name!r} is taken by {self._paths[other]}")
             self._plain[detection.id] = rule
-            if rule.name:
-                self._names[rule.name] = detection.id
         else:
-            self._chains.append(rule)
+            self._chains[detection.id] = rule
+        if rule.name:
+            self._names[rule.name] = detection.id
         self._paths[detection.id] = detection.path
 
     def done(self) -> Rules:
@@ -231,21 +263,16 @@ class _Assembly:
             except RuleError as error:
                 self.refused.append(error)
         found: list[Detection] = []
-        counted: set[str] = set()
-        for chain in self._chains:
+        for chain in self._chains.values():
             try:
-                bases = [self._base(chain, reference) for reference in chain.references]
-                if not chain.generate:
-                    counted.update(base.detection.id for base in bases)
-                found.append(self._fit(linked(chain, bases)))
+                self._link(chain, ())
             except RuleError as error:
                 self.refused.append(error)
-        for plain in self._plain.values():
-            if plain.detection.id not in counted:
-                try:
-                    found.append(self._fit(plain.detection))
-                except RuleError as error:
-                    self.refused.append(error)
+        for detection in (*self._detections(self._linked), *self._detections(self._plain)):
+            try:
+                found.append(self._fit(detection))
+            except RuleError as error:
+                self.refused.append(error)
         found.sort(key=lambda one: (one.path, one.id))
         return Rules(tuple(found), tuple(sorted(self.refused, key=str)), tuple(self._notes))
 
@@ -265,18 +292,38 @@ class _Assembly:
             raise RuleError(one.path, "no rule here has its log source")
         return {rule.detection.id: _excepted(rule, one) for rule in about}
 
-    def _base(self, chain: Chain, reference: str) -> Plain:
+    def _detections(self, rules: Mapping[str, Plain | Linked]) -> Iterator[Detection]:
+        return (one.detection for name, one in rules.items() if name not in self._counted)
+
+    def _link(self, chain: Chain, above: tuple[str, ...]) -> Linked:
+        # a correlation that others are about is linked with the first of them, and refused once, for its own sake
+        own = chain.draft.id
+        if own not in self._linked:
+            if own in above:
+                raise RuleError(chain.draft.path, "it is about itself")
+            bases = [self._base(chain, reference, (*above, own)) for reference in chain.references]
+            if not chain.generate:
+                self._counted.update(base.detection.id for base in bases)
+            self._linked[own] = Linked(chain, linked(chain, bases))
+        return self._linked[own]
+
+    def _base(self, chain: Chain, reference: str, above: tuple[str, ...]) -> Plain | Linked:
+        inner = self._chains.get(self._names.get(reference, reference.lower()))
+        reason = f"it counts {reference!r}, which is no rule here, or is refused itself"
+        if inner is not None:
+            try:
+                return self._link(inner, above)
+            except RuleError as error:
+                raise RuleError(chain.draft.path, f"{reason} ({error.reason})") from error
         base = self._called(reference)
         if base is None:
-            reason = f"it counts {reference!r}, which is no rule about single events here, or is refused itself"
             raise RuleError(chain.draft.path, reason)
         return base
 
     def _fit(self, detection: Detection) -> Detection:
         parts = detection.correlation.parts if detection.correlation else ()
-        without = sorted(
-            {field for part in parts for field in (*part.group, *part.fields) if not self._supply.has(field)}
-        )
+        needed = {field for part in parts if part.inner is None for field in (*part.group, *part.fields)}
+        without = sorted(field for field in needed if not self._supply.has(field))
         missing = self._supply.missing(detection.where)
         if without or not _enough(detection, self._supply):
             raise RuleError(detection.path, f"can never fire: no pack supplies field {', '.join(without or missing)}")

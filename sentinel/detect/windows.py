@@ -6,42 +6,89 @@ enters once and leaves once. Numbers are summed as fractions: floating point wou
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
-from typing import Protocol, assert_never, cast
+from itertools import accumulate
+from typing import NamedTuple, Protocol, assert_never, cast
 
 from sentinel.core.detection import Correlation, Relation
 from sentinel.core.where import holds
-from sentinel.detect.recent import Brought, Seen
+from sentinel.detect.recent import Brought, Chained, Name, Seen
 
 
 def firing(rule: Correlation, around: Sequence[Seen], first: datetime, last: datetime) -> list[Seen]:
     """Return those of a group's events `around`, in order, that lie in a window that stands.
 
-    Windows that end within `[first, last + span)` are judged: those that events from `first` to `last` are in.
+    Windows that end within `[first, last + rule.reach)` are judged: those that events from `first` to `last` are in.
+    Of a part that is a correlation the events of its own windows are returned.
     """
+    occurrences = list(_occurrences(rule, around))
+    plain = [one for one in around if not any(isinstance(thing, Chained) for thing in one.brought)]
+    if not occurrences:
+        return _covered(plain, _standing(rule, plain, first, last + rule.reach))
+    marks = sorted([*plain, *(one.mark for one in occurrences)])
+    found = _covered(marks, _standing(rule, marks, first, last + rule.reach))
+    lying = set(found)
+    inside: dict[int, tuple[Sequence[Seen], list[tuple[int, int]]]] = {}
+    for one in occurrences:
+        if one.mark in lying:
+            inside.setdefault(id(one.group), (one.group, []))[1].append((one.begin, one.end))
+    whole = {one.id: one for one in found}
+    for group, ranges in inside.values():
+        whole.update((one.id, one) for one in _covered(group, ranges))
+    return sorted(whole.values())
+
+
+class _Occurrence(NamedTuple):
+    """A window of a correlation that is a part of another one, and what stands for it there."""
+
+    mark: Seen
+    group: Sequence[Seen]
+    begin: int
+    end: int
+
+
+def _occurrences(rule: Correlation, around: Sequence[Seen]) -> Iterator[_Occurrence]:
+    groups: dict[tuple[int, Name], list[Seen]] = {}
+    for event in around:
+        for one in event.brought:
+            if isinstance(one, Chained):
+                groups.setdefault((one.number, one.name), []).append(event._replace(brought=one.brought))
+            elif any(isinstance(other, Chained) for other in event.brought):
+                # it counts for a rule about single events as well
+                yield _Occurrence(event._replace(brought=(one,)), [event], 0, 1)
+    for (number, _), group in groups.items():
+        inner = rule.parts[number].inner
+        assert inner is not None  # noqa: S101  who brings something to it has it from there
+        for begin, end in _standing(inner, group, group[0].timestamp, group[-1].timestamp + inner.span):
+            yield _Occurrence(group[end - 1]._replace(brought=(number,)), group, begin, end)
+
+
+def _standing(
+    rule: Correlation, events: Sequence[Seen], first: datetime, before: datetime
+) -> Iterator[tuple[int, int]]:
+    # the windows that stand and end within [first, before): from which event, before which
     window = _window(rule)
-    marks = [0] * (len(around) + 1)
     begin = end = 0
-    while end < len(around) and (at := around[end].timestamp) < last + rule.span:
-        while end < len(around) and around[end].timestamp == at:
-            window.enter(around[end])
+    while end < len(events) and (at := events[end].timestamp) < before:
+        while end < len(events) and events[end].timestamp == at:
+            window.enter(events[end])
             end += 1
         since = at - rule.span
-        while around[begin].timestamp <= since:
-            window.leave(around[begin])
+        while events[begin].timestamp <= since:
+            window.leave(events[begin])
             begin += 1
         if at >= first and window.stands(since):
-            marks[begin] += 1
-            marks[end] -= 1
-    depth = 0
-    found: list[Seen] = []
-    for event, mark in zip(around, marks, strict=False):
-        depth += mark
-        if depth:
-            found.append(event)
-    return found
+            yield begin, end
+
+
+def _covered(events: Sequence[Seen], ranges: Iterable[tuple[int, int]]) -> list[Seen]:
+    marks = [0] * (len(events) + 1)
+    for begin, end in ranges:
+        marks[begin] += 1
+        marks[end] -= 1
+    return [event for event, depth in zip(events, accumulate(marks), strict=False) if depth]
 
 
 def relates(have: Fraction | float, relation: Relation, count: float) -> bool:

@@ -168,6 +168,76 @@ def test_averages_and_medians_are_those_of_the_definition(  # noqa: PLR0917  wha
         assert told(book) == offline(events, kind, count, span, UNIT)
 
 
+BURST = Correlation(
+    "event_count", ("destination.ip",), 3 * UNIT, "gte", 2, (Part(STEPS[0].where, STEPS[0].group), )
+)  # fmt: skip
+
+
+def chained(kind: str, span: int) -> Detection:
+    """Return a correlation of two first steps within 3 UNITs, and then (or: and) the second step."""
+    burst = Part(STEPS[0].where, ("destination.ip",), (), "burst", BURST)
+    where = AnyOf((STEPS[0].where, STEPS[1].where))
+    asked = Correlation(kind, ("ip",), span * UNIT, "gte", 2, (burst, STEPS[1]))  # type: ignore[arg-type]  # one of the kinds
+    return Detection("c", "c", "high", where, "v", "x.yml", fold_by=("ip",), correlation=asked)
+
+
+def offline_chained(events: Sequence[Drawn], kind: str, span: int) -> set[tuple[str, datetime, datetime, int]]:
+    """Return (group, first, last, count) of the alerts, by the definition."""
+    found = set()
+    for ip in {one[1] for one in events}:
+        own = sorted((at, what, number) for number, (at, address, what) in enumerate(events) if address == ip)
+        firsts = [one for one in own if one[1] == 0]
+        windows = {end: [one for one in firsts if end - 3 < one[0] <= end] for end, _, _ in firsts}
+        bursts = {end: inside for end, inside in windows.items() if len(inside) >= 2}
+        seconds = [one for one in own if one[1] == 1]
+        hits = set()
+        for end in {*bursts, *(at for at, _, _ in seconds)}:
+            one = [at for at in bursts if end - span < at <= end]
+            two = [event for event in seconds if end - span < event[0] <= end]
+            if one and two and (kind == "temporal" or min(one) <= max(at for at, _, _ in two)):
+                hits |= {*two, *(event for at in one for event in bursts[at])}
+        groups: list[list[int]] = []
+        for at, _, _ in sorted(hits):
+            if groups and at - groups[-1][-1] <= span + 3:
+                groups[-1].append(at)
+            else:
+                groups.append([at])
+        found |= {(ip, START + one[0] * UNIT, START + one[-1] * UNIT, len(one)) for one in groups}
+    return found
+
+
+@settings(max_examples=max(300, settings().max_examples))
+@given(
+    kind=st.sampled_from(["temporal", "temporal_ordered"]),
+    events=EVENTS,
+    span=st.integers(1, 8),
+    batch=st.integers(1, 7),
+    direct=st.sampled_from([0, 8]),
+    seed=st.integers(0, 1000),
+)
+def test_delays_batches_and_restarts_change_no_alert_about_correlations(  # noqa: PLR0917  what is drawn
+    tmp_path_factory: pytest.TempPathFactory,
+    make: Make,
+    new_store: Callable[[], Store],
+    kind: str,
+    events: list[Drawn],
+    span: int,
+    batch: int,
+    direct: int,
+    seed: int,
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  a test's order of arrival
+    store = new_store()
+    with pytest.MonkeyPatch.context() as patch, Book(tmp_path_factory.mktemp("book") / "b.db", CLOCK, UNIT) as book:
+        patch.setattr("sentinel.detect.correlate.DIRECT_MAX", direct)
+        for number, (at, ip, what) in enumerate(chance.sample(events, len(events)), start=1):
+            store.append([make(number, fields(ip, what), at=at * UNIT)])
+            if chance.random() < 0.4:
+                judge(store, book, chained(kind, span), batch=batch)
+        judge(store, book, chained(kind, span), batch=batch)
+        assert told(book) == offline_chained(events, kind, span)
+
+
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
     with Book(tmp_path / "state.db", CLOCK) as one:
@@ -365,3 +435,82 @@ def test_rules_in_order_can_never_fire_if_one_of_them_cannot(write: Write) -> No
     supplied = {"event.outcome", "source.ip"}
     reasons = [one.reason for one in load([write(text=text + BOTH % "temporal_ordered")], supplied).refused]
     assert reasons == ["can never fire: no pack supplies field user.roles"]
+
+
+BRUTE = """\
+  type: event_count
+  rules: [failed]
+  group-by: [source.ip, user.name]
+  timespan: 5m
+  condition: {gte: 3}
+name: brute
+---
+title: It worked
+id: 11111111-0000-4000-8000-000000000004
+level: critical
+correlation:
+  type: temporal_ordered
+  rules: [brute, succeeded]
+  group-by: [source.ip]
+  timespan: 10m
+"""
+
+
+def test_a_correlation_may_be_about_a_correlation(memory: Store, book: Book, make: Make, write: Write) -> None:
+    detection = loaded(write, BRUTE)
+    assert detection.title == "It worked"
+    failures = [make(number, {**login("failure"), "user.name": "root"}) for number in (1, 2, 3)]
+    memory.append([*failures[:2], make(4, login("success")), make(5, {**login("failure"), "user.name": "other"})])
+    judge(memory, book, detection)
+    assert not book.alerts()
+    memory.append([make(6, {**login("failure"), "user.name": "root"}, at=timedelta(seconds=3))])
+    judge(memory, book, detection)
+    (alert,) = book.alerts()
+    assert (alert.key, alert.count) == ((("source.ip", "192.0.2.7"),), 4)
+
+
+@pytest.mark.parametrize("late", range(4))
+def test_an_event_that_comes_late_reaches_through_both_correlations(
+    memory: Store, book: Book, make: Make, write: Write, late: int
+) -> None:
+    detection = loaded(write, BRUTE)
+    moments = [timedelta(minutes=0), timedelta(minutes=2), timedelta(minutes=4.8), timedelta(minutes=14)]
+    outcomes = ["failure", "failure", "failure", "success"]
+    events = [
+        make(9 if number == late else number + 1, {**login(outcome), "user.name": "root"}, at=at)
+        for number, (outcome, at) in enumerate(zip(outcomes, moments, strict=True))
+    ]
+    memory.append([event for event in events if event.seq != 9])
+    judge(memory, book, detection)
+    assert not book.alerts()
+    memory.append([event for event in events if event.seq == 9])
+    judge(memory, book, detection)
+    (alert,) = book.alerts()
+    assert alert.count == 4
+
+
+def test_a_correlation_that_others_are_about_may_raise_alerts_as_well(write: Write) -> None:
+    rules = load([write(text=RULES + BRUTE + "  generate: true\n")])
+    assert {one.title for one in rules.detections} == {"A login", "They came together", "It worked"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reasons"),
+    [
+        ("group-by: [source.ip]", "group-by: [host.name]", ["'brute' is not grouped by 'host.name'"]),
+        ("temporal_ordered", "event_count", ["only temporal kinds may be about correlations"]),
+        ("rules: [failed]", "rules: [again]", ["(it is about itself)", "counts 'brute'"]),
+        ("rules: [failed]", "rules: [gone]", ["refused itself", "refused itself"]),
+        ("name: brute", "name: failed", ["its name 'failed' is taken", "counts 'brute'"]),
+    ],
+)
+def test_a_correlation_about_a_correlation_that_makes_no_sense_is_refused(
+    write: Write, old: str, new: str, reasons: list[str]
+) -> None:
+    text = BRUTE.replace("level: critical", "level: critical\nname: again").replace(old, new)
+    if "event_count" in new:
+        text += "  condition: {gte: 2}\n"
+    refused = load([write(text=RULES + text)]).refused
+    assert len(refused) == len(reasons)
+    for reason in reasons:
+        assert any(reason in one.reason for one in refused), refused
