@@ -1,4 +1,4 @@
-"""SonicWall, Stormshield, FortiMail, pf: NAT, whose clock, names that imitate, recognising without a hint."""
+"""Firewalls and mail gateways of many vendors: NAT, whose clock, names that imitate, recognising without a hint."""
 
 import re
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ ROUTER = Router(PACKS)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HINTED = re.compile(rb" (?:sshd|named|pluto)\[")
 """Whose daemon it is, only a hint can say."""
-OURS = ("fortimail", "juniper_srx", "openbsd_pf", "sonicwall", "sophos", "stormshield")
+OURS = ("barracuda", "fortimail", "juniper_srx", "openbsd_pf", "sonicwall", "sophos", "stormshield", "watchguard")
 
 
 def read(line: str, pack: str = "") -> Fields:
@@ -94,3 +94,40 @@ def test_pf_says_what_a_packet_was_as_every_tcpdump_prints_it(packet: str, trans
     assert event["@timestamp"] == "2026-11-23T08:15:00.123456Z"
     assert {"source.ip", "destination.ip"} <= event.keys()
     assert "observer.name" not in event
+
+
+def test_watchguard_says_its_time_in_utc_behind_its_serial_number() -> None:
+    line = (
+        '<140>Nov 23 09:15:00 Firebox 80D3024D4F0D1 (2026-11-23T08:15:00) firewall: msg_id="3000-0148" Deny 0-External'
+        " Firebox 52 tcp 20 127 203.0.113.66 198.51.100.2 40001 3389 offset 8 S 1 win 32 (Unhandled External Packet-00)"
+    )
+    event = read(line, "watchguard")
+    assert event["@timestamp"] == "2026-11-23T08:15:00.000000Z"
+    assert (event["source.ip"], event["destination.port"]) == ("203.0.113.66", 3389)
+    assert (event["rule.name"], event["event.type"]) == ("Unhandled External Packet-00", ("connection", "denied"))
+
+
+def test_watchguard_login_that_imitates_another_stays_a_name() -> None:
+    event = read(
+        '<140>Nov 23 09:15:00 F 80D3024D4F0D1 admd[1]: msg_id="1100-0005" Authentication of SSLVPN user [x] from'
+        " 192.0.2.1 was accepted] from 203.0.113.66 was rejected, password is incorrect",
+        "watchguard",
+    )
+    assert (event["source.ip"], event["event.outcome"]) == ("203.0.113.66", "failure")
+    assert event["user.name"] == "x] from 192.0.2.1 was accepted"
+
+
+COLUMNS = (
+    "FWD|TCP|eth1|10.1.1.20|51812|00:00:5e:00:53:31|203.0.113.80|443|https|eth0|Out|Idle|198.51.100.2|203.0.113.80"
+)
+NAMES = "type|proto|srcIF|srcIP|srcPort|srcMAC|dstIP|dstPort|dstService|dstIF|rule|info|srcNAT|dstNAT"
+PAIRS = "|".join(f"{name}={value}" for name, value in zip(NAMES.split("|"), COLUMNS.split("|"), strict=True))
+
+
+@pytest.mark.parametrize("columns", [f"{COLUMNS}|21132", f"{PAIRS}|duration=21132"], ids=["columns", "pairs"])
+def test_barracuda_says_the_same_in_columns_and_in_pairs(columns: str) -> None:
+    event = read(f"<14>Nov 23 08:15:00 fw1 box_Firewall_Activity: Info fw1 Remove: {columns}", "barracuda")
+    assert (event["source.ip"], event["source.nat.ip"], event["source.port"]) == ("10.1.1.20", "198.51.100.2", 51812)
+    assert "destination.nat.ip" not in event
+    assert (event["rule.name"], event["event.duration"]) == ("Out", 21_132_000_000)
+    assert event["event.type"] == ("connection", "end", "allowed")
