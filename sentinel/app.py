@@ -80,8 +80,8 @@ class App:
         return load(self.config.inventory)
 
     @cached_property
-    def supplied(self) -> frozenset[str]:
-        """Every field that some pack can fill."""
+    def supplied(self) -> dict[str, frozenset[str]]:
+        """Every field that some pack can fill, by data set."""
         from sentinel.testing.packs import supplied
 
         return supplied(self.packs)

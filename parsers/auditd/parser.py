@@ -34,10 +34,11 @@ _SYSCALLS = {
     "c000003e": {
         "2": "open", "41": "socket", "42": "connect", "43": "accept", "49": "bind", "56": "clone", "57": "fork",
         "59": "execve", "62": "kill", "82": "rename", "87": "unlink", "90": "chmod", "92": "chown", "101": "ptrace",
-        "105": "setuid", "106": "setgid", "161": "chroot", "165": "mount", "166": "umount2", "169": "reboot",
+        "99": "sysinfo", "103": "syslog", "105": "setuid", "106": "setgid", "133": "mknod", "135": "personality",
+        "161": "chroot", "165": "mount", "166": "umount2", "169": "reboot",
         "175": "init_module", "176": "delete_module", "188": "setxattr", "257": "openat", "263": "unlinkat",
         "264": "renameat", "268": "fchmodat", "288": "accept4", "304": "open_by_handle_at", "313": "finit_module",
-        "316": "renameat2", "321": "bpf", "322": "execveat",
+        "316": "renameat2", "319": "memfd_create", "321": "bpf", "322": "execveat",
     },
     "40000003": {"5": "open", "10": "unlink", "11": "execve", "15": "chmod", "26": "ptrace", "295": "openat"},
     "c00000b7": {"35": "unlinkat", "56": "openat", "105": "init_module", "117": "ptrace", "203": "connect",

@@ -26,7 +26,7 @@ from sentinel.pack import (
 _PAIRS = ("Parameters", "ExtendedProperties", "DeviceProperties", "OperationProperties", "ModifiedProperties")
 _TAKEN = frozenset({
     *_PAIRS, "AuditData", "ActorIpAddress", "ClientIP", "ClientIPAddress", "CreationTime", "LogonError",
-    "Operation", "OrganizationId", "OrganizationName", "RecordType", "SourceFileExtension", "SourceFileName",
+    "OrganizationId", "OrganizationName", "RecordType", "SourceFileExtension", "SourceFileName",
     "UserAgent", "UserId", "UserKey", "Workload",
 })  # fmt: skip
 _ADDRESSES = ("ClientIP", "ClientIPAddress", "ActorIpAddress", "UserIp", "SenderIp")
@@ -315,7 +315,7 @@ def _directory(operation: str) -> Kind:
 
 
 def _outcome(fields: Fields, said: Mapping[str, object], operation: str, workload: str) -> None:
-    if fields["event.kind"] == "alert":
+    if fields["event.kind"] == "alert" and not operation.startswith("Alert"):  # an alert policy's record says so itself
         return
     outcome = _OUTCOMES.get(_said(said, "ResultStatus", "IsSuccess").lower())
     if operation in {"UserLoginFailed", "UserLoggedIn"}:  # ResultStatus there is that of the request, not of the login

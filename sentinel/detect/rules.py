@@ -324,9 +324,10 @@ class _Assembly:
         parts = detection.correlation.parts if detection.correlation else ()
         needed = {field for part in parts if part.inner is None for field in (*part.group, *part.fields)}
         without = sorted(field for field in needed if not self._supply.has(field))
-        missing = self._supply.missing(detection.where)
+        source = detection.where.items[0] if isinstance(detection.where, AllOf) else None
+        missing = self._supply.missing(detection.where, source)
         if without or not _enough(detection, self._supply):
-            raise RuleError(detection.path, f"can never fire: no pack supplies field {', '.join(without or missing)}")
+            raise RuleError(detection.path, f"can never fire: {_lack(without or missing)}")
         if missing:
             self._notes.append(f"{detection.path}: no pack supplies {', '.join(missing)}; what asks for it never holds")
         return detection
@@ -337,6 +338,12 @@ def _enough(detection: Detection, supply: Supply) -> bool:
     if detection.correlation is None or detection.correlation.kind != "temporal_ordered":
         return supply.can_hold(detection.where)
     return all(supply.can_hold(part.where) for part in detection.correlation.parts)
+
+
+def _lack(fields: Sequence[str]) -> str:
+    if not fields:
+        return "no pack writes events of which all that it asks for can be true at once"
+    return f"no pack supplies field {', '.join(fields)}"
 
 
 def named(rules: Rules) -> Mapping[str, Detection]:

@@ -60,7 +60,8 @@ _TIME_PARTS = frozenset({"minute", "hour", "day", "week", "month", "year"})
 def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped: Path | None = None) -> Rules:
     """Read the rules among and below `paths` into detections; what cannot be used is among the refused.
 
-    `supplied` names the fields that the active packs can fill (None: not known, then no rule is refused for that).
+    `supplied` names the fields that the active packs can fill, as `Supply.of` takes them (None: not known, then no
+    rule is refused for that).
     Field names are read by the shipped pipelines and by those in a folder `pipelines` of each of `paths`.
     """
     paths = list(paths)

@@ -2,11 +2,12 @@
 
 The answer is three-valued: a leaf on a field that somebody supplies may be true or false, a leaf on any other field
 is decided now. What is possible of the parts gives what is possible of the whole; the parts are taken as independent,
-so "can fire" may be too kind (`a and not a`), "cannot" never is.
+so "can fire" may be too kind (`a and not a`), "cannot" never is. Every data set is asked by itself: a rule about
+proxies is not answered by a field that only Windows fills.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from sentinel.core.ecs import ENRICHED
@@ -35,55 +36,95 @@ ALWAYS_THERE = frozenset({
 """What the pipeline itself sets on events, whatever the pack."""
 
 OPEN_PREFIXES = (
-    "cef.extensions.", "checkpoint.", "cisco.ftd.", "fortinet.firewall.", "labels.", "leef.attributes.",
-    "panw.panos.", "unifi.", "winlog.event_data.", "winlog.user_data.",
+    "auditd.", "cef.extensions.", "checkpoint.", "cisco.ftd.", "entra.", "fortinet.firewall.", "labels.",
+    "leef.attributes.", "m365.", "panw.panos.", "unifi.", "winlog.event_data.", "winlog.user_data.", "zeek.",
 )  # fmt: skip
 """Name spaces whose members depend on the sender, not on the pack: any of them may come."""
+
+ANY = ""
+"""A data set that is not known by name: whatever a rule says of `event.dataset` may hold of its events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """The fields that the active packs can fill; `None` stands for "not known", then every field counts."""
+    """The fields that events of each data set can hold; `None` stands for "not known", then every field counts.
 
-    fields: frozenset[str] | None = None
-    prefixes: tuple[str, ...] = OPEN_PREFIXES
+    A member of an open name space counts where a data set holds at least one field of that name space.
+    """
+
+    datasets: Mapping[str, frozenset[str]] | None = None
+    _candidates: dict[Where, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, fields: Iterable[str]) -> "Supply":
-        """Return what the packs' golden files hold, with what the pipeline sets or may add."""
-        return cls(frozenset(fields) | ALWAYS_THERE | ENRICHED)
+    def of(cls, fields: Iterable[str] | Mapping[str, Iterable[str]]) -> "Supply":
+        """Return what the packs' golden files hold, by data set or all in one, with what the pipeline adds."""
+        given = fields if isinstance(fields, Mapping) else {ANY: fields}
+        return cls({name: _opened(name, held) for name, held in given.items()})
 
     def has(self, field: str) -> bool:
         """Say whether some event can hold `field`."""
-        return self.fields is None or field in self.fields or field.startswith(self.prefixes)
+        return self.datasets is None or any(_has(held, field) for held in self.datasets.values())
 
-    def missing(self, where: Where) -> list[str]:
-        """Return the fields of `where` that nobody supplies, sorted."""
-        return sorted(field for field in fields_of(where) if not self.has(field))
+    def missing(self, where: Where, among: Where | None = None) -> list[str]:
+        """Return the fields of `where` that no data set supplies of which an event can make `among` hold, sorted."""
+        if self.datasets is None:
+            return []
+        chosen = self.sources(among) if among is not None else ()
+        held = [self.datasets[name] for name in chosen or self.datasets]
+        return sorted(field for field in fields_of(where) if not any(_has(one, field) for one in held))
+
+    def sources(self, where: Where) -> tuple[str, ...]:
+        """Return the data sets of which an event might make `where` hold."""
+        if self.datasets is None:
+            return ()
+        known = self._candidates.get(where)
+        if known is None:
+            known = tuple(name for name, held in self.datasets.items() if _possible(where, name, held)[0])
+            self._candidates[where] = known
+        return known
 
     def can_hold(self, where: Where) -> bool:
         """Say whether some event the packs can produce might make `where` hold."""
-        return self._possible(where)[0]
+        if self.datasets is None:
+            return True
+        # a rule's first part is its log source, which many rules share: it leaves few data sets to ask
+        first = where.items[0] if isinstance(where, AllOf) and where.items else None
+        names = self.datasets if first is None else self.sources(first)
+        return any(_possible(where, name, self.datasets[name])[0] for name in names)
 
-    def _possible(self, where: Where) -> tuple[bool, bool]:
-        # (may be true, may be false)
-        match where:
-            case AllOf(items):
-                each = [self._possible(item) for item in items]
-                return all(true for true, _ in each), any(false for _, false in each)
-            case AnyOf(items):
-                each = [self._possible(item) for item in items]
-                return any(true for true, _ in each), all(false for _, false in each)
-            case Not(item):
-                true, false = self._possible(item)
-                return false, true
-            case Is(field, None):
-                return True, self.has(field)
-            case Keyword():
-                return any(self.has(field) for field in KEYWORD_FIELDS), True
-            case Same(field, other):
-                return self.has(field) and self.has(other), True
-            case Is(field) | Like(field) | Matches(field) | Within(field) | Compare(field) | Exists(field):
-                return self.has(field), True
-            case _:
-                assert_never(where)
+
+def _opened(name: str, held: Iterable[str]) -> frozenset[str]:
+    fields = frozenset(held)
+    open_here = (one for one in OPEN_PREFIXES if name == ANY or any(field.startswith(one) for field in fields))
+    return fields | ALWAYS_THERE | ENRICHED | {one + "*" for one in open_here}
+
+
+def _has(held: frozenset[str], field: str) -> bool:
+    return field in held or any(field.startswith(one) and one + "*" in held for one in OPEN_PREFIXES)
+
+
+def _possible(where: Where, name: str, held: frozenset[str]) -> tuple[bool, bool]:
+    # (may be true, may be false) of an event of the data set `name`, which can hold the fields `held`
+    match where:
+        case AllOf(items):
+            each = [_possible(item, name, held) for item in items]
+            return all(true for true, _ in each), any(false for _, false in each)
+        case AnyOf(items):
+            each = [_possible(item, name, held) for item in items]
+            return any(true for true, _ in each), all(false for _, false in each)
+        case Not(item):
+            true, false = _possible(item, name, held)
+            return false, true
+        case Is("event.dataset", str(value)) if name != ANY:
+            same = value.casefold() == name.casefold()
+            return same, not same
+        case Is(field, None):
+            return True, _has(held, field)
+        case Keyword():
+            return any(_has(held, field) for field in KEYWORD_FIELDS), True
+        case Same(field, other):
+            return _has(held, field) and _has(held, other), True
+        case Is(field) | Like(field) | Matches(field) | Within(field) | Compare(field) | Exists(field):
+            return _has(held, field), True
+        case _:
+            assert_never(where)

@@ -249,13 +249,16 @@ def _imports(path: Path) -> Iterator[Problem]:
                 yield Problem(path, node.lineno, f"imports {module}: a pack imports sentinel.pack and nothing else")
 
 
-def supplied(packs: Iterable[Pack]) -> frozenset[str]:
-    """Return every field that the packs' expected samples hold: what a rule may ask for and be answered."""
-    found: set[str] = set()
+def supplied(packs: Iterable[Pack]) -> dict[str, frozenset[str]]:
+    """Return, by data set, every field that the packs' expected samples hold: what a rule may be answered by.
+
+    What cannot be parsed bears its pack's name too, but says nothing a rule could ask for.
+    """
+    found: dict[str, set[str]] = {}
     for pack in packs:
         for path in (pack.folder / "samples").glob("*" + EXPECTED):
             for line in path.read_text("utf-8").splitlines():
                 told = json.loads(line)
                 for event in told if isinstance(told, list) else [told]:
-                    found.update(event)
-    return frozenset(found)
+                    found.setdefault(event.get("event.dataset", pack.dataset), set()).update(event)
+    return {name: frozenset(fields) for name, fields in found.items()}

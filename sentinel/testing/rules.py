@@ -43,8 +43,8 @@ def neighbours(rule: Path) -> tuple[Path, Path]:
 def check(rule: Path, supplied: Collection[str] | None = None) -> list[Problem]:
     """Return everything wrong with the rule file `rule`, nothing if it keeps its promise.
 
-    `supplied` names the fields the active packs can fill (None: not known): no event may hold another. A file of
-    filters promises nothing by itself: it is read with the rules it is about.
+    `supplied` names the fields the active packs can fill, by data set or all in one (None: not known): no event may
+    hold another. A file of filters promises nothing by itself: it is read with the rules it is about.
     """
     if _only_filters(rule):
         return []

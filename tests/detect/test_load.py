@@ -178,6 +178,23 @@ def test_a_group_by_field_that_no_pack_supplies_is_refused(write: Write) -> None
     assert [one.reason for one in rules.refused] == ["can never fire: no pack supplies field user.name"]
 
 
+def test_a_field_that_only_another_log_fills_does_not_answer_a_rule(write: Write) -> None:
+    path = write("sel: {user.roles: admin}\ncondition: sel")
+    assert load([path], {"sshd.log": {"user.name", "user.roles"}}).detections
+    rules = load([path], {"sshd.log": {"user.name"}, "web.access": {"user.name", "user.roles"}})
+    assert [one.reason for one in rules.refused] == ["can never fire: no pack supplies field user.roles"]
+
+
+def test_a_rule_that_no_kind_of_event_can_answer_alone_is_refused(write: Write) -> None:
+    text = BASE.replace("service: sshd", "service: auth").replace(
+        "event.outcome: failure", "user.name: a, group.name: b"
+    )
+    fields = {"sshd.log": {"process.name", "user.name"}, "auth.log": {"process.name", "group.name"}}
+    rules = load([write(text=text)], fields)
+    (refused,) = rules.refused
+    assert "no pack writes events of which all that it asks for can be true at once" in refused.reason
+
+
 def test_what_depends_on_the_sender_counts_as_supplied(write: Write) -> None:
     text = BASE.replace("product: linux, service: sshd", "product: windows, service: security")
     path = write(text=text.replace("{event.outcome: failure}", "{EventID: 4625, AnyName: x}"))

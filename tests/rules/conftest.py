@@ -8,7 +8,7 @@ from sentinel.testing.packs import supplied as of
 
 
 @pytest.fixture(scope="session")
-def supplied() -> frozenset[str]:
-    """Return every field in some golden file."""
+def supplied() -> dict[str, frozenset[str]]:
+    """Return every field in some golden file, by data set."""
     folder = content("parsers")
     return of(load([folder], shipped=folder))

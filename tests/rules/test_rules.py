@@ -32,12 +32,12 @@ EVENT = {
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(RULES)))
 def test_a_shipped_rule_is_raised_by_what_must_raise_it_and_by_nothing_else(
-    path: Path, supplied: frozenset[str]
+    path: Path, supplied: dict[str, frozenset[str]]
 ) -> None:
     assert [str(problem) for problem in check(path, supplied)] == []
 
 
-def test_no_shipped_rule_is_refused(supplied: frozenset[str]) -> None:
+def test_no_shipped_rule_is_refused(supplied: dict[str, frozenset[str]]) -> None:
     rules = load([RULES], supplied)
     assert [str(one) for one in rules.refused] == []
     assert len(rules.detections) >= 13
