@@ -33,11 +33,15 @@ CONTEXT = mapping.setters(TABLES["context"])
 SPELT = {"guid": winwords.guid, "keywords": winwords.keywords}
 SYSMON_NAMES = frozenset(TABLES["names"]["sysmon"].split())
 NOBODY = frozenset({"", "-", "S-1-0-0", "NULL SID", "N/A"})
+MEMBER = {"MemberUserName": "MemberName", "MemberUserSid": "MemberSid"}
 OBJECTS = {"File": "file", "Key": "registry", "Process": "process"}
 ALARMING = re.compile("malware|intrusion_detection")
 KERBEROS = frozenset({"4768", "4769", "4770", "4771", "4772", "4773"})
 FEDERATION = ("UserId", "IpAddress", "UserAgentString", "Endpoint", "FailureType")
-DIRECTIONS = {"%%14592": "ingress", "%%14593": "egress"}
+DIRECTIONS = {
+    "%%14592": "ingress", "%%14593": "egress", "Inbound": "ingress", "Outbound": "egress", "Eingehend": "ingress",
+    "Ausgehend": "egress",
+}  # fmt: skip
 _PAIR = re.compile(r"^[ \t]*([A-Za-zäöü][\w \-]{0,40}?) *=(.*)$", re.MULTILINE)
 _LINE = re.compile(r"^[ \t]*(\w{1,60}): (.*)$", re.MULTILINE)
 _FILE = re.compile(r"file:_([^;]+)")
@@ -131,8 +135,9 @@ def _from_message(message: str, family: str) -> dict[str, str]:
         if len(pairs) > 1:
             return dict(reversed(pairs))  # of a name given twice the first counts
         return wintext.flattened(message, SYSMON_NAMES)
-    if family == "security":
-        return wintext.labelled(message, TABLES["sections"], TABLES["labels"])
+    if family in {"security", "eventlog"}:
+        found = wintext.labelled(message, TABLES["sections"], TABLES["labels"])
+        return {MEMBER.get(name, name): value for name, value in found.items()}
     if family == "powershell":
         return wintext.script(message)
     return wintext.labelled(message, {}, TABLES["said"].get(family, {}))

@@ -259,3 +259,15 @@ def test_a_script_in_parts_is_one_text_whatever_else_came_in_their_records() -> 
     assert join.whole(parts)["winlog.event_data.ScriptBlockText"] == "Invoke-Mimikatz"
     assert [join.key(event) for event in (flat(EventID=4624), flat(EventID=4104, MessageTotal=1))] == [None, None]
     assert [join.ends(event) for event in parts[:3]] == [False, False, True]
+
+
+def test_a_message_alone_says_who_joined_which_group_and_who_added_him() -> None:
+    message = (
+        "Ein Mitglied wurde einer sicherheitsaktivierten globalen Gruppe hinzugefügt.\r\n\r\nAntragsteller:\r\n"
+        "\tSicherheits-ID:\t\tS-1-5-21-1\r\n\tKontoname:\t\tida\r\n\tKontodomäne:\t\tSTADT\r\n\r\nMitglied:\r\n"
+        "\tSicherheits-ID:\t\tS-1-5-21-9\r\n\tKontoname:\t\tCN=Süß\\, Uwe,OU=Amt,DC=stadt\r\n\r\nGruppe:\r\n"
+        "\tSicherheits-ID:\t\tS-1-5-21-512\r\n\tGruppenname:\t\tDomänen-Admins\r\n\tGruppendomäne:\t\tSTADT"
+    )
+    event = flat(EventID=4728, Message=message)
+    who = (event["user.name"], event["user.target.name"], event["user.target.id"], event["group.name"])
+    assert who == ("ida", "Süß, Uwe", "S-1-5-21-9", "Domänen-Admins")
