@@ -8,7 +8,7 @@ words can follow, of a failed authentication nothing is taken if it could end at
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, maillog, stamps, syslog, text, when
+from sentinel.pack import Fields, ParseError, Raw, kv, maillog, stamps, syslog, text, when
 from sentinel.pack.maillog import what
 
 MESSAGE_MAX = 8_192
@@ -32,7 +32,7 @@ _REFUSED = re.compile(
     r"(?i)auth failed|unknown user|mismatch|invalid credentials|authenticat\w{1,4}(?:\(\))? (?:failed|failure)"
     r"|disallowed|unsupported auth|user disabled|account (?:is )?(?:disabled|locked|expired)|no password|auth_failed"
     r"|(?:cert|certificate) required|password expired|didn't finish SASL auth"
-    r"|Maximum number of connections|user not found|not allowed"
+    r"|Maximum number of connections|user not found|not allowed|allow_nets check failed"
 )
 _PART = re.compile(r"(msgid|from|subject|size|uid|box|flags|vsize)=(?:<([^<>]{0,998})>|([^,]{0,998}))(?:, |$|: )")
 _DID = re.compile(
@@ -40,6 +40,7 @@ _DID = re.compile(
 )
 _BYTES = re.compile(r"\b(in|out)=(\d{1,18})\b")
 _PEER = re.compile(r"(?:Connect|Disconnect) from ([0-9A-Fa-f:.]{1,44}[0-9A-Fa-f]):?(?: |$)")
+_PAM = re.compile(r"pam_\w{1,30}\([\w-]{1,40}:\w{1,20}\): (?=.)")
 _SESSION = re.compile(r"([A-Za-z0-9+/:]{12,40}): (?=sieve: |msgid=)")
 _PROXY = re.compile(r"proxy(?:\(.{0,256}\))?: .{0,60}? ([0-9A-Fa-f:.]{2,45}):(\d{1,5})\b")
 _VERSION = re.compile(r"Dovecot v(\S{1,40})")
@@ -108,6 +109,8 @@ def _read(message: str, fields: Fields) -> None:
         _login(message, fields)
     elif name in {"auth", "auth-worker"}:
         _auth(message, fields)
+    elif pam := _PAM.match(message):
+        _pam(message[pam.end() :], fields)
     elif name in {"master", ""}:
         _master(message, fields)
     else:
@@ -125,14 +128,17 @@ def _process(found: dict[str, str | None], fields: Fields) -> None:
         inside = of["user"]
         maillog.endpoint(fields, "source", of["ip"])
     text.put(fields, [("process.pid", text.number(pid) or None), ("dovecot.session", found["session"])])
-    fields.update(text.user(inside.strip()))
+    if inside != "default":  # what Dovecot 1 called the set of databases
+        fields.update(text.user(inside.strip()))
 
 
 def _login(message: str, fields: Fields) -> None:
     proxied = _PROXY.match(message)
     found = _LOGIN.fullmatch(message)
     said = found["said"] if found else message[:300]
-    if said.startswith(("Login", "Logged in", "proxy(")) and not said.startswith("Login aborted"):
+    if said.startswith("proxy(") and " failed" in said:
+        fields.update(_FAILED)
+    elif said.startswith(("Login", "Logged in", "proxy(")) and not said.startswith("Login aborted"):
         fields.update(_CLOSED if "disconnecting" in said else _OK)
     elif _REFUSED.search(said):
         fields.update(_FAILED)
@@ -167,6 +173,10 @@ def _secured(more: str, fields: Fields) -> None:
 
 
 def _auth(message: str, fields: Fields) -> None:
+    if message.startswith("client in: AUTH\t"):
+        said = dict(reversed(_PAIR.findall(message.replace("\t", ","))))
+        maillog.endpoint(fields, "source", said.get("rip"), said.get("rport"))
+        maillog.endpoint(fields, "destination", said.get("lip"), said.get("lport"))
     begin = _DATABASE.search(message)
     ends = list(_DATABASE_END.finditer(message))
     reason = message
@@ -184,6 +194,16 @@ def _auth(message: str, fields: Fields) -> None:
     text.put(fields, [("event.reason", reason)])
     if _REFUSED.search(reason):
         fields.update(_FAILED)
+
+
+def _pam(message: str, fields: Fields) -> None:
+    """Read what PAM says below the name of Dovecot."""
+    said = kv.pairs(message)
+    fields.update(_FAILED if "failure" in message[:40] else {})
+    fields.update(text.user(said.get("user") or said.get("ruser")))
+    if message.count("rhost=") == 1:  # the name before it may hold another
+        maillog.endpoint(fields, "source", said.get("rhost"))
+    fields["event.reason"] = message
 
 
 def _session(message: str, fields: Fields) -> None:

@@ -38,6 +38,9 @@ _REJECTED = re.compile(
     r"|(?P<stage>[\w ]{1,40}?))(?: in \"\w{1,20}\" ACL)?(?:: (?P<reason>.*))?$",
     re.DOTALL,
 )
+_OUTWARDS = re.compile(
+    r"\](?::\d{1,5})?:? (?:[SL]MTP (?:error|timeout)|Connection |Remote host |TLS (?:session|error)|No route)"
+)
 _VERIFY = re.compile(r"sender verify (?:fail|defer) for <(?P<of>[^<>]{0,1000})>: ?(?P<reason>.*)", re.DOTALL)
 _DEFER = re.compile(r"(?:^| )defer \((-?\d{1,6})\):? ?(.{0,2000})", re.DOTALL)
 _NAMELESS = re.compile(
@@ -120,15 +123,14 @@ def _read(message: str, fields: Fields) -> None:
             _arrived(message[at:], fields)
         else:
             if address:
-                _recipient(address["to"], address["of"], fields)
+                _recipient(address["to"].rstrip(":"), address["of"], fields)
             _went(message[at:], fields)
     elif auth := _AUTH.fullmatch(message):
         fields.update(_NO_LOGIN)
         text.put(fields, [("exim.authenticator", auth["method"]), ("event.reason", auth["reason"])])
         fields.update(text.user(auth["user"]))
-        peer = _PARTNER.match("from " + auth["peer"])
-        _peer(peer, fields, "source")
-        _tokens(auth["peer"][peer.end() - 5 :].lstrip() if peer else "", fields, "source")
+        told = auth["peer"] if auth["peer"].startswith("H=") else f"H={auth['peer']}"
+        _tokens(told, fields, "source")
     else:
         _sentence(message, fields)
 
@@ -150,8 +152,9 @@ def _went(rest: str, fields: Fields) -> None:
     if (defer := _DEFER.search(rest)) and fields["exim.flag"] == "==":
         fields["exim.error"] = defer[1]
         text.put(fields, [("event.reason", defer[2])])
-        host = _HOST.search(defer[2])  # the server's own words come behind `: `, the host before or at the very end
-        _peer(host if host and host.end() == len(defer[2]) else None, fields, "destination")
+        host = _HOST.search(defer[2])  # the other server's own words come behind it, or before it at the very end
+        first_or_last = host is not None and (host.start() == 0 or host.end() == len(defer[2]))
+        _peer(host if first_or_last else None, fields, "destination")
         rest = rest[: defer.start()]
     end = _tokens(rest, fields, "destination")
     reason = rest[end:].lstrip(": ")
@@ -160,7 +163,9 @@ def _went(rest: str, fields: Fields) -> None:
 
 def _sentence(message: str, fields: Fields) -> None:
     said = next((said for start, said in _SENTENCES if message.startswith(start)), None)
-    at = _tokens(message, fields, "source") if message[:3].find("=") > 0 else 0
+    outwards = "email.local_id" in fields and _OUTWARDS.search(message, 0, 1_000) is not None
+    side = "destination" if outwards else "source"
+    at = _tokens(message, fields, side) if message[:3].find("=") > 0 else 0
     rest = message[at:].lstrip(": ")
     if said is not None:
         fields.update(said)
@@ -196,7 +201,9 @@ def _tokens(rest: str, fields: Fields, side: str, *, arrived: bool = False) -> i
     at, other = 0, "destination" if side == "source" else "source"
     while at < len(rest):
         if host := _HOST.match(rest, at):
-            if "exim.protocol" not in fields:  # it stands before the protocol: behind it is a stranger's text
+            if (
+                side != "source" or "exim.protocol" not in fields
+            ):  # it stands before the protocol: behind it is a stranger's text
                 _peer(host, fields, side)
             at = host.end()
         elif here := _INTERFACE.match(rest, at):
@@ -232,6 +239,8 @@ def _token(name: str, value: str, fields: Fields, *, arrived: bool) -> None:
         text.put(fields, [("email.message_id", value)] if "email.message_id" not in fields else [])
     elif arrived and name in {"T", "R"}:
         text.put(fields, [("email.subject" if name == "T" else "exim.bounce_of", value)])
+    elif name == "P" and value[:1] == "<":
+        fields["exim.return_path"] = value
     elif name in _PLACES and _PLACES[name] not in fields and value:
         fields[_PLACES[name]] = value
         if name == "P" and value == "local":
