@@ -13,14 +13,14 @@ MESSAGE_MAX = 16_384
 _LOG_ID = re.compile(r"\((\d{1,10}-\d{1,6}(?:-\d{1,6})?)\) ")
 _VERDICT = re.compile(
     r"(?P<did>Passed|Blocked|Not-Delivered) (?P<what>[A-Z][A-Z-]{1,30}?(?:-\d{1,2})?)(?: \((?P<names>.{0,2000}?)\))?"
-    r"(?: \{(?P<acts>[\w, ]{0,300})\})?, (?=(?:[\w/]{1,40} ){0,4}(?:\[|<))",
+    r"(?: \{(?P<acts>[\w, ]{0,300})\})?, (?=(?:[\w/.-]{1,40} ){0,4}(?:\[|<))",
     re.DOTALL,
 )
-_END_OF_NAMES = re.compile(r"\)(?: \{[\w, ]{0,300}\})?, (?=(?:[\w/]{1,40} ){0,4}(?:\[|<))")
+_END_OF_NAMES = re.compile(r"\)(?: \{[\w, ]{0,300}\})?, (?=(?:[\w/.-]{1,40} ){0,4}(?:\[|<))")
 _IP = r"\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\]"
 _ADDRESS = r'<(?:"(?:[^"\\]|\\.){0,500}"|[^<>"]){0,1000}>'
 _ENVELOPE = re.compile(
-    rf"(?P<banks>(?:[\w/]{{1,40}} ){{0,4}}?)(?:LOCAL )?(?:{_IP}(?::(?P<port>\d{{1,5}}))? )?(?:{_IP} )?"
+    rf"(?P<banks>(?:[\w/.-]{{1,40}} ){{0,4}}?)(?:LOCAL )?(?:{_IP}(?::(?P<port>\d{{1,5}}))? )?(?:{_IP} )?"
     rf"(?P<from>{_ADDRESS}) -> (?P<to>{_ADDRESS}(?:,{_ADDRESS}){{0,500}})"
 )
 _EACH = re.compile(_ADDRESS)

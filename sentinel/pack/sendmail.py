@@ -23,6 +23,9 @@ _AUTH = re.compile(
     r", relay=(?P<relay>[^,]{0,400})"
 )
 _MILTER = re.compile(r"Milter(?: \([^()]{1,40}\))?: (?:(?:connect|helo|data|header|eoh|body|eom)[,:] )?")
+_REFUSED = re.compile(
+    rf"(?P<to>{_ADDRESS})\.\.\. (?:User unknown|Relaying denied|Mailbox .{{1,100}}|Access denied).{{0,200}}"
+)
 _CLOSED = what("smtp_disconnect", "connection end", category="network")
 _PEERS: tuple[tuple[re.Pattern[str], Fields], ...] = (
     (
@@ -78,10 +81,15 @@ def read(message: str, fields: Fields, space: str) -> None:
     pairs, rest = _pairs(message[milter.end() :] if milter else message)
     if pairs:
         _said(message, pairs, fields, space)
-        if "reject" in pairs or "discard" in rest:
+        if "reject" in pairs:
             fields.update(_REJECTED)
         text.put(fields, [("event.reason", rest)] if "event.reason" not in fields else [])
         return
+    if refused := _REFUSED.fullmatch(message):
+        fields.update(_REJECTED)
+        text.put(fields, [("email.to.address", maillog.addresses([refused["to"]]))])
+    elif milter and message.endswith("discard"):
+        fields.update(what("mail_discarded", "denied"))
     for form, said in _PEERS:
         if found := form.fullmatch(message):
             fields.update(said)
@@ -130,10 +138,12 @@ def _said(message: str, pairs: dict[str, str], fields: Fields, space: str) -> No
         _relay(pairs.get("relay", ""), fields, "source", space)
     elif "STARTTLS" in pairs:
         _secured(pairs, fields, space)
-    text.put(fields, [
-        ("email.from.address", maillog.addresses([pairs.get("from", "")])),
-        ("email.to.address", maillog.addresses(_EACH.findall(pairs.get("to", "")))),
-    ] if "email.to.address" not in fields else [])  # fmt: skip
+    to = pairs.get("to", "")
+    if to[:1] in {"|", "/", ":"}:  # a program or a file: whom it was for stands beside
+        fields[f"{space}target"] = to
+        to = pairs.get("ctladdr", "").partition(" ")[0]
+    text.put(fields, [("email.to.address", maillog.addresses(_EACH.findall(to)))])
+    text.put(fields, [("email.from.address", maillog.addresses([pairs.get("from", "")]))])
     text.put(fields, [("email.message_id", pairs.get("msgid", "").removeprefix("<").removesuffix(">"))])
     text.put(fields, [("email.subject", pairs.get("subject"))])
     text.put(fields, [("event.reason", pairs.get("reject"))])
