@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from sentinel.pack import Fields, ParseError, Raw, mapping, names, structured, syslog, text, verdict, when
+from sentinel.pack import Fields, ParseError, Raw, mapping, names, prose, structured, syslog, text, verdict, when
 
 ACTIVITY = (
     "type", "proto", "srcIF", "srcIP", "srcPort", "srcMAC", "dstIP", "dstPort", "dstService", "dstIF", "rule", "info",
@@ -87,6 +87,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
     elif line.app is not None and line.host is not None:
         found |= {"observer.type": "firewall", "observer.product": "CloudGen Firewall"}
         text.put(found, (("message", line.message), ("process.name", line.app), ("process.pid", text.number(line.pid))))
+        prose.sentence(line.message, found, raw.received, raw.zone)
     else:
         raise ParseError("no Barracuda: neither a firewall's activity nor a WAF's columns nor a mail gateway's")
     yield found
@@ -204,7 +205,7 @@ def _mail(found: Fields, mail: re.Match[str], line: syslog.Syslog) -> None:
         found["@timestamp"] = when.iso(when.epoch(mail["end"]))
     service, rest = mail["service"], mail["rest"]
     sending = service == "SEND"
-    host = mail["host"] if mail["host"] and text.address(mail["host"]) is None else None
+    host = mail["host"] if mail["host"] not in {None, "UNKNOWN"} and text.address(mail["host"]) is None else None
     side = "destination" if sending else "source"
     text.put(found, (
         (f"{side}.ip", None if address == "127.0.0.1" and sending else address), (f"{side}.domain", host),

@@ -56,6 +56,8 @@ def _who(found: Fields, said: Mapping[str, str]) -> None:
     text.put(found, (("source.domain", name if name and "." in name and text.address(name) is None else None),))
     if (ui := UI.fullmatch(said.get("ui", ""))) is not None:
         text.put(found, (("source.ip", text.address(ui["ip"])), ("fortimail.ui", ui["what"])))
+    else:
+        text.put(found, (("source.ip", found.get("source.ip") or text.address(said.get("ui"))),))
     user = said.get("user", "")
     if user not in text.NOTHING and user not in {"mail", "system"}:
         names.account(found, "user", user)

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, forms, kv, mapping, names, syslog, text, verdict, when
+from sentinel.pack import Fields, ParseError, Raw, forms, kv, mapping, names, prose, syslog, text, verdict, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "fields.toml").read_text("utf-8"))
 SETTERS = mapping.setters(TABLES["fields"])
@@ -81,6 +81,8 @@ SAID = tuple(
         r"(?:Unable to authenticate|Authenticated) httpd client \(username {user}\)",
         r"Threshold for unsuccessful authentication attempts \(\d{1,5}\) reached by user '{user}'",
         r"(?:Failed|Accepted) \S{1,64} for (?:invalid user )?{user} from {s} port {p}.{0,100}",
+        r"error: PAM: [Aa]uthentication (?:error|failure) for (?:i\w{5,6} user )?{user} from {s}(?: .{0,99})?",
+        r"PAM authentication error for user {user}",
         r"VPN {vpn} from {s} is (?:up|down)\. Local-ip: {d},.{0,2000}",
     )
 )
@@ -169,6 +171,8 @@ def _junos(found: Fields, line: syslog.Syslog, whole: str, raw: Raw) -> None:
     text.put(found, (("message", message.strip() if "message" not in found else None),))
     _details(found, said, tag)
     _meaning(found, said, tag, message)
+    if not said:
+        prose.sentence(message.strip(), found, raw.received, raw.zone)
 
 
 def _plain(message: str) -> dict[str, str]:
@@ -274,8 +278,8 @@ def _meaning(found: Fields, said: Mapping[str, str], tag: str, message: str) -> 
     while key and key not in TABLES["tags"]:
         key = key.rpartition("_")[0]
     row = TABLES["tags"].get(key, "")
-    if not tag and (told := message.strip())[:7] in {"Failed ", "Accepte"}:
-        row = f"event|authentication|start|{'failure' if told[0] == 'F' else 'success'}"
+    if not tag and (told := message.strip())[:7] in {"Failed ", "Accepte", "error: "} and "username" in said:
+        row = f"event|authentication|start|{'success' if told[0] == 'A' else 'failure'}"
     if row.count("|") == 2 and "network" in row and "action" in said:
         result = verdict.of(said["action"]) or (
             "denied" if said["action"].lower().startswith(("close", "block")) else ""

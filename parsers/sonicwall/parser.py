@@ -40,7 +40,7 @@ WORDS = tuple(
         (r"\b(?:port scan|spoof|flood|attack)\b", "alert|intrusion_detection network|info"),
         (r"\b(?:virus|malware|spyware)\b", "alert|malware network|info"),
         (r"\bconfigur|\bpreferences? (?:saved|changed)", "event|configuration|change"),
-        (r"\b(?:dropped|denied|blocked|rejected)\b", "event|network|connection denied|success"),
+        (r"\b(?:drop(?:ped)?|denied|blocked|rejected)\b", "event|network|connection denied|success"),
         (r"\b(?:IKE|IPsec|VPN|tunnel|NetExtender|L2TP)\b", "event|network|info"),
     )
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, kv, mapping, names, syslog, text, verdict, when
+from sentinel.pack import Fields, ParseError, Raw, kv, mapping, names, prose, syslog, text, verdict, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "fields.toml").read_text("utf-8"))
 SETTERS = mapping.setters(TABLES["fields"])
@@ -68,7 +68,10 @@ def _daemon(whole: str, raw: Raw) -> Fields:
     tag = TAG.search(whole, 0, 256)
     if tag is None or "observer.name" not in found:
         raise ParseError("no Sophos: neither log_type nor log_id nor sys")
-    return text.put(found, (("event.kind", "event"), ("message", whole[tag.end() :])))
+    found["event.kind"] = "event"
+    text.put(found, (("message", whole[tag.end() :]),))
+    prose.sentence(whole[tag.end() :], found, raw.received, raw.zone)
+    return found
 
 
 def _head(found: Fields, whole: str, raw: Raw) -> None:

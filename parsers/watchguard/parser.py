@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, forms, kv, mapping, names, syslog, text, verdict, when
+from sentinel.pack import Fields, ParseError, Raw, forms, kv, mapping, names, prose, syslog, text, verdict, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "fields.toml").read_text("utf-8"))
 SETTERS = mapping.setters(TABLES["fields"])
@@ -22,7 +22,8 @@ BEGIN = re.compile(r'msg_id="(?P<id>[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})" ?')
 TRAFFIC = re.compile(
     r"(?P<what>Allow|Deny|Drop|Block|ProxyAllow|ProxyDeny|ProxyDrop|ProxyBlock|ProxyStrip|ProxyAvScan"
     r"|ProxyInspect|ProxyReplace"
-    r"|ProxyConnect|ProxyHTTPReq|ProxyAbort):? (?P<in>\S{1,64}) (?P<out>\S{1,64}) (?:(?P<length>\d{1,6}) )?"
+    r"|ProxyConnect|ProxyHTTPReq|ProxyAbort):? (?P<in>\d{1,3}-.{1,40}?|\S{1,64})"
+    r" (?P<out>\d{1,3}-.{1,40}?|\S{1,64}) (?:(?P<length>\d{1,6}) )?"
     r"(?P<proto>[A-Za-z][\w./\-]{0,31}|\d{1,3}) (?:(?P<header>\d{1,3}) (?P<ttl>\d{1,3}) )?"
     r"(?P<s>[0-9A-Fa-f.:]{2,45}) (?P<d>[0-9A-Fa-f.:]{2,45})(?: (?P<p>\d{1,5}) (?P<q>\d{1,5}))?(?= |$)"
 )
@@ -66,7 +67,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
         text.put(found, (("process.name", line.app), ("process.pid", text.number(line.pid))))
     start = begin.end() if begin else head.end() if head else whole.find(line.message)
     said = whole[start:]
-    pairs = kv.loose(said[: said.rfind(")") + 1 and said.rfind(" (")] if POLICY.search(said[-140:]) else said)
+    pairs = kv.loose(said[: said.rfind(" (")] if POLICY.search(said[-140:]) else said)
     if begin is not None:
         pairs["msg_id"] = begin["id"].upper()
     mapping.fill(found, pairs, SETTERS, "watchguard.")
@@ -75,6 +76,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
         _traffic(found, traffic, said, pairs)
     else:
         _event(found, said)
+        if "event.category" not in found:
+            prose.sentence(said.strip(), found, raw.received, raw.zone)
     yield found
 
 
