@@ -16,6 +16,7 @@ What it means, in words:
 - `Matches` searches with RE2; its case is its own flag's affair.
 - `Within` asks whether an address lies in a network; IPv4-mapped IPv6 addresses count as IPv4.
 - `Compare` looks at numbers only, never at text that looks like one.
+- `Dated` looks at a part of a time, in UTC; what is no time has none.
 - `Same` compares two fields of the event by the rules of `Is`: some value of one equals some value of the other.
 - `Keyword` asks for its pattern (wildcards as in `Like`) anywhere in `message` or `event.original`.
 """
@@ -23,6 +24,7 @@ What it means, in words:
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import isfinite
@@ -38,6 +40,7 @@ TEXT_MAX = 32_768
 KEYWORD_FIELDS = ("message", "event.original")
 
 Operator = Literal["lt", "lte", "gt", "gte"]
+TimePart = Literal["minute", "hour", "day", "week", "month", "year"]
 Wild = Literal["*", "?"]
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -148,6 +151,20 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
+class Dated:
+    """A part of the field's time, in UTC, stands in this relation to `number`; `week` counts as ISO 8601 does."""
+
+    field: str
+    part: TimePart
+    operator: Operator | Literal["eq"]
+    number: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no field name."""
+        _checked(self.field)
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
     """The field has a value."""
 
@@ -205,7 +222,7 @@ class Not:
     item: "Where"
 
 
-Leaf = Is | Like | Matches | Within | Compare | Exists | Same | Keyword
+Leaf = Is | Like | Matches | Within | Compare | Dated | Exists | Same | Keyword
 Where = Leaf | AllOf | AnyOf | Not
 
 ALWAYS: Where = AllOf(())
@@ -234,6 +251,8 @@ def holds(where: Where, event: Event | Mapping[str, Value]) -> bool:
             return any(within(plain(one), network) for one in values(fields.get(field)))
         case Compare(field, operator, number):
             return any(compares(one, operator, number) for one in values(fields.get(field)))
+        case Dated(field, part, operator, number):
+            return any(dated(plain(one), part, operator, number) for one in values(fields.get(field)))
         case Exists(field):
             return bool(values(fields.get(field)))
         case Same(field, other, cased):
@@ -276,6 +295,19 @@ def compares(have: Scalar, operator: Operator, number: float) -> bool:
             return have >= number
         case _:
             assert_never(operator)
+
+
+def dated(text: str, part: TimePart, operator: Operator | Literal["eq"], number: int) -> bool:
+    """Say whether a part of the time `text` (ISO 8601 with a zone) stands in the relation to `number`."""
+    try:
+        given = datetime.fromisoformat(text)
+        if given.tzinfo is None:
+            return False
+        at = given.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return False
+    have = at.isocalendar().week if part == "week" else int(getattr(at, part))
+    return have == number if operator == "eq" else compares(have, operator, number)
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,7 @@ that has nothing of what is counted (no value, no number) is passed over.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, pairwise, product
 from math import isfinite
@@ -74,6 +74,11 @@ class Counting:
     rule: Correlation
     until: int
     recent: Recent
+    leaves: tuple[_Leaf, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look up what counts."""
+        object.__setattr__(self, "leaves", tuple(_leaves(self.rule, self.detection)))
 
     def findings(self, events: Iterable[Event]) -> Iterator[Finding]:
         """Yield what the new events `events`, for which the rule's `Where` holds, make the rule find."""
@@ -88,22 +93,11 @@ class Counting:
             for cluster in _clusters(new, 2 * self.rule.reach):
                 yield from self._judge(key, cluster, stored=stored)
 
-    def _leaves(self) -> list[_Leaf]:
-        found: list[_Leaf] = []
-        for number, part in enumerate(self.rule.parts or (Part(self.detection.where, self.rule.group_by),)):
-            if part.inner is None:
-                found.append(_Leaf(number, part, tuple(range(len(part.group)))))
-                continue
-            own = tuple(part.inner.group_by.index(name) for name in part.group)
-            found += [_Leaf(number, one, own, part.inner, at) for at, one in enumerate(part.inner.parts)]
-        return found
-
     def _placed(self, event: Event) -> dict[Name, tuple[Key, Seen]]:
         # the groups the event belongs to, and what it is in each of them
         found: dict[Name, tuple[Key, Seen]] = {}
-        leaves = self._leaves()
-        for leaf in leaves:
-            if len(leaves) > 1 and not holds(leaf.part.where, event):
+        for leaf in self.leaves:
+            if len(self.leaves) > 1 and not holds(leaf.part.where, event):
                 continue
             for key, brought in self._brought(leaf, event):
                 name = _name(key)
@@ -151,7 +145,7 @@ class Counting:
         # how many events and what of each group the store holds within `span`; None: too many groups to tell
         counts: Counter[Name] = Counter()
         brought: defaultdict[Name, set[Brought]] = defaultdict(set)
-        for leaf in self._leaves():
+        for leaf in self.leaves:
             group = leaf.group
             counted = leaf.part.fields if self.rule.kind == "value_count" else ()
             rows = self.store.tally(self._where(leaf), span, (*group, *counted), TALLY_MAX)
@@ -179,7 +173,7 @@ class Counting:
 
     def _around(self, key: Key, new: Sequence[Seen], *, stored: bool) -> list[Seen]:
         name = _name(key)
-        wheres = tuple(self._where(leaf, key) for leaf in self._leaves())
+        wheres = tuple(self._where(leaf, key) for leaf in self.leaves)
         where = wheres[0] if len(wheres) == 1 else AnyOf(wheres)
         first, last = _floor(new[0].timestamp), new[-1].timestamp
         begin, end = _floor(first - self.rule.reach), _floor(last + self.rule.reach) + _TICK
@@ -229,6 +223,16 @@ _WORDS: dict[Relation, str] = {
 }  # fmt: skip
 
 
+def _leaves(rule: Correlation, detection: Detection) -> Iterator[_Leaf]:
+    for number, part in enumerate(rule.parts or (Part(detection.where, rule.group_by),)):
+        if part.inner is None:
+            yield _Leaf(number, part, tuple(range(len(part.group))))
+            continue
+        own = tuple(part.inner.group_by.index(name) for name in part.group)
+        for at, one in enumerate(part.inner.parts):
+            yield _Leaf(number, one, own, part.inner, at)
+
+
 def keys(event: Event, group_by: Sequence[str]) -> Iterator[Key]:
     """Yield the groups the event belongs to; texts are folded, as groups do not tell case apart."""
     each = [values(event.fields.get(field)) for field in group_by]
@@ -249,8 +253,8 @@ def _folded_name(combination: Sequence[Scalar]) -> Name:
 
 
 def _numbers(event: Event, fields: Sequence[str]) -> Iterator[int | float]:
-    for field in fields:
-        for value in values(event.fields.get(field)):
+    for name in fields:
+        for value in values(event.fields.get(name)):
             if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
                 yield value
 

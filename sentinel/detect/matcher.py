@@ -16,6 +16,7 @@ from sentinel.core.where import (
     AllOf,
     AnyOf,
     Compare,
+    Dated,
     Exists,
     Is,
     Keyword,
@@ -88,7 +89,7 @@ def compiled(where: Where) -> Predicate:
             return _like(where, f"*{pattern}*", KEYWORD_FIELDS)
         case Exists(field):
             return lambda view: bool(values(view.fields.get(field)))
-        case Is() | Like() | Keyword() | Matches() | Within() | Compare() | Same():
+        case Is() | Like() | Keyword() | Matches() | Within() | Compare() | Dated() | Same():
             return _by_holds(where)
         case _:
             assert_never(where)
@@ -242,7 +243,7 @@ def _cost(where: Where) -> int:
             return 2 + len(items) // 8
         case Not(item):
             return 3 + _cost(item)
-        case Same() | Within() | Keyword():
+        case Same() | Within() | Dated() | Keyword():
             return 5
         case Matches():
             return 9

@@ -8,7 +8,7 @@ runs, tags are only looked at.
 from collections.abc import Collection, Iterable
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from sigma import modifiers as sm
 from sigma import types as st
@@ -26,6 +26,7 @@ from sentinel.core.where import (
     AllOf,
     AnyOf,
     Compare,
+    Dated,
     Exists,
     Is,
     Keyword,
@@ -34,6 +35,7 @@ from sentinel.core.where import (
     Not,
     Operator,
     Same,
+    TimePart,
     Where,
     Within,
     leaves,
@@ -52,9 +54,8 @@ LEAVES_MAX = 50_000
 _MODIFIERS = frozenset({
     "all", "base64", "base64offset", "cased", "cidr", "contains", "dotall", "endswith", "exists", "expand", "fieldref",
     "gt", "gte", "i", "ignorecase", "lt", "lte", "m", "multiline", "neq", "re", "s", "startswith", "utf16", "utf16be",
-    "wide", "windash",
+    "wide", "windash", "minute", "hour", "day", "week", "month", "year",
 })  # fmt: skip
-_TIME_PARTS = frozenset({"minute", "hour", "day", "week", "month", "year"})
 
 
 def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped: Path | None = None) -> Rules:
@@ -190,8 +191,6 @@ class _Translation:
     def _item(self, item: SigmaDetectionItem) -> Where:
         used = [sm.reverse_modifier_mapping.get(one.__name__, one.__name__) for one in item.modifiers]
         for modifier in used:
-            if modifier in _TIME_PARTS:
-                raise self._wrong(f"the modifier {modifier!r} (a part of a time) cannot be expressed here")
             if modifier not in _MODIFIERS:
                 raise self._wrong(f"the modifier {modifier!r} is not known")
         if not item.value:
@@ -210,8 +209,6 @@ class _Translation:
     def _value(self, field: str | None, item: SigmaDetectionItem, value: st.SigmaType) -> Where:
         if isinstance(value, st.SigmaExpansion):
             return _any([self._value(field, item, one) for one in value.values])
-        if isinstance(value, st.SigmaTimestampPart):
-            raise self._wrong("a part of a time cannot be expressed here")
         cased = sm.SigmaCaseSensitiveModifier in item.modifiers
         ends = {sm.SigmaStartswithModifier, sm.SigmaEndswithModifier} & set(item.modifiers)
         if isinstance(value, st.SigmaRegularExpression) and ends:
@@ -221,6 +218,8 @@ class _Translation:
                 raise self._wrong("keywords with startswith or endswith: a keyword stands anywhere in the line")
             return self._keyword(value, cased=cased)
         match value:
+            case st.SigmaTimestampPart():
+                return self._dated(field, item, value, "eq")
             case st.SigmaString():
                 pattern, wild = self._pattern(value)
                 return Like(field, pattern, cased) if wild else Is(field, _literal(value), cased)
@@ -237,7 +236,7 @@ class _Translation:
             case st.SigmaCIDRExpression():
                 return Within(field, str(value.network))
             case st.SigmaCompareExpression():
-                return self._compare(field, value)
+                return self._compare(field, item, value)
             case st.SigmaFieldReference():
                 if value.starts_with or value.ends_with:
                     raise self._wrong("a field reference with contains, startswith or endswith cannot be expressed")
@@ -278,14 +277,25 @@ class _Translation:
             raise self._wrong("a placeholder in a regular expression has no list of values here")
         return "".join(part if isinstance(part, str) else _WILD[part] for part in value.regexp.s)  # type: ignore[index]  # placeholders are excluded above
 
-    def _compare(self, field: str, value: st.SigmaCompareExpression) -> Where:
-        if type(value.number) is not st.SigmaNumber:
-            raise self._wrong("a part of a time cannot be compared here")
+    def _compare(self, field: str, item: SigmaDetectionItem, value: st.SigmaCompareExpression) -> Where:
+        number, unequal = value.number, value.op is st.CompareOperators.NEQ
+        operator = cast("Operator", value.op.name.lower())
+        if isinstance(number, st.SigmaTimestampPart):
+            where = self._dated(field, item, number, "eq" if unequal else operator)
+            return Not(where) if unequal else where
         if type_of(field) not in {"long", "float"}:
             raise self._wrong(f"can never fire: {field} holds {type_of(field)}, which does not compare as a number")
-        if value.op is st.CompareOperators.NEQ:
-            return Not(Is(field, value.number.number))
-        return Compare(field, cast("Operator", value.op.name.lower()), value.number.number)
+        return Not(Is(field, number.number)) if unequal else Compare(field, operator, number.number)
+
+    def _dated(
+        self, field: str, item: SigmaDetectionItem, value: st.SigmaTimestampPart, operator: Operator | Literal["eq"]
+    ) -> Where:
+        if type_of(field) != "date":
+            raise self._wrong(f"can never fire: {field} holds {type_of(field)}, not times")
+        given = item.original_value or ()
+        if not all(isinstance(one, st.SigmaNumber) and isinstance(one.number, int) for one in given):
+            raise self._wrong("a part of a time is a whole number")
+        return Dated(field, cast("TimePart", value.timestamp_part.name.lower()), operator, int(value.number))
 
 
 _WILD = {st.SpecialChars.WILDCARD_MULTI: "*", st.SpecialChars.WILDCARD_SINGLE: "?"}

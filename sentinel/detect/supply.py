@@ -16,6 +16,7 @@ from sentinel.core.where import (
     AllOf,
     AnyOf,
     Compare,
+    Dated,
     Exists,
     Is,
     Keyword,
@@ -124,7 +125,7 @@ def _possible(where: Where, name: str, held: frozenset[str]) -> tuple[bool, bool
             return any(_has(held, field) for field in KEYWORD_FIELDS), True
         case Same(field, other):
             return _has(held, field) and _has(held, other), True
-        case Is(field) | Like(field) | Matches(field) | Within(field) | Compare(field) | Exists(field):
+        case Is(field) | Like(field) | Matches(field) | Within(field) | Compare(field) | Dated(field) | Exists(field):
             return _has(held, field), True
         case _:
             assert_never(where)

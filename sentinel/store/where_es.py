@@ -19,6 +19,7 @@ from sentinel.core.where import (
     AllOf,
     AnyOf,
     Compare,
+    Dated,
     Exists,
     Is,
     Keyword,
@@ -91,7 +92,7 @@ def _translate(where: Where) -> Sides:
             return exactly(NONE) if value is None else _is(field, plain(value), cased=cased)
         case Like(field, pattern, cased):
             return _like(field, pattern, cased=cased)
-        case Matches(field):
+        case Matches(field) | Dated(field):
             return at_most(exists(field))
         case Within(field, network):
             return _within(field, network)

@@ -16,6 +16,7 @@ from sentinel.core.where import (
     AllOf,
     AnyOf,
     Compare,
+    Dated,
     Exists,
     Is,
     Keyword,
@@ -106,7 +107,7 @@ class Translation:
         return Both(_joined(" OR ", "FALSE", "TRUE", [item.may for item in items]),
                     _joined(" OR ", "FALSE", "TRUE", [item.must for item in items]))  # fmt: skip
 
-    def _leaf(self, where: Is | Like | Matches | Within | Compare | Exists | Same | Keyword) -> Both:
+    def _leaf(self, where: Is | Like | Matches | Within | Compare | Dated | Exists | Same | Keyword) -> Both:
         match where:
             case Is(name, None):
                 return _negated(_exists(self.column(name)))
@@ -121,6 +122,8 @@ class Translation:
                 return self._within(self.column(name), network)
             case Compare(name, operator, number):
                 return self._compare(self.column(name), operator, number)
+            case Dated(name):
+                return Both(_exists(self.column(name)).may, "FALSE")
             case Exists(name):
                 return _exists(self.column(name))
             case Same(name, other, cased):

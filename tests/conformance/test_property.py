@@ -13,6 +13,7 @@ from sentinel.core.where import (
     AllOf,
     AnyOf,
     Compare,
+    Dated,
     Exists,
     Is,
     Keyword,
@@ -101,6 +102,7 @@ def population(seed: int, make: Callable[..., Event]) -> list[Event]:
 
 
 names = st.sampled_from(FIELDS)
+SIXTY = st.integers(0, 60)
 pieces = st.lists(st.sampled_from([*TEXT, "*", "?", "a", "n", "s", "\\*", "\\?", "\\\\"]), max_size=4).map("".join)
 leaf: st.SearchStrategy[Where] = st.one_of(
     st.builds(Is, names, st.sampled_from([*POOL, None]), st.booleans()),
@@ -108,6 +110,7 @@ leaf: st.SearchStrategy[Where] = st.one_of(
     st.builds(Matches, names, st.sampled_from(REGEXES), st.sampled_from(["", "i", "s", "m"])),
     st.builds(Within, names, st.sampled_from(NETWORKS)),
     st.builds(Compare, names, st.sampled_from(["lt", "lte", "gt", "gte"]), st.sampled_from(NUMBERS)),
+    st.builds(Dated, st.sampled_from([*FIELDS, "@timestamp"]), st.just("minute"), st.sampled_from(["eq", "lt"]), SIXTY),
     st.builds(Exists, names),
     st.builds(Same, names, names, st.booleans()),
     st.builds(Keyword, pieces, st.booleans()),

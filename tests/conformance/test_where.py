@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
@@ -13,13 +14,16 @@ from sentinel.core.where import (
     AllOf,
     AnyOf,
     Compare,
+    Dated,
     Exists,
     Is,
     Keyword,
     Like,
     Matches,
     Not,
+    Operator,
     Same,
+    TimePart,
     Where,
     Within,
     holds,
@@ -239,6 +243,10 @@ NETWORKS = [
     "10.0.0.0/8",
 ]
 NUMBERS = [443, 442.5, 0, -7, 1e22, 1, 2.5, 9007199254740992, 9007199254740993, 1200.0]
+TIME_PARTS: list[tuple[TimePart, Operator | Literal["eq"], int]] = [
+    ("minute", "eq", 0), ("minute", "gte", 1), ("hour", "lt", 9), ("day", "eq", 1), ("week", "gt", 1),
+    ("month", "lte", 6), ("year", "eq", 2026),
+]  # fmt: skip
 SCALARS: list[str | int | float | bool] = [443, 443.0, 443.5, -7, 0, 1, True, False, 1e22, 1e-7, 2.5, 9007199254740993]
 
 CASES: list[tuple[str, Where]] = [
@@ -273,6 +281,10 @@ CASES: list[tuple[str, Where]] = [
     *((f"{o} {n!r}", Compare("labels.mixed", o, n)) for o in ("lt", "lte", "gt", "gte") for n in NUMBERS),
     *((f"port {o} {n!r}", Compare("source.port", o, n)) for o in ("lt", "lte", "gt", "gte") for n in (80, 443, 443.5)),
     *((f"bytes {o} {n!r}", Compare("source.bytes", o, n)) for o in ("lt", "lte", "gt", "gte") for n in NUMBERS),
+    *((f"{part} {o}", Dated("@timestamp", part, o, n)) for part, o, n in TIME_PARTS),
+    *((f"not {part} {o}", Not(Dated("@timestamp", part, o, n))) for part, o, n in TIME_PARTS),
+    ("no time", Dated("user.name", "hour", "gte", 0)),
+    ("no field", Not(Dated("custom.none", "hour", "gte", 0))),
     ("text is no number", Compare("user.name", "gte", 0)),
     ("same", Same("user.name", "user.target.name")),
     ("same cased", Same("user.name", "user.target.name", cased=True)),
