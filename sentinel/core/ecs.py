@@ -23,7 +23,7 @@ OWN_PREFIXES = (
     "auditd.", "entra.", "exchange.", "m365.",
     "amavis.", "clamav.", "dovecot.", "exim.", "mailscanner.", "mimecast.", "proofpoint.", "rspamd.", "sendmail.",
     "spamassassin.", "zimbra.",
-    "osquery.", "samba.",
+    "defender.", "osquery.", "samba.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 
