@@ -26,6 +26,10 @@ _UPDATED = re.compile(
     r"(?P<db>[\w-]{1,40}\.c[vlu]d) (?P<how>updated|database is up[- ]to[- ]date|is up to date) ?"
     r"\(version: (?P<version>\d{1,12}), sigs: (?P<sigs>\d{1,12}), .{1,100}\)"
 )
+_CLEAN = re.compile(
+    r"Clean message (?:[\w.-]{1,64} )?from <(?P<from>[^<>]{0,500})> to <(?P<to>[^<>]{0,2000})>.*", re.DOTALL
+)
+_BROKEN = re.compile(r"(?P<path>/.{1,4096}): (?P<reason>[^:]{1,200}) ERROR", re.DOTALL)
 _TROUBLE = re.compile(r"(?P<level>WARNING|ERROR|\^|!)(?::|(?<=[\^!])) ?(?P<said>.{1,2000})", re.DOTALL)
 _VERSION = re.compile(r"(?:clamd daemon|freshclam daemon) (\d{1,3}\.\d{1,3}[\w.-]{0,20})(?: |$)")
 _PROGRAMS = frozenset({"clamd", "freshclam", "clamonacc", "clamscan", "clamdscan"})
@@ -71,6 +75,14 @@ def _read(message: str, fields: Fields) -> None:
             ("email.to.address", addresses((mail["to"] or "").split(","))), ("email.subject", mail["subject"]),
             ("email.message_id", (mail["id"] or "").strip("<>")),
         ])  # fmt: skip
+    elif clean := _CLEAN.fullmatch(message):
+        fields.update(what("mail_clean", outcome="success"))
+        text.put(fields, [("email.from.address", addresses([clean["from"]]))])
+        text.put(fields, [("email.to.address", addresses(clean["to"].split(",")))])
+    elif broken := _BROKEN.fullmatch(message):
+        fields.update(what("scan_failed", category="malware", outcome="failure"))
+        fields |= {"log.level": "error", "event.reason": broken["reason"]}
+        _scanned(broken["path"], fields)
     elif updated := _UPDATED.match(message):
         fresh = updated["how"] == "updated"
         fields.update(what("signatures_updated" if fresh else "signatures_current", "change" if fresh else "info",

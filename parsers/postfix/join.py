@@ -10,7 +10,7 @@ from datetime import timedelta
 from sentinel.pack import Fields, Value
 
 QUIET = timedelta(hours=2)
-MODULES = ("postfix", "amavis", "rspamd")
+MODULES = ("postfix", "amavis", "rspamd", "mailscanner", "clamav")
 _ENDINGS = (
     "mail_sent",
     "mail_bounced",
@@ -30,7 +30,7 @@ _LAST = (
     "destination.ip", "destination.port", "destination.domain", "event.reason", "postfix.relay", "postfix.delay",
     "postfix.delays", "postfix.dsn", "postfix.status", "postfix.queued_as",
 )  # fmt: skip
-_FILTERS = ("amavis.", "rspamd.")
+_FILTERS = ("amavis.", "rspamd.", "mailscanner.", "clamav.")
 
 
 def key(event: Mapping[str, Value]) -> str | None:

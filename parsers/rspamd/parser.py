@@ -12,16 +12,16 @@ from sentinel.pack import Fields, ParseError, Raw, common, document, maillog, st
 MESSAGE_MAX = 32_768
 _HEAD = re.compile(
     r"(?:(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) )?(?:#(?P<pid>\d{1,10})\((?P<process>[\w-]{1,40})\) )?"
-    r"(?:\[\w{1,10}\] )?(?:<(?P<tag>\w{0,40})>; ?)?(?P<module>[\w-]{1,60}); (?P<function>[\w.:*~-]{1,160}): ?"
+    r"(?:\[\w{1,10}\] )?(?:<(?P<tag>\w{0,40})>; ?)?(?:(?P<module>[\w-]{1,60}); (?P<function>[\w.:*~-]{1,160}): ?)?"
 )
 _VERDICT = re.compile(
     r" \(\w{1,40}: (?P<spam>[TFS]) \((?P<action>[\w ]{1,40})\):"
-    r" \[(?P<score>-?[\d.]{1,16}|nan)/(?P<required>-?[\d.]{1,16}|nan)\] \["
+    r" \[(?P<score>-?[\d.]{1,16}|nan) ?/ ?(?P<required>-?[\d.]{1,16}|nan)\] \["
 )
 _FROM_THE_END = tuple(
     (name, re.compile(form))
     for name, form in (
-        ("from", r" from: <([^<>]{0,500})>,?$"),
+        ("from", r" (?:smtp_)?from: <([^<>]{0,500})>,?$"),
         ("user", r" user: ([^,]{1,256}),$"),
         ("ip", r" ip: ([0-9A-Fa-f:.]{2,45}),$"),
         ("qid", r" qid: <?([\w.-]{1,64})>?,$"),
@@ -60,7 +60,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line."""
     line = syslog.read(raw)
     whole = text.decode(raw.body).strip("\r\n\0 ")
-    if line.app is not None and line.app.startswith("rspamd"):
+    if line.app is not None and line.app.startswith("rspamd") and not (line.host or "").startswith("#"):
         fields, message = syslog.fields(line), line.message
     else:
         fields, message = {}, whole
@@ -74,7 +74,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
         yield fields
         return
     head = _HEAD.match(message)
-    if head is None and line.app is None:
+    if (head is None or not head[0]) and not fields.get("process.name"):
         raise ParseError("neither Rspamd's head nor its name: not a line of Rspamd")
     if head is not None:
         if head["time"]:

@@ -18,7 +18,7 @@ _RESULT = re.compile(
     r"result: (?P<spam>[Y.]) +(?P<score>-?\d{1,6}) - (?P<tests>[A-Z0-9_,]{0,8000})(?: (?P<pairs>.*))?", re.DOTALL
 )
 _MESSAGE = re.compile(
-    r"(?:processing|checking) message (?P<id><.{0,1000}>|\(unknown\))(?: aka <.{0,1000}>)?"
+    r"(?:processing|checking) message (?P<id><.{0,1000}>|\(unknown\))"
     r" for (?P<user>.{1,256}):(?P<uid>\d{1,10})",
     re.DOTALL,
 )
@@ -62,7 +62,7 @@ def _read(message: str, fields: Fields) -> None:
         fields |= {"spamassassin.score": float(judged["score"]), "spamassassin.required": float(judged["required"])}
         fields |= {"spamassassin.spam": "yes" if spam else "no", "spamassassin.size": judged["size"]}
         fields |= {"spamassassin.seconds": judged["seconds"], "user.id": judged["uid"]}
-        fields.update(text.user(judged["user"]))
+        fields.update(_user(judged["user"]))
     elif result := _RESULT.fullmatch(message):
         spam = result["spam"] == "Y"
         fields.update(what("spam_identified" if spam else "mail_clean", outcome="success"))
@@ -71,8 +71,9 @@ def _read(message: str, fields: Fields) -> None:
         _pairs(result["pairs"] or "", fields)
     elif found := _MESSAGE.fullmatch(message):
         fields.update(what("mail_checked"))
-        text.put(fields, [("email.message_id", found["id"][1:-1] if found["id"][0] == "<" else None)])
-        fields.update(text.user(found["user"]) | {"user.id": found["uid"]})
+        message_id = found["id"][1:-1].partition("> aka <")[0] if found["id"][0] == "<" else None
+        text.put(fields, [("email.message_id", message_id), ("user.id", found["uid"])])
+        fields.update(_user(found["user"]))
     elif peer := _PEER.fullmatch(message):
         fields.update(what("connection", "connection start", category="network"))
         maillog.endpoint(fields, "source", peer["ip"], peer["port"], peer["name"])
@@ -83,6 +84,10 @@ def _read(message: str, fields: Fields) -> None:
         text.put(fields, [("event.reason", message)])
 
 
+def _user(name: str | None) -> Fields:
+    return {} if name == "(unknown)" else text.user(name)
+
+
 def _pairs(said: str, fields: Fields) -> None:
     """Read the pairs of a result; behind the message's id they are read from the end, for it is a stranger's."""
     head, mid, rest = said.partition(",mid=")
@@ -91,7 +96,7 @@ def _pairs(said: str, fields: Fields) -> None:
     if mid and message_id[:1] == "<":
         text.put(fields, [("email.message_id", message_id[1:].partition(">,rmid=")[0])])
     text.put(fields, [(field, pairs.get(name)) for name, field in _PLACES.items()])
-    fields.update(text.user(pairs.get("user")))
+    fields.update(_user(pairs.get("user")))
     maillog.endpoint(fields, "source", pairs.get("raddr"), pairs.get("rport"), pairs.get("rhost"))
     required = pairs.get("required_score", "")
     if required.replace(".", "", 1).isdecimal() and len(required) < 12:
