@@ -17,7 +17,7 @@ VERBS = {
     "sources": "Who sends: cadence, lag, owner, who is silent.",
     "status": "Whether the books balance and how far each stage has come.",
     "alerts": "Work alerts: list, show, ack, close, watch.",
-    "rules": "Sigma rules: list, check, test.",
+    "rules": "Sigma rules: list, check, test, coverage.",
     "packs": "Parser packs: list, test.",
     "assets": "The inventory: list, show.",
     "indicators": "Lists of indicators: list, match.",

@@ -67,31 +67,35 @@ class Supply:
         return self.datasets is None or any(_has(held, field) for held in self.datasets.values())
 
     def missing(self, where: Where, among: Where | None = None) -> list[str]:
-        """Return the fields of `where` that no data set supplies of which an event can make `among` hold, sorted."""
+        """Return the fields of `where`, sorted, that no data set supplies.
+
+        Given `among` (a part of `where`), only data sets count of which an event can make that hold, and fields
+        beside it.
+        """
         if self.datasets is None:
             return []
-        chosen = self.sources(among) if among is not None else ()
+        chosen = self.answers(among) if among is not None else ()
         held = [self.datasets[name] for name in chosen or self.datasets]
-        return sorted(field for field in fields_of(where) if not any(_has(one, field) for one in held))
-
-    def sources(self, where: Where) -> tuple[str, ...]:
-        """Return the data sets of which an event might make `where` hold."""
-        if self.datasets is None:
-            return ()
-        known = self._candidates.get(where)
-        if known is None:
-            known = tuple(name for name, held in self.datasets.items() if _possible(where, name, held)[0])
-            self._candidates[where] = known
-        return known
+        asked = fields_of(where) - (fields_of(among) if chosen and among is not None else frozenset())
+        return sorted(field for field in asked if not any(_has(one, field) for one in held))
 
     def can_hold(self, where: Where) -> bool:
         """Say whether some event the packs can produce might make `where` hold."""
+        return self.datasets is None or bool(self.answers(where))
+
+    def answers(self, where: Where) -> tuple[str, ...]:
+        """Return the data sets of which an event might make `where` hold."""
         if self.datasets is None:
-            return True
+            return ()
         # a rule's first part is its log source, which many rules share: it leaves few data sets to ask
         first = where.items[0] if isinstance(where, AllOf) and where.items else None
-        names = self.datasets if first is None else self.sources(first)
-        return any(_possible(where, name, self.datasets[name])[0] for name in names)
+        names = self.datasets if first is None else self._answered(first)
+        return tuple(name for name in names if _possible(where, name, self.datasets[name])[0])
+
+    def _answered(self, first: Where) -> tuple[str, ...]:
+        if first not in self._candidates:
+            self._candidates[first] = self.answers(first)
+        return self._candidates[first]
 
 
 def _opened(name: str, held: Iterable[str]) -> frozenset[str]:

@@ -4,11 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sentinel.app import App
 from sentinel.cli import VERBS
+from sentinel.config import load
+from sentinel.core.clock import iso
+from sentinel.core.event import Event
 
 
 def sentinel(
@@ -108,6 +113,39 @@ def test_a_rule_that_is_not_understood_is_refused_with_path_and_reason(tmp_path:
     assert done.returncode == 1
     assert str(rule) in done.stderr
     assert "frobnicate" in done.stderr
+
+
+def test_coverage_tells_what_can_fire_on_configured_packs_and_on_what_was_stored(tmp_path: Path) -> None:
+    head = f'data = "{tmp_path}/data"\n[spool]\nballast_bytes = 0\n'
+    (tmp_path / "sentinel.toml").write_text(f'{head}[[syslog]]\nname = "web"\npack = "nginx"\nport = 0\n')
+    rule = "title: {0}\nid: 6ab0a7b3-3f0c-4b4c-9e70-1d1f2f5e0a0{1}\ntags: [attack.t119{1}]\nlogsource: {{{2}}}\n"
+    rule += "detection: {{sel: {{{3}: x}}, condition: sel}}\n"
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "a.yml").write_text(rule.format("Web", 0, "category: webserver", "cs-uri-query"))
+    (folder / "b.yml").write_text(rule.format("Login", 1, "product: linux, service: sshd", "user.name"))
+    (folder / "c.yml").write_text(rule.format("Mac", 2, "product: macos, category: process_creation", "Image"))
+
+    def told() -> dict[str, tuple[str, str]]:
+        done = sentinel("rules", "coverage", str(folder), "--json", "--layer", str(tmp_path / "l.json"), data=tmp_path)
+        assert done.returncode == 0, done.stderr
+        said = map(json.loads, done.stdout.splitlines())
+        return {Path(one["path"]).name: (one["state"], one["reason"]) for one in said}
+
+    before = told()
+    assert before["a.yml"] == ("fires", "")
+    assert before["b.yml"] == ("never", "no source sends sshd.log")
+    assert before["c.yml"][0] == "refused"
+    now = datetime.now(UTC)
+    fields = {"@timestamp": iso(now), "event.ingested": iso(now), "event.dataset": "sshd.log", "event.id": "1" * 32}
+    with App(load(tmp_path / "sentinel.toml")).writing() as store:
+        store.append([Event("1" * 32, 1, now, now, fields | {"event.sequence": 1})])
+    assert told()["b.yml"] == ("fires", "")
+    techniques = json.loads((tmp_path / "l.json").read_bytes())["techniques"]
+    assert [one["techniqueID"] for one in techniques] == ["T1190", "T1191"]
+    shown = sentinel("rules", "coverage", str(folder), data=tmp_path)
+    assert "2 rules load, 1 are refused; 2 can fire on what is being sent, 0 cannot" in shown.stderr
+    assert "no pipeline knows the log source product macos" in shown.stdout
 
 
 def test_a_source_that_cannot_be_made_hides_no_other_from_doctor(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_no_field_stays_raw_each_listed_name_is_filled_by_a_pack_that_writes_suc
     key: tuple[str, str, str],
 ) -> None:
     source, supply = SOURCES.sources[key], Supply.of(SUPPLIED)
-    kinds = supply.sources(source.where)
+    kinds = supply.answers(source.where)
     filled = Supply({name: supply.datasets[name] for name in kinds}) if supply.datasets else supply
     assert kinds, "no pack writes such events"
     assert [name for name, field in source.names.items() if not filled.has(field) and name not in NEVER_FILLED] == []
