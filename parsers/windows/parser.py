@@ -231,7 +231,11 @@ def _somebody(value: str | None) -> str | None:
 
 def _outcome(found: Fields, code: str, data: dict[str, str], keywords: str) -> None:
     outcome = winwords.audited(keywords)
-    if outcome is None and code in KERBEROS and (status := text.number(data.get("Status"))) is not None:
+    if (
+        outcome is None
+        and (code in KERBEROS or code == "4776")
+        and (status := text.number(data.get("Status"))) is not None
+    ):
         outcome = "failure" if status else "success"
     if outcome is None and found.get("event.category", ("",))[0] in {"authentication", "iam"}:
         outcome = TABLES["outcome"].get(code)

@@ -271,3 +271,9 @@ def test_a_message_alone_says_who_joined_which_group_and_who_added_him() -> None
     event = flat(EventID=4728, Message=message)
     who = (event["user.name"], event["user.target.name"], event["user.target.id"], event["group.name"])
     assert who == ("ida", "Süß, Uwe", "S-1-5-21-9", "Domänen-Admins")
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("0x0", "success"), ("0xc0000064", "failure")])
+@pytest.mark.parametrize("code", [4768, 4769, 4771, 4776])
+def test_a_status_tells_the_outcome_where_the_keywords_got_lost(code: int, status: str, outcome: str) -> None:
+    assert flat(EventID=code, TargetUserName="ida", Status=status)["event.outcome"] == outcome
