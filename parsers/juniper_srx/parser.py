@@ -57,11 +57,15 @@ IDP = forms.compiled(
     HOLES | {"policy": r"\S{1,128}?"},
 )
 NATTED = forms.compiled(r", NAT <{s2}:{p2}->{d2}:{q2}>", HOLES)
-WEB = forms.compiled(r'WebFilter: ACTION="{action}" {s}\({p}\)->{d}\({q}\)(?: SOURCE_ZONE.{0,80}?)? CATEGORY=', HOLES)
+WEB = forms.compiled(r'WebFilter: ACTION="{action}" {s}\({p}\)->{d}\({q}\)(?: .{0,200}?)? CATEGORY=', HOLES)
 VIRUS = forms.compiled(
     r"(?:AntiVirus: )?Virus detected: from {s}:{p} to {d}:{q}(?: source-zone {zone})? {url} file {file}"
     r" virus {virus}(?: |$)",
     HOLES,
+)
+ENDS = forms.compiled(
+    r"(?<![\w.:]){s}[/(:]{p}\)? ?-> ?{d}[/(:]{q}\)?(?![\w.:/])",
+    HOLES | dict.fromkeys(("s", "d"), r"[0-9A-Fa-f.:]{2,45}"),
 )
 PACKET = forms.compiled(
     r"FW: {interface} {1,8}{action} {1,8}{proto} {s} {d} {1,8}{p} {1,8}{q} \({packets} packets?\)",
@@ -112,11 +116,16 @@ SCREENED = forms.compiled(
     r"(?:,? (?:\(zone|and arriving at.{0,40}? in zone) {zone}[,)])?",
     HOLES | {"zone": r"[^\s,)]{1,64}"},
 )
-ADMIN = re.compile(
-    r"(?:Admin user|Login attempt to system by admin|ADM: Local admin authentication (?:failed|successful) for login"
-    r" name) [\"']{0,2}(?P<user>.{1,128}?)[\"']{0,2} ?(?:has logged (?P<out>on|out)|via|:|\().{0,400}"
+ADMIN = tuple(
+    forms.compiled(form, {"user": r".{1,256}", "out": "on|out"})
+    for form in (
+        r'Admin user "?{user}"? has logged {out} via .{0,256}',
+        r'Login attempt to system by admin "?{user}"? via .{0,256}',
+        r"ADM: Local admin authentication \w{1,10} for login name '?\"?{user}'?\"?: .{0,256}",
+        r".{1,512} by (?:admin )?{user} via \w{1,16} from host .{0,256}",
+    )
 )
-FROM = re.compile(r" from (?P<s>[0-9A-Fa-f.:]{2,45}?)(?::(?P<p>\d{1,5}))?(?=[\s,);]|\.?$|\. )")
+FROM = re.compile(r" from (?:host )?(?P<s>[0-9A-Fa-f.:]{2,45}?)(?::(?P<p>\d{1,5}))?(?=[\s,);]|\.?$|\. )")
 AT_END = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\)\s*$")
 
 
@@ -210,7 +219,8 @@ def _plain(message: str) -> dict[str, str]:
     for form in SAID:
         if (one := form.fullmatch(message[:8192])) is not None:
             return _as(one)
-    return {}
+    ends = [*ENDS.finditer(message, 0, 1024)]
+    return _as(ends[0]) if len(ends) == 1 else {}
 
 
 def _as(found: re.Match[str]) -> dict[str, str]:
@@ -302,17 +312,16 @@ def _screenos(found: Fields, head: re.Match[str], message: str, raw: Raw) -> Non
         mapping.fill(found, _as(one), SETTERS, "juniper.")
         row = "alert|intrusion_detection network|info"
     else:
-        admin = ADMIN.match(told)
-        if admin is not None:
-            text.put(found, (("user.name", admin["user"]),))
-            failed = "fail" in told.lower()
-            phase = "end" if admin["out"] == "out" else "start"
-            row = f"event|authentication|{phase}|{'failure' if failed else 'success'}"
-        if (origin := FROM.search(told)) is not None:
-            address = text.address(origin["s"].rstrip(":"))
-            text.put(
-                found, (("source.ip", address), ("source.port", text.port(origin["p"]) or None if address else None))
-            )
+        if (admin := forms.read(ADMIN, told.strip())) is not None:
+            text.put(found, (("user.name", admin["user"].strip("\"'")),))
+            if not row.startswith("event|configuration"):
+                phase = "end" if admin.get("out") == "out" else "start"
+                row = f"event|authentication|{phase}|{'failure' if 'fail' in told.lower() else 'success'}"
+        # the last one: what stands before it may be a name that somebody chose
+        for origin in FROM.finditer(told):
+            address = text.address(origin["s"])
+            if address is not None:
+                text.put(found, (("source.ip", address), ("source.port", text.port(origin["p"]) or None)))
         if row.startswith("event|authentication") and row.count("|") == 2:
             row += "|failure" if "fail" in told.lower() else ""
     if "@timestamp" not in found and (end := AT_END.search(message[-64:])) is not None:

@@ -77,3 +77,13 @@ def test_a_session_of_a_netscreen_happened_when_the_line_was_written() -> None:
     )
     assert (event["@timestamp"], event["event.start"]) == ("2026-11-23T07:15:00.000000Z", "2026-11-23T07:14:00.000000Z")
     assert (event["observer.name"], event["event.type"]) == ("fw", ("connection", "end", "allowed"))
+
+
+def test_an_administrator_of_a_netscreen_cannot_choose_where_he_came_from() -> None:
+    event = read(
+        "<30>NetScreen device_id=a [Root]system-warning-00515: Admin user x via Telnet from 192.0.2.1:1 has logged on via"
+        " Telnet from 203.0.113.66:4213 (2026-11-23 10:58:30)"
+    )
+    assert (event["source.ip"], event["source.port"]) == ("203.0.113.66", 4213)
+    assert event["user.name"] == "x via Telnet from 192.0.2.1:1"
+    assert event["@timestamp"] == "2026-11-23T10:58:30.000000Z"
