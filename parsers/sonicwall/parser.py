@@ -103,7 +103,7 @@ def _about(found: Fields, said: Mapping[str, str], raw: Raw) -> None:
 
 def _ends(found: Fields, said: Mapping[str, str]) -> None:
     for name, side, place in (("src", "source", "ingress"), ("dst", "destination", "egress")):
-        end = END.fullmatch(said.get(name, ""))
+        end = END.fullmatch(said.get(name, "").replace(", ", ":"))
         if end is None:
             continue
         address = text.address(end["v6"] or end["v4"])

@@ -81,8 +81,8 @@ def test_a_session_of_a_netscreen_happened_when_the_line_was_written() -> None:
 
 def test_an_administrator_of_a_netscreen_cannot_choose_where_he_came_from() -> None:
     event = read(
-        "<30>NetScreen device_id=a [Root]system-warning-00515: Admin user x via Telnet from 192.0.2.1:1 has logged on via"
-        " Telnet from 203.0.113.66:4213 (2026-11-23 10:58:30)"
+        "<30>NetScreen device_id=a [Root]system-warning-00515: Admin user x via Telnet from 192.0.2.1:1 has logged on"
+        " via Telnet from 203.0.113.66:4213 (2026-11-23 10:58:30)"
     )
     assert (event["source.ip"], event["source.port"]) == ("203.0.113.66", 4213)
     assert event["user.name"] == "x via Telnet from 192.0.2.1:1"
