@@ -10,11 +10,11 @@ MESSAGE_MAX = 8_192
 _ID = r"(?P<id>[0-9A-Za-z][0-9A-Za-z.-]{4,40})"
 _JUDGED = re.compile(
     rf"Message {_ID} from (?P<ip>[0-9A-Fa-f:.]{{2,45}}) \((?P<from>.{{0,500}})\) to (?P<to>[^\s()]{{1,2000}})"
-    r" (?P<said>is (?:not )?(?:spam|whitelisted|blacklisted|definitely spam|too big for spam checks|MCP)\b.*|has .*)",
+    r" (?P<said>.{2,4000})",
     re.DOTALL,
 )
-_SCORE = re.compile(r"\bscore=(-?\d{1,5}(?:\.\d{1,6})?)")
-_REQUIRED = re.compile(r"\brequired (-?\d{1,5}(?:\.\d{1,6})?)")
+_SCORE = re.compile(r"\b(?:score|Wertung)=(-?\d{1,5}(?:\.\d{1,6})?)")
+_REQUIRED = re.compile(r"\b(?:required|ben(?:\xf6|oe)tigt|erforderlich) (-?\d{1,5}(?:\.\d{1,6})?)")
 _TEST = re.compile(r", ([A-Z][A-Z0-9_]{1,60}) -?\d")
 _ACTIONS = re.compile(
     rf"(?:MCP |High Scoring )?(?:Spam|Non-spam|Ham) Actions: message {_ID} actions are "
@@ -39,6 +39,7 @@ _REQUEUED = re.compile(r"Requeue: (?P<old>[\w-]{5,40}(?:\.\w{3,8})?) to (?P<new>
 _SAVED = re.compile(
     r"Saved (?:entire message|infected \"(?P<file>.{1,512})\"|\".{1,512}\") to (?P<path>/.{1,1024})", re.DOTALL
 )
+_CONTENT = re.compile(rf"Content Checks: .{{1,300}}? in {_ID} from (?P<from>\S{{1,500}})")
 _LOGGED = re.compile(
     r"(?:Logging message )?(?P<id>[0-9A-Za-z][0-9A-Za-z.-]{7,40})(?: to SQL|: Logged to MailWatch SQL)"
 )
@@ -84,15 +85,15 @@ def _read(message: str, fields: Fields) -> None:
 
 def _judged(found: re.Match[str], fields: Fields) -> None:
     said = found["said"]
-    spam = said.startswith(("is spam", "is definitely spam", "is blacklisted"))
-    clean = said.startswith(("is not spam", "is whitelisted"))
+    spam = said.lower().startswith(("is spam", "is definitely spam", "is blacklisted", "ist spam"))
+    clean = said.lower().startswith(("is not spam", "is whitelisted", "ist kein"))
     fields.update(what("spam_identified" if spam else "mail_clean" if clean else "mail_checked", outcome="success"))
     maillog.endpoint(fields, "source", found["ip"])
     fields["email.local_id"] = found["id"]
     text.put(fields, [("email.from.address", maillog.addresses([found["from"]]))])
     text.put(fields, [("email.to.address", maillog.addresses(one for one in found["to"].split(",") if "@" in one))])
     fields |= {"mailscanner.to": found["to"], "event.reason": said}
-    fields["mailscanner.spam"] = "yes" if spam else "no"
+    text.put(fields, [("mailscanner.spam", "yes" if spam else "no" if clean else None)])
     for name, form in (("score", _SCORE), ("required", _REQUIRED)):
         if number := form.search(said):
             fields[f"mailscanner.{name}"] = float(number[1])
@@ -110,6 +111,10 @@ def _other(message: str, fields: Fields) -> None:
     elif saved := _SAVED.fullmatch(message):
         fields.update(what("mail_quarantined"))
         text.put(fields, [("file.name", saved["file"]), ("mailscanner.quarantine", saved["path"])])
+    elif content := _CONTENT.fullmatch(message):
+        fields.update(what("mail_disarmed" if "disarmed" in message else "content_found"))
+        fields["email.local_id"] = content["id"]
+        text.put(fields, [("email.from.address", maillog.addresses([content["from"]]))])
     elif logged := _LOGGED.fullmatch(message):
         fields["email.local_id"] = logged["id"]
     elif version := _VERSION.fullmatch(message):

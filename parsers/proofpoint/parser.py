@@ -15,6 +15,7 @@ from sentinel.pack import (
     maillog,
     names,
     sendmail,
+    stamps,
     structured,
     syslog,
     text,
@@ -55,6 +56,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
     level = _LEVEL.match(message)
     if level is None and line.app is None:
         raise ParseError("neither a program's name nor a filter's level: not a record of Proofpoint")
+    if level and line.timestamp is None and (stamp := stamps.find(message, raw.received, raw.zone, 2)):
+        fields["@timestamp"] = when.iso(stamp.moment)
     fields |= _PRODUCT
     if level or " mod=" in message[:400]:
         fields |= {"observer.product": "Email Protection"}
