@@ -1,9 +1,10 @@
-"""Microsoft Entra ID (Azure AD): sign-ins, directory audits and risk detections.
+"""Microsoft Entra ID (Azure AD): sign-ins, directory audits and risk detections; the activity log of Azure itself.
 
 Read are the objects of Microsoft Graph (`signIn`, `directoryAudit`, `riskDetection`) and the same in the envelope of
 Azure Monitor (`time`, `category`, `properties`; also several as `records`). Names without a home in ECS are kept
 below `entra.` as the vendor writes them.
 https://learn.microsoft.com/graph/api/resources/signin, …/directoryaudit, …/riskdetection
+https://learn.microsoft.com/azure/azure-monitor/platform/activity-log-schema
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,12 @@ https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 """
 _TYPES = {"add": "creation", "create": "creation", "delete": "deletion", "harddelete": "deletion"}
 _AREAS = {"usermanagement": "user", "groupmanagement": "group", "rolemanagement": "admin"}
+_ACTIVITIES = frozenset({
+    "administrative", "alert", "autoscale", "policy", "recommendation", "resourcehealth", "security", "servicehealth",
+})  # fmt: skip
+"""Categories of Azure's activity log."""
+_CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+_ENDINGS = {"delete": "deletion", "read": "access"}
 _OUTCOMES = {"success": "success", "failure": "failure", "timeout": "failure", "clienterror": "failure"}
 
 
@@ -74,7 +81,9 @@ def _event(said: dict[str, object]) -> Fields:
     fields.update(text.user(_said(said, "userPrincipalName")))
     address, port = common.endpoint(_said(said, "ipAddress"))
     text.put(fields, (("source.ip", address), ("source.port", port)))
-    if "riskEventType" in said:
+    if str(flat.get("monitor.category", "")).lower() in _ACTIVITIES:
+        _activity(fields, said)
+    elif "riskEventType" in said:
         _risk(fields, said)
     elif "activityDisplayName" in said:
         _audit(fields, said)
@@ -89,6 +98,26 @@ def _event(said: dict[str, object]) -> Fields:
 def _said(said: object, key: str) -> str:
     value = said.get(key) if isinstance(said, dict) else None
     return str(value).strip() if isinstance(value, str | int | float) else ""
+
+
+def _activity(fields: Fields, said: Mapping[str, object]) -> None:
+    around = said.get("monitor")
+    operation, identity = _said(around, "operationName"), around.get("identity") if isinstance(around, dict) else None
+    kind = _ENDINGS.get(operation.lower().rpartition("/")[2], "change")
+    text.put(
+        fields,
+        (
+            ("event.dataset", "entra.activity"),
+            ("event.action", operation),
+            ("event.category", ("configuration",)),
+            ("event.type", (kind,)),
+            ("event.outcome", _OUTCOMES.get(_said(around, "resultType").lower())),
+            ("message", operation),
+        ),
+    )
+    claims = identity.get("claims") if isinstance(identity, dict) else None
+    fields.update(text.user(_said(claims, f"{_CLAIMS}upn") or _said(claims, f"{_CLAIMS}name")))
+    fields["observer.product"] = "Azure"
 
 
 def _signin(fields: Fields, said: Mapping[str, object], flat: Mapping[str, object]) -> None:
