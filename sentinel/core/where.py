@@ -17,7 +17,8 @@ What it means, in words:
 - `Within` asks whether an address lies in a network; IPv4-mapped IPv6 addresses count as IPv4.
 - `Compare` looks at numbers only, never at text that looks like one.
 - `Dated` looks at a part of a time, in UTC; what is no time has none.
-- `Same` compares two fields of the event by the rules of `Is`: some value of one equals some value of the other.
+- `Same` compares two fields of the event by the rules of `Is`: some value of one equals some value of the other, or
+  its text begins with it, ends with it or contains it.
 - `Keyword` asks for its pattern (wildcards as in `Like`) anywhere in `message` or `event.original`.
 """
 
@@ -41,6 +42,7 @@ KEYWORD_FIELDS = ("message", "event.original")
 
 Operator = Literal["lt", "lte", "gt", "gte"]
 TimePart = Literal["minute", "hour", "day", "week", "month", "year"]
+Likeness = Literal["is", "startswith", "endswith", "contains"]
 Wild = Literal["*", "?"]
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -177,11 +179,12 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """Two fields of the event share a value."""
+    """Two fields of the event share a value, or one of `field` has one of `other` in it, where `how` says."""
 
     field: str
     other: str
     cased: bool = False
+    how: Likeness = "is"
 
     def __post_init__(self) -> None:
         """Refuse what is no field name."""
@@ -255,9 +258,9 @@ def holds(where: Where, event: Event | Mapping[str, Value]) -> bool:
             return any(dated(plain(one), part, operator, number) for one in values(fields.get(field)))
         case Exists(field):
             return bool(values(fields.get(field)))
-        case Same(field, other, cased):
+        case Same(field, other, cased, how):
             others = values(fields.get(other))
-            return any(equal(one, two, cased=cased) for one in values(fields.get(field)) for two in others)
+            return any(alike(one, two, how, cased=cased) for one in values(fields.get(field)) for two in others)
         case Keyword(pattern, cased):
             anywhere = f"*{pattern}*"
             texts = (plain(value) for field in KEYWORD_FIELDS for value in values(fields.get(field)))
@@ -278,6 +281,22 @@ def equal(have: Scalar, want: Scalar, *, cased: bool = False) -> bool:
         return have == want
     one, two = plain(have), plain(want)
     return one == two if cased else fold(one) == fold(two)
+
+
+def alike(have: Scalar, want: Scalar, how: Likeness, *, cased: bool) -> bool:
+    """Say whether two values are equal, or the text of `have` has that of `want` in it, where `how` says."""
+    if how == "is":
+        return equal(have, want, cased=cased)
+    one, two = (plain(have), plain(want)) if cased else (fold(plain(have)), fold(plain(want)))
+    match how:
+        case "startswith":
+            return one.startswith(two)
+        case "endswith":
+            return one.endswith(two)
+        case "contains":
+            return two in one
+        case _:
+            assert_never(how)
 
 
 def compares(have: Scalar, operator: Operator, number: float) -> bool:

@@ -15,6 +15,7 @@ from sentinel.core.errors import RuleError
 from sentinel.core.where import AllOf, AnyOf, Where
 from sentinel.detect.documents import Document, collected, read_documents
 from sentinel.detect.pipelines import LogSource, Source
+from sentinel.detect.placeholders import FILE as PLACEHOLDERS
 from sentinel.detect.supply import Supply
 
 PIPELINES = "pipelines"
@@ -80,11 +81,12 @@ class Rules:
 
 
 def rule_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the rule files among and below `paths`, in order; pipelines are none."""
+    """Yield the rule files among and below `paths`, in order; pipelines and lists of placeholders are none."""
     for path in paths:
         if path.is_dir():
             found = (one for pattern in ("*.yml", "*.yaml") for one in path.rglob(pattern))
-            yield from sorted(one for one in found if PIPELINES not in one.relative_to(path).parts)
+            rules = (one for one in found if PIPELINES not in one.relative_to(path).parts)
+            yield from sorted(one for one in rules if one != path / PLACEHOLDERS)
         else:
             yield path
 
@@ -152,7 +154,8 @@ def linked(chain: Chain, bases: Sequence[Plain | Linked]) -> Detection:
 def _excepted(rule: Plain, one: Filter) -> Plain:
     where = one.where(rule.source)
     version = blake2b(f"{rule.detection.version} {where!r}".encode("utf-8", "surrogatepass"), digest_size=8)
-    whole = AllOf((rule.detection.where, where))
+    own = rule.detection.where  # its first item is and stays its log source
+    whole = AllOf((*(own.items if isinstance(own, AllOf) else (own,)), where))
     return replace(rule, detection=replace(rule.detection, where=whole, version=version.hexdigest()))
 
 

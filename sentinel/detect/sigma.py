@@ -5,8 +5,9 @@ refused instead of passed over. pySigma's ATT&CK data (fetched, and cached by pi
 runs, tags are only looked at.
 """
 
-from collections.abc import Collection, Iterable
-from itertools import accumulate
+from collections.abc import Collection, Iterable, Iterator
+from itertools import accumulate, product
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -31,6 +32,7 @@ from sentinel.core.where import (
     Is,
     Keyword,
     Like,
+    Likeness,
     Matches,
     Not,
     Operator,
@@ -44,6 +46,7 @@ from sentinel.core.wildcard import escaped, like
 from sentinel.detect.chains import read_chain
 from sentinel.detect.documents import Document
 from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines, log_source
+from sentinel.detect.placeholders import Placeholders, load_placeholders
 from sentinel.detect.reading import POLICY, ask, described
 from sentinel.detect.rules import PIPELINES, Chain, Filter, Plain, Rules, assemble, fold_by
 from sentinel.detect.supply import Supply
@@ -56,6 +59,11 @@ _MODIFIERS = frozenset({
     "gt", "gte", "i", "ignorecase", "lt", "lte", "m", "multiline", "neq", "re", "s", "startswith", "utf16", "utf16be",
     "wide", "windash", "minute", "hour", "day", "week", "month", "year",
 })  # fmt: skip
+_WILD = {st.SpecialChars.WILDCARD_MULTI: "*", st.SpecialChars.WILDCARD_SINGLE: "?"}
+_HOW: dict[tuple[bool, bool], Likeness] = {
+    (False, False): "is", (True, False): "startswith", (False, True): "endswith", (True, True): "contains",
+}  # fmt: skip
+_Parts = tuple[str | st.SpecialChars, ...]
 
 
 def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped: Path | None = None) -> Rules:
@@ -63,27 +71,33 @@ def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped
 
     `supplied` names the fields that the active packs can fill, as `Supply.of` takes them (None: not known, then no
     rule is refused for that).
-    Field names are read by the shipped pipelines and by those in a folder `pipelines` of each of `paths`.
+    Field names are read by the shipped pipelines and by those in a folder `pipelines` of each of `paths`, placeholders
+    by the file `placeholders.yml` there, or beside a path that is a file.
     """
     paths = list(paths)
     folders = [(shipped or content("rules")) / PIPELINES, *(path / PIPELINES for path in paths if path.is_dir())]
     pipelines, refused = load_pipelines(folders)
+    placeholders, unread = load_placeholders(path if path.is_dir() else path.parent for path in paths)
     supply = Supply() if supplied is None else Supply.of(supplied)
-    rules = assemble(paths, supply, lambda path, document: read_document(path, document, pipelines))
-    return Rules(rules.detections, (*refused, *rules.refused), rules.notes)
+    rules = assemble(paths, supply, lambda path, document: read_document(path, document, pipelines, placeholders))
+    return Rules(rules.detections, (*refused, *unread, *rules.refused), rules.notes)
 
 
-def read_document(path: Path, document: Document, pipelines: Pipelines) -> Plain | Chain | Filter:
+def read_document(
+    path: Path, document: Document, pipelines: Pipelines, placeholders: Placeholders
+) -> Plain | Chain | Filter:
     """Translate one YAML document; raises RuleError unless every part of it is understood."""
     kinds = [kind for kind in ("correlation", "filter", "detection") if kind in document]
     if len(kinds) > 1:
         raise RuleError(path, f"one document is {' and '.join(kinds)}; it must be one of them")
     if "filter" in document:
-        return _filter(path, document)
-    return read_chain(path, document) if "correlation" in document else _plain(path, document, pipelines)
+        return _filter(path, document, placeholders)
+    if "correlation" in document:
+        return read_chain(path, document)
+    return _plain(path, document, pipelines, placeholders)
 
 
-def _filter(path: Path, document: Document) -> Filter:
+def _filter(path: Path, document: Document, placeholders: Placeholders) -> Filter:
     given = ask(path, lambda: SigmaFilter.from_dict(cast("dict[str, Any]", document), policy=POLICY))
     if given.status is not None and given.status.name.lower() in {"deprecated", "unsupported"}:
         raise RuleError(path, f"its status is {given.status.name.lower()}")
@@ -95,12 +109,12 @@ def _filter(path: Path, document: Document) -> Filter:
 
     def where(source: Source) -> Where:
         # field names are those of the rule's log source, which may be narrower than the filter's
-        return ask(path, lambda: _Translation(path, given.filter, source).where())
+        return ask(path, lambda: _Translation(path, given.filter, source, placeholders).where())
 
     return Filter(str(path), rules, log_source(log.product, log.category, log.service), where)
 
 
-def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
+def _plain(path: Path, document: Document, pipelines: Pipelines, placeholders: Placeholders) -> Plain:
     detection = document.get("detection")
     if isinstance(detection, dict) and "timeframe" in detection:
         raise RuleError(path, "'timeframe' is an old form of Sigma; write a correlation rule")
@@ -112,7 +126,7 @@ def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
     if source is None:
         words = describe(log.product, log.category, log.service)
         raise RuleError(path, f"no pipeline knows the log source {words}: no pack writes such events")
-    where = AllOf((source.where, ask(path, lambda: _Translation(path, rule.detection, source).where())))
+    where = AllOf((source.where, ask(path, lambda: _Translation(path, rule.detection, source, placeholders).where())))
     return Plain(
         described(path, document, rule, where, fold_by(path, rule.custom_attributes.get("sentinel", {}))),
         rule.name or "",
@@ -124,11 +138,12 @@ def _plain(path: Path, document: Document, pipelines: Pipelines) -> Plain:
 class _Translation:
     """One rule's or filter's detections and condition, as `Where`."""
 
-    def __init__(self, path: Path, given: SigmaDetections, source: Source) -> None:
+    def __init__(self, path: Path, given: SigmaDetections, source: Source, placeholders: Placeholders) -> None:
         self._path = path
         self._detections = given.detections
         self._conditions = given.parsed_condition
         self._source = source
+        self._placeholders = placeholders
         self._done: dict[str, tuple[Where, int]] = {}
         self._leaves = 0
 
@@ -221,8 +236,10 @@ class _Translation:
             case st.SigmaTimestampPart():
                 return self._dated(field, item, value, "eq")
             case st.SigmaString():
-                pattern, wild = self._pattern(value)
-                return Like(field, pattern, cased) if wild else Is(field, _literal(value), cased)
+                return _any(
+                    Like(field, _pattern(parts), cased) if _wild(parts) else Is(field, _literal(parts), cased)
+                    for parts in self._written(value)
+                )
             case st.SigmaNumber():
                 return Is(field, value.number)
             case st.SigmaBool():
@@ -238,16 +255,14 @@ class _Translation:
             case st.SigmaCompareExpression():
                 return self._compare(field, item, value)
             case st.SigmaFieldReference():
-                if value.starts_with or value.ends_with:
-                    raise self._wrong("a field reference with contains, startswith or endswith cannot be expressed")
-                return Same(field, self._field(value.field), cased)
+                return Same(field, self._field(value.field), cased, _HOW[value.starts_with, value.ends_with])
             case _:
                 raise self._wrong(f"a value of kind {type(value).__name__} is not known")
 
     def _keyword(self, value: st.SigmaType, *, cased: bool) -> Where:
         match value:
             case st.SigmaString():
-                return Keyword(self._pattern(value)[0], cased)
+                return _any(Keyword(_pattern(parts), cased) for parts in self._written(value))
             case st.SigmaNumber():
                 return Keyword(escaped(str(value.number)), cased)
             case st.SigmaRegularExpression():
@@ -255,22 +270,20 @@ class _Translation:
             case _:
                 raise self._wrong(f"a keyword of kind {type(value).__name__} cannot be looked for in a line")
 
-    def _pattern(self, value: st.SigmaString) -> tuple[str, bool]:
-        pieces: list[str] = []
-        wild = False
+    def _written(self, value: st.SigmaString) -> Iterator[_Parts]:
+        # the text with each of the values of its placeholders
+        choices: list[tuple[str | st.SpecialChars, ...]] = []
         for part in value.s:
-            match part:
-                case str():
-                    pieces.append(escaped(part))
-                case st.SpecialChars.WILDCARD_MULTI:
-                    pieces.append("*")
-                    wild = True
-                case st.SpecialChars.WILDCARD_SINGLE:
-                    pieces.append("?")
-                    wild = True
-                case _:
-                    raise self._wrong(f"the placeholder %{getattr(part, 'name', '?')}% has no list of values here")
-        return "".join(pieces), wild
+            if isinstance(part, st.Placeholder):
+                listed = self._placeholders.get(part.name)
+                if listed is None:
+                    raise self._wrong(f"the placeholder %{part.name}% has no list of values here")
+                choices.append(listed)
+            else:
+                choices.append((part,))
+        if prod(map(len, choices)) > LEAVES_MAX:
+            raise self._wrong(f"more than {LEAVES_MAX} combinations of values of placeholders")
+        return product(*choices)
 
     def _regex(self, value: st.SigmaRegularExpression) -> str:
         if value.contains_placeholder():
@@ -298,11 +311,16 @@ class _Translation:
         return Dated(field, cast("TimePart", value.timestamp_part.name.lower()), operator, int(value.number))
 
 
-_WILD = {st.SpecialChars.WILDCARD_MULTI: "*", st.SpecialChars.WILDCARD_SINGLE: "?"}
+def _literal(parts: _Parts) -> str:
+    return "".join(part for part in parts if isinstance(part, str))
 
 
-def _literal(value: st.SigmaString) -> str:
-    return "".join(part for part in value.s if isinstance(part, str))
+def _wild(parts: _Parts) -> bool:
+    return not all(isinstance(part, str) for part in parts)
+
+
+def _pattern(parts: _Parts) -> str:
+    return "".join(escaped(part) if isinstance(part, str) else _WILD[part] for part in parts)
 
 
 def _flags(value: st.SigmaRegularExpression) -> str:

@@ -126,6 +126,8 @@ class Translation:
                 return Both(_exists(self.column(name)).may, "FALSE")
             case Exists(name):
                 return _exists(self.column(name))
+            case Same(name, other, how="startswith" | "endswith" | "contains"):
+                return Both(self._all([_exists(self.column(one)) for one in (name, other)]).may, "FALSE")
             case Same(name, other, cased):
                 return _same(self.column(name), self.column(other), cased=cased)
             case Keyword(pattern, cased):

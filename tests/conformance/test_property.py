@@ -112,7 +112,7 @@ leaf: st.SearchStrategy[Where] = st.one_of(
     st.builds(Compare, names, st.sampled_from(["lt", "lte", "gt", "gte"]), st.sampled_from(NUMBERS)),
     st.builds(Dated, st.sampled_from([*FIELDS, "@timestamp"]), st.just("minute"), st.sampled_from(["eq", "lt"]), SIXTY),
     st.builds(Exists, names),
-    st.builds(Same, names, names, st.booleans()),
+    st.builds(Same, names, names, st.booleans(), st.sampled_from(["is", "startswith", "endswith", "contains"])),
     st.builds(Keyword, pieces, st.booleans()),
 )
 predicates: st.SearchStrategy[Where] = st.recursive(

@@ -294,6 +294,11 @@ CASES: list[tuple[str, Where]] = [
     ("same, one of several cased", Same("user.name", "related.user", cased=True)),
     ("same, number and text", Same("source.port", "labels.mixed")),
     ("same as itself", Same("user.name", "user.name")),
+    ("begins with the other", Same("user.name", "user.target.name", how="startswith")),
+    ("ends with the other", Same("user.name", "user.target.name", how="endswith")),
+    ("contains one of several", Same("user.name", "related.user", how="contains")),
+    ("contains none", Not(Same("user.name", "related.user", how="contains"))),
+    ("contains a field that is not there", Not(Same("user.name", "custom.none", how="contains"))),
     ("not same", Not(Same("user.name", "user.target.name"))),
     *(
         (f"Keyword {k!r}", Keyword(k))

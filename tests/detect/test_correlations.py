@@ -20,6 +20,7 @@ from sentinel.core.ports import Store
 from sentinel.core.where import AllOf, AnyOf, Exists, Is, Not
 from sentinel.detect.runner import Runner, RunReport
 from sentinel.detect.sigma import load
+from sentinel.store.embedded import EmbeddedStore
 
 CLOCK = ManualClock(datetime(2026, 11, 23, 12, tzinfo=UTC))
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -492,6 +493,34 @@ def test_an_event_that_comes_late_reaches_through_both_correlations(
 def test_a_correlation_that_others_are_about_may_raise_alerts_as_well(write: Write) -> None:
     rules = load([write(text=RULES + BRUTE + "  generate: true\n")])
     assert {one.title for one in rules.detections} == {"A login", "They came together", "It worked"}
+
+
+@pytest.mark.parametrize("direct", [0, 8])
+@pytest.mark.parametrize(
+    ("detection", "count"),
+    [(rule("value_count", 5, count=3), 3), (rule("value_sum", 5, count=3), 3), (rule("temporal", 5, count=3), 3),
+     (rule("temporal_ordered", 5), 3), (chained("temporal_ordered", 5), 3)],
+    ids=["value_count", "value_sum", "temporal", "temporal_ordered", "chained"],
+)  # fmt: skip
+def test_what_a_store_on_disk_holds_counts_as_well(  # noqa: PLR0917  fixtures and cases
+    tmp_path: Path,
+    book: Book,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    detection: Detection,
+    count: int,
+    direct: int,
+) -> None:
+    monkeypatch.setattr("sentinel.detect.correlate.DIRECT_MAX", direct)
+    store = EmbeddedStore(tmp_path / "store")
+    whats = [0, 0, 1] if detection.correlation == chained("temporal_ordered", 5).correlation else [0, 1, 2]
+    for number, what in enumerate(whats, start=1):
+        assert not book.alerts()
+        store.append([make(number, fields("192.0.2.1", what), at=number * UNIT)])
+        judge(store, book, detection)  # each time a new process: what came before is in the store only
+    (alert,) = book.alerts()
+    assert (alert.count, alert.key[0][1]) == (count, "192.0.2.1")
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.core.detection import Correlation, Part
-from sentinel.core.where import AnyOf, Is, holds, leaves
+from sentinel.core.where import AllOf, AnyOf, Is, Like, Where, holds, leaves
 from sentinel.detect.sigma import load
 
 SIGMAHQ = Path(__file__).parents[2] / "../shared/samples/sigmahq"
@@ -378,3 +378,51 @@ def test_a_rule_that_contradicts_its_collection_is_refused(write: Write) -> None
     path = write(text=GLOBAL.replace("title: One", "title: One\nauthor: Another"))
     (refused,) = load([path]).refused
     assert "say different things" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("item", "own"),
+    [
+        ("user.name|expand: '%admins%'", AnyOf((Is("user.name", "root"), Is("user.name", "4711")))),
+        ("user.name|expand|contains: 'x%admins%'", AnyOf((Like("user.name", "*xroot*"), Like("user.name", "*x4711*")))),
+        ("user.name|expand: 'x*%stars%'", Like("user.name", "x*a\\*b")),
+        ("user.name|expand: '%admins%%stars%'", AnyOf((Is("user.name", "roota*b"), Is("user.name", "4711a*b")))),
+    ],
+)
+def test_a_placeholder_stands_for_the_values_of_its_folder(write: Write, item: str, own: Where) -> None:
+    path = write(f"sel:\n  {item}\ncondition: sel")
+    (path.parent / "placeholders.yml").write_text("admins: [root, 4711]\nstars: ['a*b']\n", "utf-8")
+    for given in (path, path.parent):
+        rules = load([given])
+        assert not rules.refused
+        (detection,) = rules.detections
+        assert isinstance(detection.where, AllOf)
+        assert detection.where.items[1] == own
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("admins: []", "needs a list"),
+        ("admins: root", "needs a list"),
+        ("admins: [{a: b}]", "other than texts"),
+        ("admins: [true]", "other than texts"),
+        ("- admins", "must be a mapping"),
+        ("admins: [a]\n---\nadmins: [b]", "a second time"),
+    ],
+)
+def test_a_list_of_placeholders_that_cannot_be_read_is_refused_and_so_is_who_asks_for_it(
+    write: Write, text: str, reason: str
+) -> None:
+    path = write("sel:\n  user.name|expand: '%admins%'\ncondition: sel")
+    (path.parent / "placeholders.yml").write_text(text, "utf-8")
+    one, two = load([path.parent]).refused
+    assert reason in one.reason
+    assert "the placeholder %admins% has no list" in two.reason
+
+
+def test_placeholders_with_too_many_combinations_are_refused(write: Write) -> None:
+    path = write("sel:\n  user.name|expand: '%a%%a%%a%'\ncondition: sel")
+    (path.parent / "placeholders.yml").write_text(f"a: [{', '.join(map(str, range(50)))}]", "utf-8")
+    (refused,) = load([path.parent]).refused
+    assert "more than 50000 combinations" in refused.reason

@@ -34,6 +34,7 @@ SCALARS: st.SearchStrategy[str | int | float | bool] = st.one_of(
 VALUES: st.SearchStrategy[Value] = st.one_of(SCALARS, st.lists(SCALARS, max_size=3).map(tuple))
 EVENTS = st.dictionaries(st.one_of(FIELDS, st.just("event.original")), VALUES, max_size=4)
 PATTERNS = st.text(st.sampled_from("aAb*?\\ßs1."), max_size=5)
+LIKENESSES = st.sampled_from(["is", "startswith", "endswith", "contains"])
 LEAVES: st.SearchStrategy[Where] = st.one_of(
     st.builds(Is, FIELDS, st.one_of(SCALARS, st.none()), st.booleans()),
     st.builds(Like, FIELDS, PATTERNS, st.booleans()),
@@ -42,7 +43,7 @@ LEAVES: st.SearchStrategy[Where] = st.one_of(
     st.builds(Compare, FIELDS, st.sampled_from(["lt", "lte", "gt", "gte"]), st.sampled_from([0, 1, 1.5])),
     st.builds(Dated, FIELDS, st.sampled_from(["hour", "week"]), st.sampled_from(["eq", "gte"]), st.integers(0, 2)),
     st.builds(Exists, FIELDS),
-    st.builds(Same, FIELDS, FIELDS, st.booleans()),
+    st.builds(Same, FIELDS, FIELDS, st.booleans(), LIKENESSES),
     st.builds(Keyword, PATTERNS, st.booleans()),
 )
 WHERES = st.recursive(
