@@ -35,7 +35,7 @@ VALUES_OF_ONE_MAX = 256
 """Of one event so many values, or combinations of values, are counted at most."""
 DIRECT_MAX = 8
 """Up to so many groups are asked for one by one; of more the store counts first which can matter."""
-TALLY_MAX = 10_000
+TALLY_MAX = 100_000
 PAGE = 5_000
 AROUND_MAX = 100_000
 """So many events around the new ones of one group are looked at; more is reported as a gap."""

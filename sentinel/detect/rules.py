@@ -337,10 +337,14 @@ class _Assembly:
 
 
 def _enough(detection: Detection, supply: Supply) -> bool:
-    # whether events can come that make it fire; of rules in order all must
-    if detection.correlation is None or detection.correlation.kind != "temporal_ordered":
+    # whether events can come that make it fire; of rules that must come together, of so many
+    asked = detection.correlation
+    if asked is None or not asked.kind.startswith("temporal"):
         return supply.can_hold(detection.where)
-    return all(supply.can_hold(part.where) for part in detection.correlation.parts)
+    possible = sum(supply.can_hold(part.where) for part in asked.parts)
+    if asked.condition is not None or asked.relation in {"lt", "lte", "neq"}:
+        return possible > 0
+    return possible >= asked.count + (asked.relation == "gt")
 
 
 def _lack(fields: Sequence[str]) -> str:

@@ -239,6 +239,48 @@ def test_delays_batches_and_restarts_change_no_alert_about_correlations(  # noqa
         assert told(book) == offline_chained(events, kind, span)
 
 
+@given(
+    kind=st.sampled_from(["value_avg", "value_median", "value_count"]),
+    relation=st.sampled_from(["lt", "lte", "eq", "neq"]),
+    events=EVENTS,
+    count=st.integers(1, 2),
+    span=st.integers(1, 8),
+    seed=st.integers(0, 1000),
+)
+def test_what_an_event_could_undo_is_at_least_found(  # noqa: PLR0917  what is drawn
+    tmp_path_factory: pytest.TempPathFactory,
+    make: Make,
+    new_store: Callable[[], Store],
+    kind: str,
+    relation: Relation,
+    events: list[Drawn],
+    count: int,
+    span: int,
+    seed: int,
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  a test's order of arrival
+    detection = rule(kind, span, relation, count)
+    arrived = [
+        make(number, fields(ip, what), at=at * UNIT)
+        for number, (at, ip, what) in enumerate(chance.sample(events, len(events)), start=1)
+    ]
+    whole, store = new_store(), new_store()
+    whole.append(arrived)
+    folder = tmp_path_factory.mktemp("book")
+    with Book(folder / "one.db", CLOCK) as one, Book(folder / "many.db", CLOCK) as many:
+        judge(whole, one, detection)
+        for event in arrived:
+            store.append([event])
+            if chance.random() < 0.4:
+                judge(store, many, detection)
+        judge(store, many, detection)
+        assert evidence(one) <= evidence(many)
+
+
+def evidence(book: Book) -> set[str]:
+    return {event for alert in book.alerts() for event in alert.evidence}
+
+
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
     with Book(tmp_path / "state.db", CLOCK) as one:
@@ -431,11 +473,17 @@ def test_a_correlation_that_makes_no_sense_is_refused(write: Write, correlation:
     assert any(part in refused.reason for part in reason.split("|")), refused.reason
 
 
-def test_rules_in_order_can_never_fire_if_one_of_them_cannot(write: Write) -> None:
+@pytest.mark.parametrize(
+    ("correlation", "refused"),
+    [(BOTH % "temporal_ordered", 1), (BOTH % "temporal", 1), (BOTH % "temporal" + "  condition: {gt: 1}\n", 1),
+     (BOTH % "temporal" + "  condition: {gte: 1}\n", 0), (BOTH % "temporal" + "  condition: failed or succeeded\n", 0)],
+)  # fmt: skip
+def test_rules_that_must_come_together_can_never_fire_if_one_of_them_cannot(
+    write: Write, correlation: str, refused: int
+) -> None:
     text = RULES.replace("{event.outcome: success}", "{event.outcome: success, user.roles: admin}")
-    supplied = {"event.outcome", "source.ip"}
-    reasons = [one.reason for one in load([write(text=text + BOTH % "temporal_ordered")], supplied).refused]
-    assert reasons == ["can never fire: no pack supplies field user.roles"]
+    rules = load([write(text=text + correlation)], {"event.outcome", "source.ip"})
+    assert [one.reason for one in rules.refused] == ["can never fire: no pack supplies field user.roles"] * refused
 
 
 BRUTE = """\
