@@ -6,6 +6,8 @@ PROCTITLE is as a rule the last where no EOE is written (audisp's plug-ins); rec
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from posixpath import join as beneath
+from posixpath import normpath
 
 from sentinel.pack import Fields, Value
 
@@ -43,6 +45,7 @@ def whole(parts: Sequence[Fields]) -> Fields:
     """Return the event: the system call's record, what was run, and the files that were named."""
     joined: Fields = {}
     paths: dict[str, None] = {}
+    created: dict[str, None] = {}
     for part in parts:
         kind = part.get("auditd.type")
         for name, value in part.items():
@@ -50,6 +53,8 @@ def whole(parts: Sequence[Fields]) -> Fields:
                 joined[name] = value
         if kind == "PATH" and part.get("auditd.nametype") != "PARENT" and "file.path" in part:
             paths[str(part["file.path"])] = None
+        if kind == "PATH" and part.get("auditd.nametype") == "CREATE" and "file.path" in part:
+            created[str(part["file.path"])] = None
         if kind == "EXECVE":
             joined |= {name: part[name] for name in ("process.args", "process.command_line") if name in part}
     call = str(joined.get("auditd.syscall_name", "")).lower()
@@ -64,6 +69,10 @@ def whole(parts: Sequence[Fields]) -> Fields:
         joined["auditd.paths"] = tuple(paths)
         if not ran:
             joined["file.path"] = next(iter(paths))
+    if created:
+        # a name is as the program gave it: from where it stood
+        where = str(joined.get("process.working_directory", ""))
+        joined["auditd.created"] = tuple(normpath(beneath(where, path)) for path in created)
     for name in ("message", "auditd.type"):
         joined.pop(name, None)
     return joined

@@ -42,7 +42,8 @@ def _events(pack: str, text: str, folder: Path) -> Iterator[Event]:
     sample.parent.mkdir(parents=True, exist_ok=True)
     sample.write_text(text, "utf-8")
     for seq, told in enumerate(joined(PACKS.by_name[pack], sample), start=1_000):
-        yield Event(f"{seq:032}", seq, ARRIVED, ARRIVED, json.loads(told))
+        said = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(told).items()}
+        yield Event(f"{seq:032}", seq, ARRIVED, ARRIVED, said)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
