@@ -13,17 +13,15 @@ Type = Literal["keyword", "long", "float", "boolean", "date", "ip"]
 
 VERSION = "9.4.0"
 OWN_PREFIXES = (
-    "barracuda.", "fortimail.", "juniper.", "pf.", "sonicwall.", "sophos.", "stormshield.", "watchguard.",
-    "adguardhome.", "apache.", "asterisk.", "bind.", "caddy.", "cef.", "checkpoint.", "cisco.", "databases.",
-    "dhcp.", "dnsmasq.", "esxi.", "fortinet.", "ftp.", "haproxy.", "honeypot.", "iis.", "keycloak.", "labels.",
-    "leef.", "mikrotik.", "modsecurity.", "netfilter.", "netflow.", "nextcloud.", "nginx.", "openvpn.", "panw.",
-    "pfsense.", "postfix.", "proxmox.", "sensor.", "sentinel.", "squid.", "sshd.", "strongswan.", "suricata.",
-    "threat.enrichments.", "traefik.", "unbound.", "unifi.", "web.", "windows_dns.", "winlog.", "wireguard.",
-    "zeek.",
-    "auditd.", "entra.", "exchange.", "m365.",
-    "amavis.", "clamav.", "dovecot.", "exim.", "mailscanner.", "mimecast.", "proofpoint.", "rspamd.", "sendmail.",
-    "spamassassin.", "zimbra.",
-    "defender.", "osquery.", "samba.",
+    "adguardhome.", "amavis.", "apache.", "asterisk.", "auditd.", "barracuda.", "bind.", "caddy.", "cef.",
+    "checkpoint.", "cisco.", "clamav.", "databases.", "defender.", "dhcp.", "dnsmasq.", "dovecot.", "entra.",
+    "esxi.", "exchange.", "exim.", "fortimail.", "fortinet.", "ftp.", "haproxy.", "honeypot.", "iis.", "juniper.",
+    "keycloak.", "labels.", "leef.", "m365.", "mailscanner.", "mikrotik.", "mimecast.", "modsecurity.", "netfilter.",
+    "netflow.", "nextcloud.", "nginx.", "openvpn.", "osquery.", "panw.", "pf.", "pfsense.", "postfix.",
+    "proofpoint.", "proxmox.", "rspamd.", "samba.", "sendmail.", "sensor.", "sentinel.", "sonicwall.", "sophos.",
+    "spamassassin.", "squid.", "sshd.", "stormshield.", "strongswan.", "suricata.", "threat.enrichments.",
+    "traefik.", "unbound.", "unifi.", "watchguard.", "web.", "windows_dns.", "winlog.", "wireguard.", "zeek.",
+    "zimbra.",
 )  # fmt: skip
 """Name spaces of ours and of vendors, outside ECS: any name below them is a `keyword` unless OWN says otherwise."""
 
