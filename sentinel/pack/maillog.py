@@ -8,9 +8,9 @@ from sentinel.pack import text
 VALUES_MAX = 200
 _OUTCOMES = {
     "mail_sent": "success", "mail_delivered": "success", "mail_deferred": "unknown", "mail_bounced": "failure",
-    "mail_rejected": "failure", "mail_failed": "failure",
+    "mail_rejected": "failure", "mail_failed": "failure", "mail_expired": "failure",
 }  # fmt: skip
-ENDINGS = frozenset({*_OUTCOMES, "mail_discarded", "mail_quarantined"})
+ENDINGS = frozenset({*_OUTCOMES, "mail_discarded", "mail_held", "mail_quarantined"})
 """The actions that say what became of a mail, or of one of its recipients."""
 _ARRIVAL = ("source.", "tls.", "user.")
 _DELIVERY = ("destination.", "event.reason")
@@ -55,7 +55,7 @@ def whole(parts: Sequence[Fields], dataset: str, space: str, apart: Collection[s
                     mail[name] = value
             elif name in apart or name == "email.to.address" or (gone and name.startswith(_ARRIVAL)):
                 continue
-            elif name.startswith(("source.", "email.", "user.", "host.", "tls.", space)):
+            elif name.startswith(("source.", "email.", "user.", "host.", "observer.", "tls.", space)):
                 mail.setdefault(name, value)
     recipients = addresses(str(one) for part in parts for one in several(part.get("email.to.address")))
     if recipients:
