@@ -24,6 +24,7 @@ from sentinel.pack import (
 )
 
 _PAIRS = ("Parameters", "ExtendedProperties", "DeviceProperties", "OperationProperties", "ModifiedProperties")
+_LISTED = ("Parameters", "OperationProperties")  # rules ask whether any name or value occurs in these
 _TAKEN = frozenset({
     *_PAIRS, "AuditData", "ActorIpAddress", "ClientIP", "ClientIPAddress", "CreationTime", "LogonError",
     "OrganizationId", "OrganizationName", "RecordType", "SourceFileExtension", "SourceFileName",
@@ -206,6 +207,8 @@ def _audit(said: Mapping[str, object]) -> Fields:
             names.url(fields, url)
     rest = {key: value for key, value in said.items() if key not in _TAKEN}
     fields.update(document.below("m365", rest | {key: found for key, found in pairs.items() if found}))
+    for key in _LISTED:
+        text.put(fields, [(f"m365.{key}Listed", tuple(f"{name}={value}" for name, value in pairs[key].items()))])
     for key, words in (("UserType", _USER_TYPES), ("LogonType", _LOGON_TYPES)):
         number = _said(said, key)
         if number.isdecimal() and int(number[:3]) < len(words):
