@@ -304,9 +304,10 @@ class _Assembly:
         if own not in self._linked:
             if own in above:
                 raise RuleError(chain.draft.path, "it is about itself")
-            bases = [self._base(chain, reference, (*above, own)) for reference in chain.references]
             if not chain.generate:
-                self._counted.update(base.detection.id for base in bases)
+                # also if it is refused: what it counts was not written to raise alerts
+                self._counted.update(self._names.get(one, one.lower()) for one in chain.references)
+            bases = [self._base(chain, reference, (*above, own)) for reference in chain.references]
             self._linked[own] = Linked(chain, linked(chain, bases))
         return self._linked[own]
 

@@ -426,3 +426,8 @@ def test_placeholders_with_too_many_combinations_are_refused(write: Write) -> No
     (path.parent / "placeholders.yml").write_text(f"a: [{', '.join(map(str, range(50)))}]", "utf-8")
     (refused,) = load([path.parent]).refused
     assert "more than 50000 combinations" in refused.reason
+
+
+def test_what_a_refused_correlation_counts_raises_no_alerts_of_its_own(write: Write) -> None:
+    rules = load([write(text=BASE + "---\n" + CHAIN.replace("[source.ip, user.name]", "[nobody]"))])
+    assert (len(rules.refused), rules.detections) == (1, ())
