@@ -22,6 +22,7 @@ class Forgetful:
     lies: bool = False
     lost: dict[str, dict[str, int]] = field(default_factory=lambda: {"bytes": {}, "names": {}})
     _process: "subprocess.Popen[str] | None" = None
+    _dead: bool = False
 
     def __enter__(self) -> Self:
         """Switch it on."""
@@ -34,9 +35,11 @@ class Forgetful:
         """Switch it off."""
         if self._process is not None:
             self.cut()
+        self._unmount()
 
     def on(self) -> None:
-        """Mount what the disk has."""
+        """Mount what the disk has; nobody may be at work on it who was there before the power was cut."""
+        self._unmount()
         command = [
             sys.executable,
             forgetful.__file__,
@@ -52,12 +55,21 @@ class Forgetful:
             time.sleep(0.02)
 
     def cut(self, seed: int | None = None, *, amid_sync: bool = False) -> None:
-        """Cut the power; what programs that still run ask for fails."""
+        """Cut the power; what programs that still run ask for fails.
+
+        The dead mount stays until there is power again: else they would find the bare folder below it, and go on there.
+        """
         process, self._process = self._process, None
         assert process is not None, "the power is off"
         asked = json.dumps({"seed": seed, "amid_sync": amid_sync})
         said, _ = process.communicate(f"{asked}\n", timeout=PATIENCE_SECONDS)
-        subprocess.run(["fusermount3", "-u", "-z", "-q", self.mount], check=True)
+        self._dead = True
         for kind, lost in json.loads(said).items():
             for path, count in lost.items():
                 self.lost[kind][path] = self.lost[kind].get(path, 0) + count
+
+    def _unmount(self) -> None:
+        if self._dead:
+            subprocess.run(["fusermount3", "-u", "-z", "-q", self.mount], check=True)
+            self._dead = False
+            assert not list(self.mount.iterdir()), "somebody was at work below the mount"
