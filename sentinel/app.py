@@ -1,6 +1,6 @@
 """Wires the stages: makes each as the configuration says; `running` sets them to work."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -185,14 +185,14 @@ class App:
             yield books
 
     @contextmanager
-    def joiner(self, store: Store, start: int, until: Callable[[], int]) -> Iterator["Joiner"]:
-        """Open what puts together records that are one thing; `start` and `until` as `Joiner` has them."""
+    def joiner(self, store: Store, start: int) -> Iterator["Joiner"]:
+        """Open what puts together records that are one thing; a new book begins at `start`."""
         from sentinel.join.book import JoinBook
         from sentinel.join.joiner import Joiner
 
         joins = {pack.name: pack.join for pack in self.packs if pack.join is not None}
         with JoinBook(self.config.joins_file) as book, self.spool() as spool:
-            yield Joiner(joins, book, store, spool, self.clock, start=start, until=until)
+            yield Joiner(joins, book, store, spool, self.clock, start=start)
 
     @cached_property
     def _assets(self) -> "Assets":

@@ -131,7 +131,7 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
         app.reading() as store,
         app.desk() as desk,
         app.books() as books,
-        app.joiner(store, desk.cursor(), stored) as joiner,
+        app.joiner(store, desk.cursor()) as joiner,
     ):
         runner = Runner(store, desk, app.rules.detections, app.clock, until=stored, seen=joiner.see)
         schedule = Schedule(
@@ -171,7 +171,7 @@ class _Judging:
         through = self.committed()
         report = self.runner.run()
         try:
-            self.joiner.run()
+            self.joiner.run(report.cursor)
         except SentinelError as error:
             problems = (*problems, str(error))
         if through != self.judged:

@@ -1,6 +1,6 @@
 """The stage at work: takes events in order of arrival, and writes what has ended into the spool."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -23,13 +23,13 @@ class Outlet(Protocol):
 
 
 class Joiner:
-    """Joins what `joins` (by pack) say belongs together, up to `until()`; goes on where the book stands.
+    """Joins what `joins` (by pack) say belongs together; goes on where the book stands.
 
     A book that is new begins at `start`. A whole is in the spool before the book lets it go: a crash between the two
     writes it again, with the identity it had, and it is stored once.
     """
 
-    def __init__(  # noqa: PLR0913  what it works with
+    def __init__(
         self,
         joins: Mapping[str, Join],
         book: JoinBook,
@@ -38,10 +38,8 @@ class Joiner:
         clock: Clock,
         *,
         start: int,
-        until: Callable[[], int],
     ) -> None:
         self._joins, self._book, self._store, self._outlet, self._clock = joins, book, store, outlet, clock
-        self._until = until
         cursor = book.cursor()
         self._cursor = self._entered = start if cursor is None else cursor
         self._assembly = self._opened()
@@ -52,13 +50,12 @@ class Joiner:
             with suppress(SentinelError):
                 self._take([event for event in events if event.seq > self._cursor])
 
-    def run(self) -> None:
-        """Take what has arrived, and end what has been quiet for long; raises StoreError or SpoolError.
+    def run(self, until: int) -> None:
+        """Take what has arrived up to `until`, and end what has been quiet for long; raises StoreError or SpoolError.
 
-        Nothing is lost then; the next run does it again.
+        Nothing is lost then; the next run does it again. The store is asked only for what `see` was not shown.
         """
-        until = self._until()
-        while events := self._store.since(self._cursor, until, BATCH):
+        while self._cursor < until and (events := self._store.since(self._cursor, until, BATCH)):
             self._take(events)
         self._keep(self._assembly.quiet(self._clock.now()), self._cursor)
         if self._cursor > self._entered:

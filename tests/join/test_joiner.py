@@ -46,13 +46,16 @@ class Town:
             raw = Raw((HEAD + line).encode(), "mail", NOW, Origin("syslog-tcp", "192.0.2.25:514"))
             self.store.append(parse_one(Entry(self.arrived, self.clock.now(), raw), ROUTER, "postfix"))
 
-    def join(self, joins: Mapping[str, Join] | None = None, work: Callable[[Joiner], None] = Joiner.run) -> None:
+    def join(self, joins: Mapping[str, Join] | None = None, work: Callable[[Joiner], None] | None = None) -> None:
         """Do what a process does that begins now and ends at once."""
         with JoinBook(self.folder / "joins.db") as book:
             have = {"postfix": POSTFIX.join} if POSTFIX.join else {}
             wanted = have if joins is None else joins
-            until = self.store.newest
-            work(Joiner(wanted, book, self.store, self.spool, self.clock, start=0, until=until))
+            joiner = Joiner(wanted, book, self.store, self.spool, self.clock, start=0)
+            if work is None:
+                joiner.run(self.store.newest())
+            else:
+                work(joiner)
 
     def joined(self) -> list[Entry]:
         return [entry for entry in self.spool.read(0, 1000) if entry.raw.origin.via == VIA]
@@ -131,7 +134,7 @@ def test_events_that_were_read_for_the_rules_are_not_read_again(town: Town, monk
         joiner.see(0, events)
         joiner.see(0, events[:2])
         monkeypatch.setattr(town.store, "since", lambda *_: [])
-        joiner.run()
+        joiner.run(events[-1].seq)
 
     town.join(work=sees)
     (entry,) = town.joined()
