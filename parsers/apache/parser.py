@@ -7,7 +7,20 @@ the numbers AH00001 … are event.code. Apache escapes what a stranger sent in b
 import re
 from collections.abc import Callable, Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, container, prose, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import (
+    Fields,
+    ParseError,
+    Raw,
+    container,
+    forms,
+    prose,
+    structured,
+    syslog,
+    text,
+    webjson,
+    weblog,
+    when,
+)
 
 MESSAGE_MAX = 65_536
 FORM_MAX = 8_192  # the error log's lines end at MAX_STRING_LEN, 8,192 bytes
@@ -22,8 +35,7 @@ _SERVER = re.compile(r"Apache/(\S+) .*configured -- resuming normal operations")
 
 
 def _what(action: str, category: str, kind: str, outcome: str = "failure") -> Fields:
-    said: Fields = {"event.action": action, "event.category": (category,), "event.type": tuple(kind.split())}
-    return said | {"event.outcome": outcome} if outcome else said
+    return forms.what(action, category, kind, outcome)
 
 
 _LOGIN = _what("http_login", "authentication", "start")

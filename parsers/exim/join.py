@@ -11,12 +11,7 @@ _OF_A_LINE = frozenset({
     "exim.flag", "exim.error", "exim.target", "exim.original_to", "exim.stage", "exim.router", "exim.transport",
     "exim.delivery_time", "exim.queue_time",
 })  # fmt: skip
-
-
-def key(event: Mapping[str, Value]) -> str | None:
-    """Return host and message id."""
-    found = event.get("email.local_id")
-    return f"{event.get('host.name', '')} {found}" if found else None
+key = maillog.key
 
 
 def ends(event: Mapping[str, Value]) -> bool:

@@ -8,7 +8,20 @@ error log it does not: where two tails with a client are to be seen, none is bel
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, container, prose, structured, syslog, text, webjson, weblog, when
+from sentinel.pack import (
+    Fields,
+    ParseError,
+    Raw,
+    container,
+    forms,
+    prose,
+    structured,
+    syslog,
+    text,
+    webjson,
+    weblog,
+    when,
+)
 
 MESSAGE_MAX = 65_536
 FORM_MAX = 2_560  # the error log's lines end at 2,048 bytes; what is longer could make matching slow
@@ -40,8 +53,7 @@ _NAMED = {"host": "url.domain", "http_host": "url.domain", "vhost": "url.domain"
 
 
 def _what(action: str, category: str, kind: str, outcome: str = "failure") -> Fields:
-    said: Fields = {"event.action": action, "event.category": (category,), "event.type": tuple(kind.split())}
-    return said | {"event.outcome": outcome} if outcome else said
+    return forms.what(action, category, kind, outcome)
 
 
 _LOGIN_FAILED = _what("http_login", "authentication", "start")

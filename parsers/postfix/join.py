@@ -16,12 +16,7 @@ _OF_A_DELIVERY = (
     "postfix.queued_as",
 )  # fmt: skip
 _FILTERS = ("amavis.", "rspamd.", "mailscanner.", "clamav.")
-
-
-def key(event: Mapping[str, Value]) -> str | None:
-    """Return host and queue id."""
-    queue_id = event.get("email.local_id")
-    return f"{event.get('host.name', '')} {queue_id}" if queue_id else None
+key = maillog.key
 
 
 def ends(event: Mapping[str, Value]) -> bool:

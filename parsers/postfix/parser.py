@@ -7,7 +7,7 @@ the front up to the first text in parentheses, the envelope behind a verdict onl
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, syslog, text
+from sentinel.pack import Fields, ParseError, Raw, maillog, syslog, text
 
 MESSAGE_MAX = 16_384
 _IN = r'(?:"(?:[^"\\]|\\.)*"|[^<>"])*'
@@ -31,13 +31,7 @@ _SASL = re.compile(
     r"(?:,? sasl_username=(?P<user>\S+))?"
 )
 _TLS = re.compile(r"(\w+) TLS connection (?:established|reused) (from|to) \S+: (TLS|SSL)v([\d.]+) with cipher (\S+)")
-
-
-def _what(action: str, kind: str = "info", outcome: str = "", category: str = "email") -> Fields:
-    said: Fields = {"event.action": action, "event.category": (category,), "event.type": tuple(kind.split())}
-    return said | {"event.outcome": outcome} if outcome else said
-
-
+_what = maillog.what
 _STATES = {
     "sent": _what("mail_sent", outcome="success"),
     "deliverable": _what("mail_probed", outcome="success"),

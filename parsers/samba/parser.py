@@ -7,7 +7,7 @@ has two places that could be the peer's, none is taken. `source` is the client, 
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, document, names, structured, syslog, text, when
+from sentinel.pack import Fields, ParseError, Raw, document, forms, names, structured, syslog, text, when
 
 MESSAGE_MAX = 8_192
 _HEADER = re.compile(
@@ -29,12 +29,7 @@ _CHANGED = rf"\[(?P<verb>\w{{1,20}})\]{_MOMENT}{_STATUS}{_REMOTE} SID \[(?P<sid>
 _OTHER = r"\[.{0,256}\]"
 
 
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {
-        "event.action": action, "event.category": (category,), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
-
+_what = forms.what
 
 _LOGIN = _what("login", "authentication", "start")
 _ALLOWED = _what("authorized", "authentication", "info", "success")

@@ -11,12 +11,7 @@ from sentinel.pack import Fields, Value, maillog
 
 QUIET = timedelta(minutes=45)
 _OF_A_LINE = frozenset({"sendmail.ruleset", "sendmail.arg1", "sendmail.arg2", "sendmail.relay", "sendmail.ctladdr"})
-
-
-def key(event: Mapping[str, Value]) -> str | None:
-    """Return host and queue id."""
-    found = event.get("email.local_id")
-    return f"{event.get('host.name', '')} {found}" if found else None
+key = maillog.key
 
 
 def ends(_event: Mapping[str, Value]) -> bool:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 
-from sentinel.pack import Fields, ParseError, Raw, syslog, text
+from sentinel.pack import Fields, ParseError, Raw, forms, syslog, text
 
 MESSAGE_MAX = 4_096  # sshd cuts at 1,024; what is longer was not written by it and could make matching slow
 _IP = r"\[?(?P<ip>(?!\d+(?::?\s|$))[^\s\]\[,;]+)\]?"
@@ -19,13 +19,7 @@ _ON = r"(?P<dest>\S+) port (?P<dport>\d+)"
 _SWITCH = r"(?:for|\(to) (?P<as>\S+?)\)? (?:by )?(?P<user>\S+)(?: on (?P<tty>\S+))?"
 _WHO = r"(?:(?P<who>invalid user|illegal user|authenticating user|user) (?P<user>.*) )?"
 _FOR = r"(?:(?P<who>invalid user|illegal user) )?(?P<user>.*)"
-
-
-def _what(action: str, category: str, kind: str, outcome: str | None = None) -> Fields:
-    said: Fields = {"event.action": action, "event.category": (category,), "event.type": tuple(kind.split())}
-    return said | {"event.outcome": outcome} if outcome else said
-
-
+_what = forms.what
 _fail = partial(_what, category="authentication", kind="info", outcome="failure")
 _CLOSED = _what("ssh_disconnect", "network", "connection end")
 _LEFT = _what("ssh_logout", "session", "end", "success")

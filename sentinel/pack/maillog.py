@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sentinel.core.event import Fields, Value
-from sentinel.pack import text
+from sentinel.pack import forms, text
 
 VALUES_MAX = 200
 _OUTCOMES = {
@@ -18,10 +18,7 @@ _DELIVERY = ("destination.", "event.reason")
 
 def what(action: str, kind: str = "info", outcome: str = "", category: str = "email") -> Fields:
     """Return what happened, as ECS has it; `kind` and `category` may be several words."""
-    said: Fields = {
-        "event.action": action, "event.category": tuple(category.split()), "event.type": tuple(kind.split()),
-    }  # fmt: skip
-    return said | {"event.outcome": outcome} if outcome else said
+    return forms.what(action, category, kind, outcome)
 
 
 def addresses(written: Iterable[str]) -> tuple[str, ...]:
@@ -36,6 +33,12 @@ def endpoint(fields: Fields, side: str, address: str | None, port: str | None = 
     found = text.address(address)
     text.put(fields, [(f"{side}.ip", found), (f"{side}.port", text.port(port) or None if found else None)])
     text.put(fields, [(f"{side}.domain", None if text.address(named) else named)])
+
+
+def key(event: Mapping[str, Value]) -> str | None:
+    """Return host and queue id, by which the lines of a mail belong together; None if an event has no queue id."""
+    found = event.get("email.local_id")
+    return f"{event.get('host.name', '')} {found}" if found else None
 
 
 def whole(parts: Sequence[Fields], dataset: str, space: str, apart: Collection[str] = ()) -> Fields:
