@@ -89,8 +89,12 @@ class App:
     @cached_property
     def rules(self) -> "Rules":
         """Every rule that can be used, and every one that is refused, with its reason."""
-        own = [path for path in self.config.content.rules if path.is_dir()]
-        return self.rules_in([content("rules"), *own])
+        return self.rules_in(self.rule_folders)
+
+    @property
+    def rule_folders(self) -> list[Path]:
+        """The folders of rules that are there: the shipped one and the city's own."""
+        return [content("rules"), *(path for path in self.config.content.rules if path.is_dir())]
 
     def rules_in(self, paths: Sequence[Path]) -> "Rules":
         """Read the rules among and below `paths`, with the shipped pipelines; raises UsageError if one is not there."""
@@ -99,7 +103,7 @@ class App:
         missing = [str(path) for path in paths if not path.exists()]
         if missing:
             raise UsageError(f"there is no {missing[0]}")
-        return load(paths, self.supplied, content("rules"))
+        return load(paths, self.supplied, content("rules"), self.clock.now())
 
     @contextmanager
     def spool(self) -> Iterator["DiskSpool"]:

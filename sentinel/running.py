@@ -28,6 +28,7 @@ from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
 
 if TYPE_CHECKING:
+    from sentinel.detect.rules import Rules
     from sentinel.detect.runner import Runner, RunReport
     from sentinel.join.joiner import Joiner
     from sentinel.parse.prepare import Preparer
@@ -133,14 +134,16 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
         app.books() as books,
         app.joiner(store, desk.cursor()) as joiner,
     ):
-        runner = Runner(store, desk, app.rules.detections, app.clock, until=stored, seen=joiner.see)
+
+        def made(rules: "Rules") -> Runner:
+            return Runner(store, desk, rules.detections, app.clock, until=stored, seen=joiner.see)
+
         schedule = Schedule(
-            _Judging(runner, joiner, Silence(books, desk), books, committed),
+            _Judging(app, made, joiner, Silence(books, desk), books, committed, talk),
             every=app.config.detect_every,
             report=judged,
             failed=unjudged,
         )
-        talk(f"rules: {len(app.rules.detections)}, refused: {len(app.rules.refused)}")
         schedule.start()
         try:
             with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
@@ -153,16 +156,39 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
 
 @dataclass
 class _Judging:
-    """What one run of the judge does: who is silent, for that needs no store; then the rules; then what is joined."""
+    """What one run of the judge does: who is silent, for that needs no store; then the rules; then what is joined.
 
-    runner: "Runner"
+    Rules are read anew before a run when an exception was changed, or has expired.
+    """
+
+    app: App
+    made: "Callable[[Rules], Runner]"
     joiner: "Joiner"
     silence: "Silence"
     books: "SourceBook"
     committed: Callable[[], int]
+    talk: Talk
     judged: int = -1
 
+    def __post_init__(self) -> None:
+        """Read the rules."""
+        self._read()
+
+    def _read(self) -> None:
+        from sentinel.detect.exempting import Renewal
+
+        self.renewal = Renewal(self.app.config.content.rules)  # first: what changes meanwhile is read again
+        rules = self.app.rules_in(self.app.rule_folders)
+        self.renewal.until(rules.exceptions)
+        self.runner = self.made(rules)
+        self.talk(f"rules: {len(rules.detections)}, refused: {len(rules.refused)}")
+        for one in rules.exceptions:
+            if one.expired:
+                self.talk(f"an exception has expired and holds no more: {one.title} ({one.terms.owner}), {one.path}")
+
     def run(self) -> "RunReport":
+        if self.renewal.due(self.app.clock.now()):
+            self._read()
         problems: tuple[str, ...] = ()
         try:
             self.silence.look()

@@ -16,7 +16,7 @@ from sentinel.core.alert import Alert, Change, State, Verdict
 from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Gap, Key, Level
-from sentinel.core.errors import StoreBusyError, UsageError
+from sentinel.core.errors import NotThereError, StoreBusyError, UsageError
 
 QUIET = timedelta(hours=24)
 NOTE_MAX = 10_000
@@ -166,7 +166,7 @@ class Book:
         exact = [number for found, number in rows if found == prefix]
         numbers = set(exact) or {number for _, number in rows}
         if not numbers:
-            raise UsageError(f"no alert begins with {prefix}; `sentinel alerts list` shows them")
+            raise NotThereError(f"no alert begins with {prefix}; `sentinel alerts list` shows them")
         if len(numbers) > 1:
             raise UsageError(f"several alerts begin with {prefix}: {', '.join(found for found, _ in rows)}")
         return int(numbers.pop())

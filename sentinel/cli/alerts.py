@@ -13,6 +13,7 @@ from sentinel.cli.common import (
     NoteOption,
     application,
     emit,
+    evidence,
     operator,
     show,
     talk,
@@ -20,9 +21,6 @@ from sentinel.cli.common import (
 from sentinel.core.alert import Alert, State, Verdict
 from sentinel.core.clock import iso
 from sentinel.core.errors import UsageError
-from sentinel.core.ports import Span
-from sentinel.core.where import AnyOf, Is
-from sentinel.respond.language import EARLIEST
 from sentinel.ui import live, tables
 
 EXAMPLE = """
@@ -58,17 +56,15 @@ def list_(
 def show_(alert_id: AlertId, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show one alert: why it fired, its history, the lines that raised it."""
     app = application(config)
-    with app.desk() as desk, app.reading() as store:
+    with app.desk() as desk:
         alert = desk.alert(alert_id)
-        ids = AnyOf(tuple(Is("event.id", one, cased=True) for one in alert.evidence))
-        span = Span(max(alert.first_seen - app.margin, EARLIEST), alert.last_seen + app.margin)
-        evidence = store.search(ids, span, EVIDENCE_SHOWN)
+    events = evidence(app, alert, EVIDENCE_SHOWN)
     if json:
-        emit(as_json(alert) | {"evidence_events": [dict(event.fields) for event in evidence]})
+        emit(as_json(alert) | {"evidence_events": [dict(event.fields) for event in events]})
         return
-    show(*tables.alert_card(alert, evidence))
-    if len(alert.evidence) > len(evidence):
-        talk(f"{len(alert.evidence)} events are kept as evidence; these are the latest {len(evidence)}")
+    show(*tables.alert_card(alert, events))
+    if len(alert.evidence) > len(events):
+        talk(f"{len(alert.evidence)} events are kept as evidence; these are the latest {len(events)}")
 
 
 @verb.command()

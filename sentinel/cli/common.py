@@ -2,8 +2,10 @@
 
 import getpass
 import os
+import re
 import sys
 from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +16,20 @@ from rich.console import Console, RenderableType
 
 from sentinel import config
 from sentinel.app import App
+from sentinel.core.alert import Alert
+from sentinel.core.clock import local_zone
+from sentinel.core.errors import UsageError
 from sentinel.core.event import Event
+from sentinel.core.ports import Span
+from sentinel.core.where import AnyOf, Is
+from sentinel.respond.language import EARLIEST
 from sentinel.ui.visible import safe
 
 SCHEMA = 1
 """The version of the shape of every `--json` object; it rises when a field changes its meaning."""
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 ConfigOption = Annotated[
     Path | None,
@@ -26,6 +37,7 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of a table.")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many at most.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NoteOption = Annotated[str, typer.Option("--note", help="A note for the history.")]
 
 
@@ -78,6 +90,51 @@ def emit_events(events: Iterable[Event]) -> None:
 def application(given: Path | None) -> App:
     """Return the wired stages for a configuration file; raises ConfigError."""
     return App(config.load(given))
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """Return the time (UTC) that an operator means: `36h`, `14d`, `2027-01-31` (its end, UTC), `2027-01-31T12:00`.
+
+    A time without a zone is this machine's. Raises UsageError if it means none, or has passed.
+    """
+    length = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
+    try:
+        if length:
+            found = now + int(length[1]) * timedelta(**{_UNITS[length[2]]: 1})
+        elif len(text.strip()) == len("2027-01-31"):
+            found = datetime.combine(date.fromisoformat(text.strip()), time(), UTC) + timedelta(days=1)
+        else:
+            given = datetime.fromisoformat(text.strip())
+            found = (given if given.tzinfo else given.replace(tzinfo=local_zone(now))).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"not a time: {text!r}; say 36h, 14d, 2027-01-31 or 2027-01-31T12:00") from error
+    if found <= now:
+        raise UsageError(f"{text} has passed already")
+    return found
+
+
+def agreed(question: str, *, yes: bool) -> bool:
+    """Ask at a terminal whether to go on; elsewhere only `yes`, the option, says so."""
+    if yes:
+        return True
+    return sys.stdin.isatty() and typer.confirm(question, err=True)
+
+
+def event_of(app: App, event_id: str) -> Event:
+    """Return a stored event by its id; raises UsageError if there is none."""
+    with app.reading() as store:
+        found = store.search(Is("event.id", event_id.strip().lower(), cased=True), Span(EARLIEST, _LATEST), 1)
+    if not found:
+        raise UsageError(f"no stored event has the id {event_id!r}; `sentinel query … --json` prints event.id")
+    return found[0]
+
+
+def evidence(app: App, alert: Alert, limit: int) -> list[Event]:
+    """Return the events that an alert names as its evidence, latest first, as far as they are still stored."""
+    ids = AnyOf(tuple(Is("event.id", one, cased=True) for one in alert.evidence))
+    span = Span(max(alert.first_seen - app.margin, EARLIEST), alert.last_seen + app.margin)
+    with app.reading() as store:
+        return store.search(ids, span, limit)
 
 
 def operator() -> str:

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +28,7 @@ sentinel doctor --json
 """
 
 FREE_WANTED = 2 << 30
+EXPIRES_SOON = timedelta(days=14)
 
 verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -145,6 +147,13 @@ def _content(app: App) -> Iterator[Check]:
     ):
         found = f"{good} load, {bad} are refused"
         yield Check(name, "fail" if bad else "ok", found, f"{command} says why" if bad else "")
+    now = app.clock.now()
+    for one in app.rules.exceptions:
+        ends = one.terms.expires
+        if one.expired or ends <= now + EXPIRES_SOON:
+            state = "has expired" if one.expired else f"expires {ends:%d.%m. %H:%M} UTC"
+            found = f"{one.title} ({one.terms.owner}): {state}"
+            yield Check("exception", "warn", found, f"remove {one.path}, or give it a new reason and end")
 
 
 def _enrichment(app: App) -> Iterator[Check]:

@@ -2,7 +2,8 @@
 
     SentinelError             70  something inside is wrong: please report it
     ├── UsageError             2  the command line or a query cannot be understood
-    │   └── QuerySyntaxError   2  … with the column where it stops making sense
+    │   ├── QuerySyntaxError   2  … with the column where it stops making sense
+    │   └── NotThereError      2  … because what it names does not exist
     ├── ConfigError            3  sentinel.toml, a pack or a rule cannot be used as it is
     │   ├── PackError          3
     │   └── RuleError          3
@@ -54,6 +55,10 @@ class QuerySyntaxError(UsageError):
         super().__init__(f"{message}\n  {query}\n  {' ' * column}^")
         self.query = query
         self.column = column
+
+
+class NotThereError(UsageError):
+    """A thing that was named and does not exist."""
 
 
 class ConfigError(SentinelError):

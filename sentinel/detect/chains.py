@@ -19,8 +19,8 @@ from sentinel.core.detection import NUMBERS, Correlation, Kind, Relation
 from sentinel.core.errors import RuleError
 from sentinel.core.where import AllOf, AnyOf, Exists, Not, Where
 from sentinel.detect.documents import Document
+from sentinel.detect.linking import Chain
 from sentinel.detect.reading import POLICY, ask, described
-from sentinel.detect.rules import Chain
 
 SPAN_MAX = timedelta(days=31)
 RULES_MAX = 32

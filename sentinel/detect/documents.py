@@ -94,6 +94,20 @@ def collected(path: Path, documents: Iterable[Document]) -> list[Document]:
     return found
 
 
+def written(documents: Iterable[Document]) -> str:
+    """Return documents as the text of a YAML file that `read_documents` reads as the same."""
+    return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Plain(yaml.SafeDumper):
+    """The safe dumper without aliases: what occurs twice is written twice."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Say that nothing is to be an alias."""
+        del data
+        return True
+
+
 def _with(one: Document, other: Document) -> Document:
     both = dict(one)
     for key, value in other.items():

@@ -6,6 +6,8 @@ runs, tags are only looked at.
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from itertools import accumulate, product
 from math import prod
 from pathlib import Path
@@ -45,10 +47,12 @@ from sentinel.core.where import (
 from sentinel.core.wildcard import escaped, like
 from sentinel.detect.chains import read_chain
 from sentinel.detect.documents import Document
+from sentinel.detect.exceptions import terms
+from sentinel.detect.linking import Chain, Filter, Plain
 from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines, log_source
 from sentinel.detect.placeholders import Placeholders, load_placeholders
 from sentinel.detect.reading import POLICY, ask, described
-from sentinel.detect.rules import PIPELINES, Chain, Filter, Plain, Rules, assemble, fold_by
+from sentinel.detect.rules import PIPELINES, Rules, assemble, fold_by
 from sentinel.detect.supply import Supply
 
 CONDITION_MAX = 8192
@@ -66,21 +70,27 @@ _HOW: dict[tuple[bool, bool], Likeness] = {
 _Parts = tuple[str | st.SpecialChars, ...]
 
 
-def load(paths: Iterable[Path], supplied: Collection[str] | None = None, shipped: Path | None = None) -> Rules:
+def load(
+    paths: Iterable[Path],
+    supplied: Collection[str] | None = None,
+    shipped: Path | None = None,
+    now: datetime | None = None,
+) -> Rules:
     """Read the rules among and below `paths` into detections; what cannot be used is among the refused.
 
     `supplied` names the fields that the active packs can fill, as `Supply.of` takes them (None: not known, then no
     rule is refused for that).
     Field names are read by the shipped pipelines and by those in a folder `pipelines` of each of `paths`, placeholders
-    by the file `placeholders.yml` there, or beside a path that is a file.
+    by the file `placeholders.yml` there, or beside a path that is a file. Exceptions that have expired by `now` do not
+    count (None: none has).
     """
     paths = list(paths)
     folders = [(shipped or content("rules")) / PIPELINES, *(path / PIPELINES for path in paths if path.is_dir())]
     pipelines, refused = load_pipelines(folders)
     placeholders, unread = load_placeholders(path if path.is_dir() else path.parent for path in paths)
     supply = Supply() if supplied is None else Supply.of(supplied)
-    rules = assemble(paths, supply, lambda path, document: read_document(path, document, pipelines, placeholders))
-    return Rules(rules.detections, (*refused, *unread, *rules.refused), rules.notes)
+    rules = assemble(paths, supply, lambda path, document: read_document(path, document, pipelines, placeholders), now)
+    return replace(rules, refused=(*refused, *unread, *rules.refused))
 
 
 def read_document(
@@ -111,7 +121,8 @@ def _filter(path: Path, document: Document, placeholders: Placeholders) -> Filte
         # field names are those of the rule's log source, which may be narrower than the filter's
         return ask(path, lambda: _Translation(path, given.filter, source, placeholders).where())
 
-    return Filter(str(path), rules, log_source(log.product, log.category, log.service), where)
+    own = terms(path, given.custom_attributes.get("sentinel"))
+    return Filter(str(path), str(given.title), rules, log_source(log.product, log.category, log.service), where, own)
 
 
 def _plain(path: Path, document: Document, pipelines: Pipelines, placeholders: Placeholders) -> Plain:

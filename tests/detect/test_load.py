@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from sentinel.core.detection import Correlation, Part
 from sentinel.core.where import AllOf, AnyOf, Is, Like, Where, holds, leaves
 from sentinel.detect.sigma import load
 
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 SIGMAHQ = Path(__file__).parents[2] / "../shared/samples/sigmahq"
 Write = Callable[..., Path]
 BASE = """\
@@ -272,6 +273,7 @@ filter:
   rules: [failed]
   scanner: {source.ip: 192.0.2.9}
   condition: not scanner
+sentinel: {reason: an announced scan, owner: Security team, expires: 2027-01-31}
 """
 
 
@@ -331,6 +333,45 @@ def test_a_filter_that_is_not_understood_is_refused_and_changes_nothing(
     (refused,) = rules.refused
     assert (refused.path, reason in refused.reason) == (str(path), True)
     assert [one.where for one in rules.detections] == [before.where]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (", expires: 2027-01-31", "", "lacks expires"),
+        ("reason: an announced scan, owner: Security team, ", "", "lacks reason, owner"),
+        ("reason: an announced scan", "reason: ''", "lacks reason"),
+        ("reason: an announced scan", "reason: [x]", "are texts"),
+        ("owner: Security team", "owner: Security team, why: x", "may say nothing else"),
+        ("2027-01-31", "soon", "must be a date"),
+        ("2027-01-31", "2027-01-31T08:00:00", "must be a date (2027-01-31) or a time with its zone"),
+        ("2027-01-31", "2099-01-31", "holds for 366 days at most"),
+        ("sentinel:", "custom:", "lacks reason, owner, expires"),
+    ],
+)
+def test_an_exception_says_why_it_is_there_who_answers_for_it_and_until_when(
+    write: Write, old: str, new: str, reason: str
+) -> None:
+    assert old in FILTER
+    rules = load([write(text=BASE + "---\n" + FILTER.replace(old, new))], now=NOW)
+    assert [reason in one.reason for one in rules.refused] == [True]
+    assert not rules.exceptions
+    assert Is("source.ip", "192.0.2.9") not in leaves(rules.detections[0].where)
+
+
+def test_an_exception_holds_to_the_end_of_its_day_and_not_longer(write: Write) -> None:
+    path = write(text=BASE + "---\n" + FILTER)
+    end = datetime(2027, 2, 1, tzinfo=UTC)
+    for now, holds_still in ((NOW, True), (end - timedelta(microseconds=1), True), (end, False)):
+        rules = load([path], now=now)
+        assert not rules.refused
+        assert (Is("source.ip", "192.0.2.9") in leaves(rules.detections[0].where)) == holds_still
+        assert [(one.terms.owner, one.expired) for one in rules.exceptions] == [("Security team", not holds_still)]
+
+
+def test_an_expired_exception_to_a_rule_that_is_gone_is_expired_and_not_refused(write: Write) -> None:
+    path = write(text=BASE + "---\n" + FILTER.replace("[failed]", "[gone]"))
+    assert not load([path], now=datetime(2028, 1, 1, tzinfo=UTC)).refused
 
 
 def test_a_filter_about_no_rule_is_refused(write: Write) -> None:

@@ -278,8 +278,8 @@ def _meant(pieces: list[str | int | None], text: str) -> bool:
 def test_wildcards_and_escapes_mean_what_sigma_says(pieces: list[str | int | None], text: str) -> None:
     from pathlib import Path  # noqa: PLC0415  no fixture with function scope may be used with given
 
+    from sentinel.detect.linking import Plain  # noqa: PLC0415  as above
     from sentinel.detect.pipelines import Pipelines, Source  # noqa: PLC0415  as above
-    from sentinel.detect.rules import Plain  # noqa: PLC0415  as above
     from sentinel.detect.sigma import read_document  # noqa: PLC0415  as above
 
     pipelines = Pipelines({("linux", "", "sshd"): Source(LOG, {})})

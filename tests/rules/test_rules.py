@@ -119,4 +119,5 @@ def test_a_field_that_no_pack_supplies_is_told(rule: Rule) -> None:
 
 def test_a_file_of_filters_promises_nothing_by_itself(rule: Rule) -> None:
     text = "title: x\nlogsource: {product: linux}\nfilter: {rules: any, a: {user.name: x}, condition: not a}\n"
+    text += "sentinel: {reason: x, owner: y, expires: 2027-01-31}\n"
     assert check(rule(text, bare=True)) == []

@@ -1,0 +1,21 @@
+"""`sentinel rules`: what is judged, what is refused and why, the proof of each rule, and living with them."""
+
+import typer
+
+from sentinel.cli.rules import checking, coverage, exceptions
+
+EXAMPLE = """
+sentinel rules list
+sentinel rules check /etc/sentinel/rules
+sentinel rules test /etc/sentinel/rules
+sentinel rules coverage sigma/rules --layer coverage.json
+sentinel rules except ssh_bruteforce --from 3f2a --field source.ip --reason 'scan, ticket 4711' --until 14d
+"""
+
+verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+verb.command("list")(checking.list_)
+verb.command("check")(checking.check)
+verb.command("test")(checking.prove)
+verb.command("coverage")(coverage.coverage)
+verb.command("except")(exceptions.except_)
+verb.command("exceptions")(exceptions.exceptions)

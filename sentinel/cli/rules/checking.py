@@ -1,0 +1,81 @@
+"""`sentinel rules list`, `check`, `test`: what is judged, what is refused and why, and the proof of each rule."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
+from sentinel.cli.rules.exceptions import as_json
+from sentinel.core.content import content
+from sentinel.core.errors import Exit
+from sentinel.testing import rules as harness
+from sentinel.ui import tables
+
+
+def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the rules that are on."""
+    rules = application(config).rules
+    if json:
+        emit(
+            *(
+                {
+                    "schema": SCHEMA,
+                    "id": one.id,
+                    "title": one.title,
+                    "level": one.level,
+                    "attack": one.attack,
+                    "author": one.author,
+                    "path": one.path,
+                    "version": one.version,
+                }
+                for one in rules.detections
+            )
+        )
+    else:
+        show(tables.rules_table(rules.detections))
+    if rules.refused:
+        talk(f"{len(rules.refused)} rules are refused: sentinel rules check says why", "yellow")
+
+
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Rule files or folders; nothing: all configured.")] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say which rules load and which are refused, with path and reason. Ends with 1 if any is."""
+    app = application(config)
+    rules = app.rules_in(paths) if paths else app.rules
+    if json:
+        emit(*({"schema": SCHEMA, "path": one.path, "reason": one.reason} for one in rules.refused))
+        emit(*(as_json(one) for one in rules.exceptions if one.expired))
+    for refused in rules.refused:
+        talk(f"{refused.path}: {refused.reason}", "red")
+    for one in rules.exceptions:
+        if one.expired:
+            talk(f"{one.path}: has expired and holds no more; {one.terms.owner} answers for it", "yellow")
+    reasons = Counter(one.reason.split(":")[0] for one in rules.refused)
+    if len(reasons) > 1 and not json:
+        show(tables.plain_table(("rules", "refused because"), [(n, reason) for reason, n in reasons.most_common()]))
+    talk(f"{len(rules.detections)} rules load, {len(rules.refused)} are refused")
+    if rules.refused:
+        raise typer.Exit(Exit.FINDING)
+
+
+def prove(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Rule files or folders; nothing: all shipped.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Prove rules on the events beside them: x.fires.jsonl must raise the rule, x.quiet.jsonl must not."""
+    app = application(config)
+    files = sorted(harness.rule_files(paths or [content("rules")]))
+    failed = 0
+    for path in files:
+        problems = harness.check(path, app.supplied)
+        for problem in problems:
+            talk(str(problem), "red")
+        failed += bool(problems)
+    talk(f"{len(files) - failed} of {len(files)} rules keep their promises")
+    if failed:
+        raise typer.Exit(Exit.FINDING)

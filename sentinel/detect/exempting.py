@@ -1,0 +1,115 @@
+"""Writes exceptions: chosen fields of an event become a Sigma filter file for the rules about single events."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+
+from sentinel.core.errors import ForbiddenError, UsageError
+from sentinel.core.event import Scalar
+from sentinel.core.wildcard import escaped
+from sentinel.detect.documents import Document, written
+from sentinel.detect.exceptions import Exemption, Terms
+from sentinel.detect.linking import Plain
+from sentinel.detect.pipelines import LogSource
+
+FOLDER = "exceptions"
+"""In a folder of rules, where exceptions are written to."""
+TITLE_MAX = 250
+Conditions = Mapping[str, Sequence[Scalar]]
+"""By field: the values of which one must be there; all fields must have one."""
+
+
+def exception(title: str, origins: Iterable[Plain], conditions: Conditions, terms: Terms) -> str:
+    """Return the text of a filter file: what meets all `conditions` is no hit of the rules `origins` any more."""
+    by_source: dict[LogSource, list[Plain]] = {}
+    for one in origins:
+        by_source.setdefault(one.logsource, []).append(one)
+    excepted: Document = {field: _said(values) for field, values in conditions.items()}
+    documents: list[Document] = [
+        {
+            "title": title[:TITLE_MAX],
+            "logsource": dict(_named(source)),
+            "filter": {
+                "rules": [one.detection.id for one in rules],
+                "excepted": excepted,
+                "condition": "not excepted",
+            },
+            "sentinel": {"reason": terms.reason, "owner": terms.owner, "expires": _until(terms.expires)},
+        }
+        for source, rules in by_source.items()
+    ]
+    return written(documents)
+
+
+def file_name(rule_path: str, conditions: Conditions) -> str:
+    """Return what such a file is called: the same rule and conditions, the same file."""
+    digest = blake2b(
+        repr(sorted((field, tuple(values)) for field, values in conditions.items())).encode(), digest_size=4
+    )
+    return f"{Path(rule_path).stem}_{digest.hexdigest()}.yml"
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    """Write `text` as `name` in `folder`, wholly or not at all; raises UsageError if it is there, ForbiddenError."""
+    path = folder / name
+    if path.exists():
+        raise UsageError(f"{path} is such an exception already: change it there, or remove it first")
+    aside = path.with_suffix(".new")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, "utf-8")
+        aside.rename(path)
+    except OSError as error:
+        raise ForbiddenError(
+            f"{path}: cannot be written: {error.strerror}; run as a user who may change rules"
+        ) from error
+    return path
+
+
+class Renewal:
+    """Knows when rules have to be read anew: an exception was added, changed or removed, or one has expired.
+
+    `folders` are those of the city's own rules; what lies there counts as read from now on.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = tuple(folder / FOLDER for folder in folders)
+        self._end: datetime | None = None
+        self._seen = self._files()
+
+    def until(self, exceptions: Iterable[Exemption]) -> None:
+        """Say which exceptions were found: the first that ends is a reason to read anew."""
+        self._end = min((one.terms.expires for one in exceptions if not one.expired), default=None)
+
+    def due(self, now: datetime) -> bool:
+        """Say whether something has changed since it was made."""
+        return (self._end is not None and self._end <= now) or self._files() != self._seen
+
+    def _files(self) -> frozenset[tuple[str, int, int]]:
+        found: set[tuple[str, int, int]] = set()
+        for folder in self._folders:
+            for path in folder.glob("*.yml"):
+                try:
+                    about = path.stat()
+                except OSError:
+                    continue  # gone again
+                found.add((str(path), about.st_mtime_ns, about.st_size))
+        return frozenset(found)
+
+
+def _said(values: Sequence[Scalar]) -> object:
+    plain = [escaped(value) if isinstance(value, str) else value for value in values]
+    return plain[0] if len(plain) == 1 else plain
+
+
+def _named(source: LogSource) -> Iterable[tuple[str, str]]:
+    return ((name, value) for name, value in zip(("product", "category", "service"), source, strict=True) if value)
+
+
+def _until(moment: datetime) -> date | datetime:
+    # a day's end is written as the day
+    utc = moment.astimezone(UTC)
+    return (
+        (utc - timedelta(days=1)).date() if (utc.hour, utc.minute, utc.second, utc.microsecond) == (0, 0, 0, 0) else utc
+    )
