@@ -23,9 +23,7 @@ _NUMBERS = {
     "sensor.frame": "frame", "sensor.syn": "syn", "sensor.rst": "rst", "sensor.packets": "packets",
     "sensor.packets_not_ip": "not_ip", "sensor.flows": "flows", "sensor.flows_evicted": "evicted",
     "sensor.icmp.type": "icmp_type", "sensor.icmp.code": "icmp_code",
-    "sensor.finding.distinct": "distinct", "sensor.finding.attempts": "attempts",
-    "sensor.finding.unanswered": "unanswered", "sensor.finding.refused": "refused", "sensor.finding.limit": "limit",
-    "sensor.finding.window_seconds": "window_seconds",
+    "sensor.finding.count": "count",
 }  # fmt: skip
 _TIMES = {
     "@timestamp": "time", "event.end": "end",
@@ -139,6 +137,10 @@ def _finding(record: Record, fields: Fields) -> Fields:
             ("threat.framework", "MITRE ATT&CK" if technique else None),
             ("threat.technique.id", (technique,) if technique else None),
             ("sensor.finding.kind", kind),
+            ("sensor.finding.name", _text(record, "name")),
+            ("sensor.finding.source_segment", _text(record, "src_segment")),
+            ("sensor.finding.destination_segment", _text(record, "dst_segment")),
+            ("sensor.finding.numbers", _numbers(record)),
             ("sensor.finding.examples", _texts(record, "examples")),
         ],
     )
@@ -193,6 +195,12 @@ def _texts(record: Record, name: str) -> tuple[str, ...]:
 def _number(record: Record, name: str) -> int | None:
     value = record.get(name)
     return text.number(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _numbers(record: Record) -> tuple[str, ...]:
+    value = record.get("numbers")
+    pairs = list(value.items())[:_LIST_MAX] if isinstance(value, dict) else []
+    return tuple(f"{name}={one}" for name, one in pairs if isinstance(one, str | int | float))
 
 
 def _time(record: Record, name: str) -> str | None:

@@ -18,6 +18,7 @@ from sentinel.config import reading
 from sentinel.config.enrichment import IndicatorList
 from sentinel.config.pull import PullSource
 from sentinel.config.reading import section_of, validated
+from sentinel.config.sense import SenseOptions
 from sentinel.config.sources import (
     BeatsSource,
     FileSource,
@@ -50,6 +51,7 @@ EXAMPLES = {
     "tls_crl": '"/etc/sentinel/tls/revoked.pem"',
     "data": '"/var/lib/sentinel"',
     "path": '"/var/lib/sentinel/feeds/domains.txt"',
+    "segments": '"/etc/sentinel/segments.yaml"',
 }
 """What `example` shows where an option has no default."""
 
@@ -180,6 +182,9 @@ class Config(Section):
 
     metrics: MetricsOptions = MetricsOptions()
     """Metrics."""
+
+    sense: SenseOptions = SenseOptions()
+    """The packet sensor."""
 
     indicators: tuple[IndicatorList, ...] = ()
     """Lists of indicators."""
@@ -322,6 +327,8 @@ def toml_value(value: object) -> str:
             return "true" if value else "false"
         case tuple() | list():
             return "[" + ", ".join(toml_value(item) for item in value) + "]"
+        case dict():
+            return "{" + ", ".join(f"{name} = {toml_value(item)}" for name, item in value.items()) + "}"
         case str() | Path():
             return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
         case _:

@@ -8,62 +8,17 @@ one minute, the longest pause between the SYNs of a usual stack being 32 s.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from struct import error as struct_error
-from typing import Literal
 
 from sentinel.pack.community import community_id, counterpart
-from sentinel.sense.rows import ICMP, ICMPV6, TCP, Packet
+from sentinel.sense.records import ACK, FIN, ICMP, ICMPV6, PSH, RST, SECOND, SYN, TCP, URG, Ending, Flow, State
+from sentinel.sense.rows import Packet
+from sentinel.sense.segments import many
 
-FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 PROBES = frozenset({0, FIN, FIN | PSH | URG})
 """TCP flags that no stack sends by itself: NULL, FIN and XMAS probes."""
 
-SECOND = 1_000_000_000
-
-State = Literal["established", "unanswered", "half_open", "refused", "aborted", "probe", "midstream", "answered"]
-"""How far it came.
-
-TCP: `unanswered` (SYN, nothing back), `refused` (RST back), `half_open` (handshake not completed), `aborted` (reset
-before any data), `established`, `probe` (only NULL, FIN or XMAS packets from the source), `midstream` (began before
-the capture did). Others: `answered`, `unanswered`.
-"""
-
-Ending = Literal["closed", "idle", "evicted", "capture_end"]
-
 _CLOSED, _ATTEMPT, _OTHER, _OPEN = range(4)
 _IDLE_SECONDS = (5, 60, 60, 300)
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """One conversation; `src` is who began it. Times in ns since 1970, bytes as on the wire.
-
-    `data_out` and `data_in` count packets with payload; `frame` is the number of the first packet in its capture.
-    For ICMP `sport` is the type, `dport` the code.
-    """
-
-    start: int
-    end: int
-    src: str
-    dst: str
-    proto: int
-    sport: int
-    dport: int
-    vlan: int
-    packets_out: int
-    packets_in: int
-    bytes_out: int
-    bytes_in: int
-    data_out: int
-    data_in: int
-    flags_out: int
-    flags_in: int
-    syn: int
-    rst: int
-    state: State
-    ending: Ending
-    service: str
-    community_id: str
-    frame: int
 
 
 @dataclass(slots=True)
@@ -145,7 +100,7 @@ class Live:
     def ended(self, ending: Ending) -> Flow:
         """Return the finished flow."""
         return Flow(
-            start=self.start,
+            time=self.start,
             end=self.last,
             src=self.src,
             dst=self.dst,
@@ -292,9 +247,9 @@ def _begun(packet: Packet) -> Live:
         lane = _ATTEMPT if opened or probe else _OPEN
         swapped = bool(flags & ACK) if opened else not probe and _is_answer(sport, dport)
     elif proto in _REPLIES:
-        swapped = sport in _REPLIES[proto] and not _is_many(dst)
+        swapped = sport in _REPLIES[proto] and not many(dst)
     else:
-        swapped = _is_answer(sport, dport) and not _is_many(dst)
+        swapped = _is_answer(sport, dport) and not many(dst)
     if swapped:
         src, dst = dst, src
         if proto in _REPLIES:
@@ -320,9 +275,3 @@ def _community(src: str, dst: str, proto: int, sport: int, dport: int) -> str:
 def _is_answer(sport: int, dport: int) -> bool:
     # nobody saw the beginning: the well-known port is the service's
     return sport < 1024 <= dport
-
-
-def _is_many(dst: str) -> bool:
-    # what goes to everybody is never an answer to one
-    first = dst.partition(".")[0]
-    return dst.startswith("ff") or (first.isdecimal() and (224 <= int(first) <= 239 or first == "255"))

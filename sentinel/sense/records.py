@@ -1,240 +1,236 @@
-"""What the sensor writes into the spool: one JSON object a record, our own small schema, no payload.
+"""What the sensor sees, one frozen value a thing seen: flows, and the messages that keep a network running.
 
-Every record has `type` (`flow`, `dns`, `tls`, `finding`, `health`), `time` and, where there is a flow, its ends: `src`,
-`dst`, `sport`, `dport`, `proto` (a number), `vlan` and `cid` (Community ID). `src` is who began the flow, so a DNS
-answer has the client as `src` too. `frame` is the number in the capture of the packet, or
-of a flow's first. Times are RFC 3339 in UTC; what is not known is left out.
+Those of applications are in `applications`; all are made here alike.
+
+Times are capture time, ns since 1970. `src` is the client, or whoever began the flow, in every record of a flow, so an
+answer has the client as `src` too. An empty text, 0 or an empty tuple means: not seen. A field marked `PASSING` is
+there for detections only and is never written down; no field ever holds a password.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
-import orjson
+__all__ = [
+    "ACK", "FAILED", "FIN", "ICMP", "ICMPV6", "PASSING", "PSH", "RST", "SECOND", "SYN", "TCP", "TIME", "UDP", "URG",
+    "Arp", "Dhcp", "Dns", "Ending", "Flow", "Health", "Icmp", "Ntp", "OpenFlow", "Record", "Snmp", "State",
+]  # fmt: skip
 
-from sentinel.core.clock import iso
-from sentinel.sense.flows import Flow, Live
-from sentinel.sense.rows import AT, ICMP, ICMPV6, NUMBERS, Packet
-from sentinel.sense.scan import TECHNIQUE, Scan
+SECOND = 1_000_000_000
+PASSING: dict[str, Any] = {"passing": True}
+TIME: dict[str, Any] = {"time": True}
 
-Record = dict[str, str | int | bool | list[str]]
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 
-TEXT_MAX = 1024
-LIST_MAX = 32
+State = Literal["established", "unanswered", "half_open", "refused", "aborted", "probe", "midstream", "answered"]
+"""How far a flow came.
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FLAGS = "FSRPAUEC"
-_SERVICES = frozenset({"dns", "mdns", "llmnr"})
-_QTYPES = {
-    1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 10: "NULL", 12: "PTR", 13: "HINFO", 15: "MX", 16: "TXT", 28: "AAAA",
-    29: "LOC", 33: "SRV", 35: "NAPTR", 39: "DNAME", 41: "OPT", 43: "DS", 46: "RRSIG", 47: "NSEC", 48: "DNSKEY",
-    52: "TLSA", 64: "SVCB", 65: "HTTPS", 251: "IXFR", 252: "AXFR", 255: "ANY", 257: "CAA",
-}  # fmt: skip
-_RCODES = (
-    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
-    "NOTZONE",
-)  # fmt: skip
-_ANSWERS = ("dns.a", "dns.aaaa", "dns.cname", "dns.ptr.domain_name", "dns.mx.mail_exchange")
-_SEVERITIES = {"scan.vertical": 47, "scan.horizontal": 47, "scan.stealth": 73}
-_VERSIONS = {0x0300: "3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3", 0xFEFF: "d1.0", 0xFEFD: "d1.2"}
+TCP: `unanswered` (SYN, nothing back), `refused` (RST back), `half_open` (handshake not completed), `aborted` (reset
+before any data), `established`, `probe` (only NULL, FIN or XMAS packets from the source), `midstream` (began before
+the capture did). Others: `answered`, `unanswered`.
+"""
+FAILED: frozenset[State] = frozenset({"unanswered", "half_open", "refused", "aborted"})
+Ending = Literal["closed", "idle", "evicted", "capture_end", "open"]
 
 
-def encode(record: Record) -> bytes:
-    """Return the record as one line of JSON without the line's end."""
-    return orjson.dumps(record)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What every record has: when, between whom, and where in the capture.
 
-
-def when(time: int) -> str:
-    """Return ns since 1970 as RFC 3339 in UTC, to the microsecond."""
-    second, rest = divmod(time, 1_000_000_000)
-    return f"{_second(second)}.{rest // 1000:06d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _second(second: int) -> str:
-    return iso(_EPOCH + timedelta(seconds=second)).partition(".")[0]
-
-
-@lru_cache(maxsize=512)
-def _letters(flags: int) -> str:
-    return "".join(letter for bit, letter in enumerate(_FLAGS) if flags >> bit & 1)
-
-
-def _ends(flow: Flow | Live) -> Record:
-    ends: Record = {"src": flow.src, "dst": flow.dst, "proto": flow.proto}
-    if flow.proto in {ICMP, ICMPV6}:
-        ends.update(icmp_type=flow.sport, icmp_code=flow.dport)
-    elif flow.sport or flow.dport:
-        ends.update(sport=flow.sport, dport=flow.dport)
-    if flow.vlan:
-        ends["vlan"] = flow.vlan
-    if flow.community_id:
-        ends["cid"] = flow.community_id
-    return ends
-
-
-def flow_record(flow: Flow) -> Record:
-    """Return the record of a flow that has ended."""
-    record: Record = {"type": "flow", "time": when(flow.start), "end": when(flow.end), "frame": flow.frame}
-    record["ns"] = flow.end - flow.start
-    record.update(_ends(flow))
-    record.update(
-        packets_out=flow.packets_out,
-        packets_in=flow.packets_in,
-        bytes_out=flow.bytes_out,
-        bytes_in=flow.bytes_in,
-        state=flow.state,
-        ending=flow.ending,
-    )
-    if flow.service:
-        record["service"] = flow.service[:TEXT_MAX]
-    if flow.proto == NUMBERS["tcp"]:
-        record.update(
-            data_out=flow.data_out,
-            data_in=flow.data_in,
-            flags_out=_letters(flow.flags_out),
-            flags_in=_letters(flow.flags_in),
-            syn=flow.syn,
-            rst=flow.rst,
-        )
-    return record
-
-
-def dns_record(cells: list[str], packet: Packet, flow: Live) -> Record:
-    """Return the record of a DNS, mDNS or LLMNR message."""
-    answer = cells[AT["dns.flags.response"]] in {"1", "True"}
-    record: Record = {"type": "dns", "time": when(packet.time), "frame": packet.frame}
-    record.update(_ends(flow))
-    record.update(kind="answer" if answer else "query", service=packet.service, id=_hex(cells[AT["dns.id"]]))
-    if packet.service not in _SERVICES:
-        record["service"] = "dns"
-    name = cells[AT["dns.qry.name"]]
-    if name:
-        record["name"] = name[:TEXT_MAX]
-        kind = _hex(cells[AT["dns.qry.type"]])
-        record["qtype"] = _QTYPES.get(kind, f"TYPE{kind}")
-    if answer:
-        rcode = _hex(cells[AT["dns.flags.rcode"]])
-        record["rcode"] = _RCODES[rcode] if rcode < len(_RCODES) else f"RCODE{rcode}"
-        answers = [value for field in _ANSWERS if (cell := cells[AT[field]]) for value in cell.split(",")]
-        if answers:
-            record["answers"] = [value[:TEXT_MAX] for value in answers[:LIST_MAX]]
-    return record
-
-
-def note_tls(cells: list[str], notes: dict[str, str]) -> None:
-    """Note on a flow what a row with TLS handshake messages says; what is noted first stays.
-
-    1 is the client's hello, 2 the server's, 11 a certificate (RFC 8446, section 4; visible up to TLS 1.2 only).
+    `proto` is IANA's number; `vlan` the outermost tag; `frame` the number of its (first) packet in the capture, from
+    1. For ICMP, `sport` is the type and `dport` the code. `src` and `dst` are addresses, for ARP those it speaks of.
     """
-    kinds = cells[AT["tls.handshake.type"]].split(",")
-    if "1" in kinds:
-        _first(notes, "sni", cells[AT["tls.handshake.extensions_server_name"]])
-        _first(notes, "alpn", cells[AT["tls.handshake.extensions_alpn_str"]])
-        _first(notes, "ja3", cells[AT["tls.handshake.ja3"]])
-        notes.setdefault("hello", "client")
-    if "2" in kinds and "1" not in kinds:
-        chosen = cells[AT["tls.handshake.extensions.supported_version"]] or cells[AT["tls.handshake.version"]]
-        version = _hex(chosen.partition(",")[0])
-        _first(notes, "version", _VERSIONS.get(version, f"0x{version:04x}"))
-        _first(notes, "cipher", cells[AT["tls.handshake.ciphersuite"]])
-        _first(notes, "ja3s", cells[AT["tls.handshake.ja3s"]])
-        notes["hello"] = "server"
-    if "11" in kinds and "not_after" not in notes:
-        notes.update(_certificate(cells))
+
+    type: ClassVar[str] = ""
+
+    time: int = field(metadata=TIME)
+    src: str = ""
+    dst: str = ""
+    sport: int = 0
+    dport: int = 0
+    proto: int = 0
+    vlan: int = 0
+    community_id: str = ""
+    frame: int = 0
 
 
-def _certificate(cells: list[str]) -> dict[str, str]:
-    # tshark gives the parts of all names of all certificates in one list each: issuer, then subject, of the first
-    found: dict[str, str] = {}
-    dates = cells[AT["x509af.utcTime"]].split(",")
-    if len(dates) >= 2:
-        found.update(not_before=_date(dates[0]), not_after=_date(dates[1]))
-    issuer, subject = _hex(cells[AT["x509if.rdnSequence"]]), _hex(cells[AT["x509af.rdnSequence"]])
-    kinds = cells[AT["x509sat.DirectoryString"]].split(",")
-    texts = {
-        "1": iter(_parts(cells[AT["x509sat.printableString"]], kinds.count("1"))),
-        "4": iter(_parts(cells[AT["x509sat.uTF8String"]], kinds.count("4"))),
-    }
-    remaining = iter(kinds)
-    for at, oid in enumerate(cells[AT["x509if.oid"]].split(",")[: issuer + subject]):
-        if oid in _DIRECTORY_STRINGS:
-            text = next(texts.get(next(remaining, ""), iter(())), "")
-            if oid == _COMMON_NAME and text:
-                found.setdefault("issuer" if at < issuer else "subject", text[:TEXT_MAX])
-    return {name: value for name, value in found.items() if value}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow(Record):
+    """One conversation that has ended; `time` is its first packet, `end` its last. Flows come in the order of ending.
+
+    `_out` counts what the source sent, `_in` what came back: packets, bytes on the wire, packets with payload
+    (`data_`), bytes of payload (`payload_`), all TCP flags ever set (`flags_`). `syn` and `rst` count packets from
+    either side. `head_out` and `head_in` are the first bytes of payload of each direction. `service` is the protocol
+    spoken as tshark or the first bytes tell, never as the port does; empty: unknown. `src_mac`, `dst_mac`: the cards
+    seen on this wire.
+    """
+
+    type: ClassVar[str] = "flow"
+
+    end: int = field(metadata=TIME)
+    packets_out: int = 0
+    packets_in: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    data_out: int = 0
+    data_in: int = 0
+    payload_out: int = 0
+    payload_in: int = 0
+    flags_out: int = 0
+    flags_in: int = 0
+    syn: int = 0
+    rst: int = 0
+    state: State = "answered"
+    ending: Ending = "closed"
+    service: str = ""
+    src_mac: str = ""
+    dst_mac: str = ""
+    head_out: bytes = field(default=b"", metadata=PASSING)
+    head_in: bytes = field(default=b"", metadata=PASSING)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is a TCP attempt that came to nothing."""
+        return self.state in FAILED
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return (self.end - self.time) / SECOND
 
 
-_COMMON_NAME = "2.5.4.3"
-# attributes of type DirectoryString (RFC 5280, appendix A.1): CN, SN, L, ST, street, O, OU, title, name parts
-_DIRECTORY_STRINGS = frozenset({f"2.5.4.{number}" for number in (3, 4, 7, 8, 9, 10, 11, 12, 41, 42, 43, 44, 65)})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFlow(Flow):
+    """A flow that still goes on, told once an hour of capture time: totals since its beginning.
+
+    Its `Flow` follows when it ends, with the same `time`, `frame` and ends; count one of the two.
+    """
+
+    type: ClassVar[str] = "open_flow"
 
 
-def _parts(cell: str, count: int) -> list[str]:
-    # a comma with a blank behind it belongs to a name (`Example, Inc.`); if the count is wrong still, say nothing
-    parts: list[str] = []
-    for part in cell.split(","):
-        if parts and part.startswith(" "):
-            parts[-1] += "," + part
-        else:
-            parts.append(part)
-    return parts if len(parts) == count else []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dns(Record):
+    """A message of DNS, mDNS, LLMNR or NetBIOS names (`service`: dns, mdns, llmnr, nbns).
+
+    `src` is who asked, except for an answer that nobody was seen to ask for. `responder` is who answered (unicast
+    answers to multicast questions come from elsewhere than `dst`). `qtype` and `rcode` by their IANA names;
+    `answers` are addresses and names; `size` is the message's length in bytes, `ttl` the first answer's (s, -1: none).
+    """
+
+    type: ClassVar[str] = "dns"
+
+    kind: Literal["query", "answer"] = "query"
+    service: str = "dns"
+    id: int = 0
+    name: str = ""
+    qtype: str = ""
+    rcode: str = ""
+    answers: tuple[str, ...] = ()
+    responder: str = ""
+    size: int = 0
+    ttl: int = -1
 
 
-def _date(text: str) -> str:
-    # `2026-11-23 08:15:00 (UTC)`
-    bare = text.removesuffix(" (UTC)")
-    try:
-        return iso(datetime.fromisoformat(bare).replace(tzinfo=UTC))
-    except ValueError:
-        return ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dhcp(Record):
+    """A DHCP message (RFC 2131): `message` is DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE or INFORM.
+
+    `client_mac` is the client's card, `src_mac` the sender's; `server_id`, `routers` and `name_servers` what a server
+    claims; `address` the one given (or asked for), `relay` the agent's. For answers `src` is the server.
+    """
+
+    type: ClassVar[str] = "dhcp"
+
+    message: str = ""
+    client_mac: str = ""
+    src_mac: str = ""
+    address: str = ""
+    server_id: str = ""
+    relay: str = ""
+    routers: tuple[str, ...] = ()
+    name_servers: tuple[str, ...] = ()
+    hostname: str = ""
 
 
-def tls_record(flow: Flow, notes: Mapping[str, str]) -> Record:
-    """Return the record of a flow's TLS handshake, from what `note_tls` noted."""
-    record: Record = {"type": "tls", "time": when(flow.start), "frame": flow.frame}
-    record.update(_ends(flow))
-    record.update(notes)
-    record["established"] = record.pop("hello", "") == "server"
-    return record
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arp(Record):
+    """An ARP packet (RFC 826): `src` at `src_mac` asks for `dst`, or tells `dst` where it is.
+
+    `frame_src_mac` and `frame_dst_mac` are the Ethernet frame's. A gratuitous ARP has `src` = `dst`; a probe has
+    `src` 0.0.0.0 (RFC 5227).
+    """
+
+    type: ClassVar[str] = "arp"
+
+    kind: Literal["request", "reply"] = "request"
+    src_mac: str = ""
+    dst_mac: str = ""
+    frame_src_mac: str = ""
+    frame_dst_mac: str = ""
 
 
-def finding_record(scan: Scan) -> Record:
-    """Return the record of a scan."""
-    record: Record = {
-        "type": "finding",
-        "kind": scan.kind,
-        "time": when(scan.start),
-        "end": when(scan.end),
-        "severity": _SEVERITIES[scan.kind],
-        "technique": TECHNIQUE,
-        "message": scan.explain(),
-        "src": scan.src,
-        "proto": NUMBERS["tcp"],
-        "distinct": scan.distinct,
-        "attempts": scan.attempts,
-        "unanswered": scan.unanswered,
-        "refused": scan.refused,
-        "limit": scan.limit,
-        "window_seconds": scan.window_seconds,
-        "examples": list(scan.examples),
-    }
-    if scan.kind == "scan.horizontal":
-        record["dport"] = int(scan.target)
-    else:
-        record["dst"] = scan.target
-    if scan.vlan:
-        record["vlan"] = scan.vlan
-    return record
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Icmp(Record):
+    """One ICMP or ICMPv6 message; `src` and `dst` are its own sender and receiver.
+
+    `kind` and `code` as RFC 792 and RFC 4443 number them; `size` is what follows the 8 bytes of header, `ttl` the IP
+    header's, `body` its first bytes. Echoes (0, 8, 128, 129) are not written down: their flow is.
+    """
+
+    type: ClassVar[str] = "icmp"
+
+    kind: int = 0
+    code: int = 0
+    id: int = 0
+    seq: int = 0
+    size: int = 0
+    ttl: int = 0
+    body: bytes = field(default=b"", metadata=PASSING)
 
 
-def _first(notes: dict[str, str], name: str, value: str) -> None:
-    if value and name not in notes:
-        notes[name] = value[:TEXT_MAX]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ntp(Record):
+    """An NTP message (RFC 5905) of `mode` 1 to 7; `request` is the code of a private one (mode 7; 42: monlist)."""
+
+    type: ClassVar[str] = "ntp"
+
+    version: int = 0
+    mode: int = 0
+    stratum: int = 0
+    request: int = 0
 
 
-def _hex(cell: str) -> int:
-    try:
-        return int(cell, 0)
-    except ValueError:
-        return 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snmp(Record):
+    """An SNMP message: `version` 1, 2 or 3, `operation` by name. The community is a password and never read."""
+
+    type: ClassVar[str] = "snmp"
+
+    version: int = 0
+    operation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health(Record):
+    """How the sensor itself is: `event` names what happened, `message` says it, numbers stand beside it.
+
+    `event`: report, drops, lag, narrowed, widened, dissector_restarted, interface_down, interface_up, problem.
+    """
+
+    type: ClassVar[str] = "health"
+
+    event: str = "report"
+    message: str = ""
+    interface: str = ""
+    file: str = ""
+    packets: int = 0
+    not_ip: int = 0
+    flows: int = 0
+    evicted: int = 0
+    selected: int = 0
+    dropped: int = 0
+    lag_seconds: float = 0.0
+    per_flow: int = 0
+    restarts: int = 0
+    problems: tuple[str, ...] = ()

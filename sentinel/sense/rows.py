@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sentinel.sense.capture import Column
+from sentinel.sense.records import ICMP, ICMPV6, TCP, UDP
 
 _WANTED = (
     "frame.time_epoch", "frame.len", "frame.protocols", "vlan.id",
@@ -27,7 +28,6 @@ COLUMNS = tuple(Column(name.removesuffix("*"), every=name.endswith("*")) for nam
 AT = {column.field: at for at, column in enumerate(COLUMNS)}
 """Where in a row a field's cell is."""
 
-ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 NUMBERS = {
     "icmp": ICMP, "igmp": 2, "tcp": TCP, "udp": UDP, "gre": 47, "esp": 50, "ah": 51, "icmpv6": ICMPV6, "eigrp": 88,
     "ospf": 89, "pim": 103, "vrrp": 112, "sctp": 132,

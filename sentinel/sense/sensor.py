@@ -1,20 +1,23 @@
-"""Reads a capture file through once and turns it into records: flows, DNS, TLS, findings and one line on its health."""
+"""Reads a capture file through once: records of what is seen, findings of what is wrong, one line on its health."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from pathlib import Path
+from types import MappingProxyType
 
-from sentinel.core.clock import iso
 from sentinel.core.errors import Exit
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock
-from sentinel.sense import records, rows
+from sentinel.sense import detections, protocols, rows
 from sentinel.sense.capture import CaptureError, Reader
+from sentinel.sense.findings import Finding, Scene
 from sentinel.sense.flows import Done, FlowTable
-from sentinel.sense.records import Record
-from sentinel.sense.scan import ScanLimits, ScanWatch
+from sentinel.sense.judge import Judge
+from sentinel.sense.records import Health, Record
+from sentinel.sense.segments import Segments
+from sentinel.sense.writing import encode
 
 __all__ = ["Put", "Reading", "Report", "SenseSettings", "read_pcap", "sense_file"]
 
@@ -24,9 +27,14 @@ Put = Callable[[Sequence[Raw]], object]
 
 @dataclass(frozen=True, slots=True)
 class SenseSettings:
-    """What may be chosen. `tshark` None: found on PATH; `stall_seconds`: silence after which tshark is stopped."""
+    """What may be chosen. `tshark` None: found on PATH; `stall_seconds`: silence after which tshark is stopped.
 
-    scan: ScanLimits = field(default_factory=ScanLimits)
+    `tuning` are the operator's numbers for the detections, `learn` a capture to learn from before anything is found.
+    """
+
+    tuning: detections.Tuning = field(default_factory=lambda: MappingProxyType({}))
+    segments: Segments = field(default_factory=Segments)
+    learn: Path | None = None
     flows_max: int = 200_000
     batch: int = 500
     tshark: Path | None = None
@@ -37,15 +45,15 @@ class SenseSettings:
 class Report:
     """What became of a capture: `packets` counts all, `not_ip` those that belong to no flow.
 
-    `findings` are the records themselves, as they were written; `problems` is empty if everything was read.
+    `findings` holds the latest of each; `problems` is empty if everything was read.
     """
 
     packets: int
     not_ip: int
     flows: int
     evicted: int
-    records: dict[str, int]
-    findings: tuple[Record, ...]
+    records: Mapping[str, int]
+    findings: tuple[Finding, ...]
     problems: tuple[str, ...]
 
     @property
@@ -67,97 +75,123 @@ class Reading:
         self._path = path
         self._source = source
         self._clock = clock
-        self._table = FlowTable(self._settings.flows_max)
-        self._watch = ScanWatch(self._settings.scan)
         self._counts: Counter[str] = Counter()
-        self._findings: list[Record] = []
-        self._problems: list[str] = []
-        self._packets = self._not_ip = self._bad_times = 0
-        self._last = 0
+        self._findings: dict[object, Finding] = {}
+        self._problems: tuple[str, ...] = ()
+        self._pass = _Pass(path, self._settings)
 
     @property
     def report(self) -> Report:
         """What has been read so far; complete once the iteration has ended."""
         return Report(
-            packets=self._packets,
-            not_ip=self._not_ip,
+            packets=self._pass.packets,
+            not_ip=self._pass.not_ip,
             flows=self._counts["flow"],
-            evicted=self._table.evicted,
+            evicted=self._pass.evicted,
             records=dict(self._counts),
-            findings=tuple(self._findings),
-            problems=tuple(self._problems),
+            findings=tuple(self._findings.values()),
+            problems=self._problems,
         )
 
     def __iter__(self) -> Iterator[Raw]:
-        """Yield the capture's records; raises CaptureError, TsharkMissingError."""
+        """Yield the capture's records; raises CaptureError, TsharkMissingError, ConfigError."""
         digest = _digest(self._path)
         received = self._clock.now()
-        for record in self._records():
-            body = records.encode(record)
-            self._counts[str(record["type"])] += 1
-            position = f"{digest}:{record.get('frame', 0)}:{blake2b(body, digest_size=12).hexdigest()}"
+        for record in self._told():
+            body = encode(record)
+            if body is None:
+                continue
+            kind, place = ("finding", 0) if isinstance(record, Finding) else (record.type, record.frame)
+            self._counts[kind] += 1
+            position = f"{digest}:{place}:{blake2b(body, digest_size=12).hexdigest()}"
             yield Raw(body, self._source, received, Origin("pcap", f"sha256:{digest}", position))
 
-    def _records(self) -> Iterator[Record]:
+    def _told(self) -> Iterator[Record | Finding]:
+        settings = self._settings
+        judge = Judge(detections.load(settings.tuning, Scene(settings.segments)), settings.segments)
+        if settings.learn:
+            judge.learning = True
+            for record in _Pass(settings.learn, settings):
+                judge.take(record)
+            judge.learning = False
+        for record in self._pass:
+            yield record
+            yield from self._noted(judge.take(record))
+        yield from self._noted(judge.close())
+        self._problems = tuple(self._pass.problems)
+        yield self._health()
+
+    def _noted(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        for found in findings:
+            self._findings[found.key] = found
+            yield found
+
+    def _health(self) -> Health:
+        last = self._pass.last or int(self._clock.now().timestamp()) * 1_000_000_000
+        return Health(
+            time=last,
+            file=self._path.name,
+            packets=self._pass.packets,
+            not_ip=self._pass.not_ip,
+            flows=self._counts["flow"],
+            evicted=self._pass.evicted,
+            problems=self._problems,
+        )
+
+
+class _Pass:
+    """The records of one capture, in its order; afterwards the numbers."""
+
+    def __init__(self, path: Path, settings: SenseSettings) -> None:
+        self.problems: list[str] = []
+        self.packets = self.not_ip = self.evicted = self.last = 0
+        self._path = path
+        self._settings = settings
+        self._table = FlowTable(settings.flows_max)
+        self._bad_times = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the records."""
         reader = Reader(self._path, rows.COLUMNS, self._settings.tshark, self._settings.stall_seconds)
         yield from self._packet_records(reader.rows())
         yield from self._flow_records(self._table.close())
-        for scan in self._watch.close():
-            yield self._finding(records.finding_record(scan))
-        self._problems += reader.problems
+        self.problems += reader.problems
         if self._bad_times:
-            self._problems.append(f"{self._bad_times} packets without a usable time were given the one before theirs")
-        if self._table.evicted:
+            self.problems.append(f"{self._bad_times} packets without a usable time were given the one before theirs")
+        self.evicted = self._table.evicted
+        if self.evicted:
             limit = self._settings.flows_max
-            self._problems.append(f"{self._table.evicted} flows were cut short: more than {limit} at once")
-        yield self._health()
+            self.problems.append(f"{self.evicted} flows were cut short: more than {limit} at once")
 
     def _packet_records(self, packets: Iterable[list[str]]) -> Iterator[Record]:
         add, drain = self._table.add, self._table.drain
         time = 0
         for cells in packets:
-            self._packets += 1
+            self.packets += 1
             stamp = rows.time_of(cells[0])
             if stamp is None:
                 self._bad_times += 1
             else:
                 time = stamp
-            packet = rows.packet_of(cells, time, self._packets)
+            packet = rows.packet_of(cells, time, self.packets)
             if packet is None:
-                self._not_ip += 1
+                self.not_ip += 1
                 continue
             flow = add(packet)
             if rows.has_dns(cells):
-                yield records.dns_record(cells, packet, flow)
+                yield protocols.dns_record(cells, packet, flow)
             elif rows.has_tls(cells):
-                records.note_tls(cells, flow.notes)
+                protocols.note_tls(cells, flow.notes)
             if self._table.waiting >= self._settings.batch:
                 yield from self._flow_records(drain())
-        self._last = time
+        self.last = time
 
-    def _flow_records(self, ended: list[Done]) -> Iterator[Record]:
+    @staticmethod
+    def _flow_records(ended: list[Done]) -> Iterator[Record]:
         for flow, notes in ended:
             if notes:
-                yield records.tls_record(flow, notes)
-            yield records.flow_record(flow)
-            for scan in self._watch.see(flow):
-                yield self._finding(records.finding_record(scan))
-
-    def _finding(self, record: Record) -> Record:
-        self._findings.append(record)
-        return record
-
-    def _health(self) -> Record:
-        return {
-            "type": "health",
-            "time": records.when(self._last) if self._last else iso(self._clock.now()),
-            "file": self._path.name,
-            "packets": self._packets,
-            "not_ip": self._not_ip,
-            "flows": self._counts["flow"],
-            "evicted": self._table.evicted,
-            "problems": list(self._problems),
-        }
+                yield protocols.tls_record(flow, notes)
+            yield flow
 
 
 def read_pcap(path: Path, source: str, clock: Clock, settings: SenseSettings | None = None) -> Reading:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.sense.flows import ACK, FIN, PSH, RST, SECOND, SYN, URG, Flow, FlowTable, State
-from sentinel.sense.rows import ICMP, TCP, UDP, Packet
+from sentinel.sense.flows import FlowTable
+from sentinel.sense.records import ACK, FIN, ICMP, PSH, RST, SECOND, SYN, TCP, UDP, URG, Flow, State
+from sentinel.sense.rows import Packet
 
 CLIENT, SERVER = "10.10.1.50", "192.0.2.9"
 START = 1_780_000_000 * SECOND
@@ -174,7 +175,7 @@ def test_every_packet_and_byte_is_counted_exactly_once(seen: list[Packet], flows
     assert sum(flow.packets_out + flow.packets_in for flow in found) == len(seen)
     assert sum(flow.bytes_out + flow.bytes_in for flow in found) == sum(packet.length for packet in seen)
     assert sum(flow.data_out + flow.data_in for flow in found) == sum(packet.data > 0 for packet in seen)
-    assert all(flow.start <= flow.end for flow in found)
+    assert all(flow.time <= flow.end for flow in found)
     assert len(table) == 0
 
 

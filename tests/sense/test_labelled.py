@@ -20,7 +20,7 @@ SCANS = [
 def kinds(path: Path, clock: ManualClock) -> set[str]:
     reading = read_pcap(path, "sensor", clock)
     assert list(reading)
-    return {str(found["kind"]) for found in reading.report.findings}
+    return {found.kind for found in reading.report.findings}
 
 
 @pytest.mark.parametrize(("name", "kind"), SCANS)

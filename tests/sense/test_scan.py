@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.sense.flows import SECOND, Flow, State
-from sentinel.sense.scan import Scan, ScanLimits, find_scans
+from sentinel.sense.detections.scans import Scan, Settings, find_scans
+from sentinel.sense.records import SECOND, Flow, State
 
 SCHOOL, TOWN_HALL = "10.20.17.23", "10.10.1.20"
 START = (494_444 * 3_600 + 1_000) * SECOND  # 1000 s into an hour
@@ -15,33 +15,20 @@ def flow(
 ) -> Flow:
     start = START + int(at * SECOND)
     return Flow(
-        start=start,
+        time=start,
         end=start + SECOND // 10,
         src=src,
         dst=dst,
         proto=proto,
         sport=50_000,
         dport=port,
-        vlan=0,
         packets_out=1,
         packets_in=0 if state == "unanswered" else 1,
-        bytes_out=60,
-        bytes_in=60,
-        data_out=0,
-        data_in=0,
-        flags_out=2,
-        flags_in=20,
-        syn=1,
-        rst=1,
         state=state,
-        ending="closed",
-        service="",
-        community_id="",
-        frame=1,
     )
 
 
-def scans(flows: list[Flow], limits: ScanLimits | None = None) -> list[Scan]:
+def scans(flows: list[Flow], limits: Settings | None = None) -> list[Scan]:
     return list(find_scans(flows, limits))
 
 
@@ -123,7 +110,7 @@ def test_the_sentence_gives_the_numbers() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    limits = ScanLimits(keys_max=10, targets_max=30, waiting_max=5)
+    limits = Settings(keys_max=10, targets_max=30, waiting_max=5)
     noise = [flow(80, dst=f"10.10.{host // 250}.{1 + host % 250}", at=host / 100) for host in range(500)]
     ports = [flow(port, at=6 + port / 1000) for port in range(1, 200)]
     found = scans([*noise, *ports], limits)
@@ -140,6 +127,6 @@ def test_a_scan_is_found_exactly_if_some_window_holds_enough_ports(
 ) -> None:
     start = START // (3600 * SECOND) * 3600
     flows = [flow(port, at=at - (START // SECOND - start)) for port, at in ports]
-    found = scans(flows, ScanLimits(window_seconds=window, ports=limit))
+    found = scans(flows, Settings(window_seconds=window, ports=limit))
     best = max((len({port for port, at in ports if end - window <= at <= end}) for _, end in ports), default=0)
     assert [scan.distinct for scan in found] == ([best] if best >= limit else [])

@@ -98,9 +98,9 @@ def test_the_demo_capture_holds_one_scan_and_is_the_same_for_the_same_seed(tmp_p
     for path in (one, three):
         _, report = sense(path)
         (found,) = report.findings
-        assert (found["kind"], found["src"], found["dst"]) == ("scan.vertical", "10.20.17.23", "10.10.1.20")
-        assert (found["technique"], found["distinct"]) == ("T1046", 40)
-        assert "tried 40 ports of 10.10.1.20 within 300 s" in str(found["message"])
+        assert (found.kind, found.src, found.dst) == ("scan.vertical", "10.20.17.23", "10.10.1.20")
+        assert (found.technique, found.numbers["distinct"]) == ("T1046", 40)
+        assert "tried 40 ports of 10.10.1.20 within 300 s" in found.explanation
 
 
 def test_the_same_capture_gives_the_same_identities_whatever_it_is_called(
@@ -256,7 +256,7 @@ def test_a_flood_of_flows_is_cut_short_and_said(capture: Write, story: Story, se
     assert report.evicted == 199
     assert report.problems == ("199 flows were cut short: more than 100 at once",)
     assert report.flows == 299
-    assert [found["kind"] for found in report.findings] == ["scan.vertical"]
+    assert [found.kind for found in report.findings] == ["scan.vertical"]
     assert len(raws) == 299 + 2
 
 
@@ -267,10 +267,10 @@ def test_all_three_kinds_of_scan_are_told_apart(capture: Write, story: Story, se
     for port in range(4):
         story.frames.append((START + port, tcp("10.20.1.2", WEB, 61_000, port + 1, 0x29)))
     _, report = sense(capture(story.frames))
-    assert sorted((str(found["kind"]), found.get("dst"), found.get("dport")) for found in report.findings) == [
-        ("scan.horizontal", None, 445),
-        ("scan.stealth", WEB, None),
-        ("scan.vertical", WEB, None),
+    assert sorted((found.kind, found.dst, found.dport) for found in report.findings) == [
+        ("scan.horizontal", "", 445),
+        ("scan.stealth", WEB, 0),
+        ("scan.vertical", WEB, 0),
     ]
 
 

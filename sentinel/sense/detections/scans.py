@@ -13,13 +13,13 @@ What began before the capture did is never counted. Windows slide in capture tim
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Literal
 
-from sentinel.sense.flows import SECOND, Flow
-from sentinel.sense.rows import TCP
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene
+from sentinel.sense.records import FAILED, SECOND, TCP, Flow, Record
 
 Kind = Literal["scan.vertical", "scan.horizontal", "scan.stealth"]
 
@@ -27,12 +27,11 @@ TECHNIQUE = "T1046"
 """ATT&CK: Network Service Discovery."""
 
 EXAMPLES_MAX = 20
-_FAILED = frozenset({"unanswered", "half_open", "refused", "aborted"})
 _HOUR = 3_600 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class ScanLimits:
+class Settings:
     """From how many distinct ports or hosts within `window_seconds` on it is a scan; and how much is remembered.
 
     `keys_max` bounds the pairs watched at once, `targets_max` the distinct ports or hosts remembered of each,
@@ -83,6 +82,34 @@ class Scan:
         }[self.kind]
         return f"{self.src} {what} ({ends}; from {self.limit} on it is a scan): {first}"
 
+    def finding(self) -> Finding:
+        """Return it as the sensor tells it."""
+        numbers = {
+            "distinct": self.distinct,
+            "attempts": self.attempts,
+            "unanswered": self.unanswered,
+            "refused": self.refused,
+            "limit": self.limit,
+            "window_seconds": self.window_seconds,
+        }
+        across = self.kind == "scan.horizontal"
+        return Finding(
+            kind=self.kind,
+            start=self.start,
+            end=self.end,
+            explanation=self.explain(),
+            severity=HIGH if self.kind == "scan.stealth" else MEDIUM,
+            technique=TECHNIQUE,
+            src=self.src,
+            dst="" if across else self.target,
+            dport=int(self.target) if across else 0,
+            proto=TCP,
+            vlan=self.vlan,
+            count=self.attempts,
+            numbers=numbers,
+            examples=self.examples,
+        )
+
 
 @dataclass(slots=True)
 class _Hour:
@@ -120,12 +147,12 @@ class _Watch:
 _Key = tuple[Kind, str, str]
 
 
-def find_scans(flows: Iterable[Flow], limits: ScanLimits | None = None) -> Iterator[Scan]:
+def find_scans(flows: Iterable[Flow], limits: Settings | None = None) -> Iterator[Scan]:
     """Return the scans among `flows`: one for each kind, source, target and hour of capture time.
 
     Flows may come in the order in which they ended; they are judged in the order in which they began.
     """
-    limits = limits or ScanLimits()
+    limits = limits or Settings()
     watch = ScanWatch(limits)
     for flow in flows:
         yield from watch.see(flow)
@@ -135,7 +162,7 @@ def find_scans(flows: Iterable[Flow], limits: ScanLimits | None = None) -> Itera
 class ScanWatch:
     """The same, flow by flow: `see` returns what is settled already, `close` the rest."""
 
-    def __init__(self, limits: ScanLimits) -> None:
+    def __init__(self, limits: Settings) -> None:
         self._limits = limits
         self._waiting: list[tuple[int, int, Flow]] = []
         self._count = 0
@@ -143,10 +170,10 @@ class ScanWatch:
 
     def see(self, flow: Flow) -> list[Scan]:
         """Take one flow into account."""
-        if flow.proto != TCP or (flow.state != "probe" and flow.state not in _FAILED):
+        if flow.proto != TCP or (flow.state != "probe" and flow.state not in FAILED):
             return []
         self._count += 1
-        heappush(self._waiting, (flow.start, self._count, flow))
+        heappush(self._waiting, (flow.time, self._count, flow))
         return self._judge() if len(self._waiting) > self._limits.waiting_max else []
 
     def close(self) -> list[Scan]:
@@ -171,21 +198,21 @@ class ScanWatch:
 
     def _note(self, key: _Key, target: str, flow: Flow, limit: int) -> list[Scan]:
         gone: list[Scan] = []
-        number = flow.start // _HOUR
+        number = flow.time // _HOUR
         watch = self._watched.get(key)
         if watch is None:
             if len(self._watched) >= self._limits.keys_max:
                 gone = self._told(*self._watched.popitem(last=False))
-            watch = self._watched[key] = _Watch(_Hour(number, flow.start, flow.end, limit, flow.vlan))
+            watch = self._watched[key] = _Watch(_Hour(number, flow.time, flow.end, limit, flow.vlan))
         else:
             self._watched.move_to_end(key)
             if number > watch.hour.number:
                 gone = self._told(key, watch)
-                watch.hour = _Hour(number, flow.start, flow.end, limit, flow.vlan)
+                watch.hour = _Hour(number, flow.time, flow.end, limit, flow.vlan)
         recent = watch.recent
-        recent[target] = flow.start
+        recent[target] = flow.time
         recent.move_to_end(target)
-        before = flow.start - self._limits.window_seconds * SECOND
+        before = flow.time - self._limits.window_seconds * SECOND
         while len(recent) > self._limits.targets_max or next(iter(recent.values())) < before:
             recent.popitem(last=False)
         watch.hour.count(flow, target, len(recent))
@@ -213,3 +240,23 @@ class ScanWatch:
                 vlan=hour.vlan,
             )
         ]
+
+
+class Scans:
+    """Scans of TCP ports, as findings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._watch = ScanWatch(settings)
+
+    def take(self, record: Record) -> Iterable[Finding]:
+        """Take a flow that has ended into account."""
+        return [scan.finding() for scan in self._watch.see(record)] if type(record) is Flow else ()
+
+    def close(self) -> Iterable[Finding]:
+        """Return every scan not told yet."""
+        return [scan.finding() for scan in self._watch.close()]
+
+
+def detectors(settings: Settings, scene: Scene) -> Sequence[Detector]:  # noqa: ARG001  every family is asked the same
+    """Return the detector of this family."""
+    return [Scans(settings)]

@@ -1,0 +1,182 @@
+"""The segments file: which networks belong to which segment, and which paths between segments are allowed.
+
+    segments:
+      townhall: [10.10.1.0/24]
+      schools: [10.20.0.0/16]
+    allow:                       # everything else between two segments is a finding
+      - {from: "*", to: townhall, ports: [53, 443]}
+      - {from: [townhall], to: "*", ports: [161, 22, icmp]}
+
+`from` and `to` name one segment, a list of them or `"*"` for all; a port is a number (TCP and UDP), a range `"a-b"`,
+`icmp` or `"*"`. Without `ports` all are allowed. A `*_note` is for people.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+
+import yaml
+
+from sentinel.core.errors import ConfigError
+
+__all__ = ["Allowed", "Segments", "internal", "many", "read_segments"]
+
+FILE_BYTES_MAX = 1 << 20
+_ANY = "*"
+_ICMPS = frozenset({1, 58})
+_KEYS = frozenset({"from", "to", "ports"})
+_ADDRESSES_MAX = 65_536
+
+_Network = IPv4Network | IPv6Network
+
+_OWN = tuple(
+    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"))
+)
+
+
+@lru_cache(_ADDRESSES_MAX)
+def internal(address: str) -> bool:
+    """Say whether an address is private (RFC 1918, RFC 4193) or link-local."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found.version == net.version and found in net for net in _OWN)
+
+
+def many(address: str) -> bool:
+    """Say whether an address is everybody's: multicast or the limited broadcast."""
+    first = address.partition(".")[0]
+    return address.startswith("ff") or (first.isdecimal() and (224 <= int(first) <= 239 or first == "255"))
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """One allowed path; `src` and `dst` are names of segments, `*` is any; `ports` are inclusive ranges."""
+
+    src: frozenset[str]
+    dst: frozenset[str]
+    ports: tuple[tuple[int, int], ...]
+    icmp: bool
+
+    def holds(self, src: str, dst: str, port: int, proto: int) -> bool:
+        """Say whether this path allows it."""
+        if not ((_ANY in self.src or src in self.src) and (_ANY in self.dst or dst in self.dst)):
+            return False
+        if proto in _ICMPS:
+            return self.icmp
+        return any(low <= port <= high for low, high in self.ports)
+
+
+class Segments:
+    """The segments of a city and the paths between them; without a file there are none."""
+
+    def __init__(
+        self, networks: Mapping[str, Sequence[_Network]] | None = None, allowed: Iterable[Allowed] = ()
+    ) -> None:
+        self.networks = {name: tuple(nets) for name, nets in (networks or {}).items()}
+        self.allowed = tuple(allowed)
+        # the narrowest network decides
+        self._nets = sorted(
+            ((net, name) for name, nets in self.networks.items() for net in nets),
+            key=lambda pair: -pair[0].prefixlen,
+        )
+        self.of = lru_cache(_ADDRESSES_MAX)(self._of)
+        """Return the name of the segment that an address belongs to, empty if none."""
+
+    def __bool__(self) -> bool:
+        """Say whether there are any."""
+        return bool(self._nets)
+
+    def _of(self, address: str) -> str:
+        if not self._nets:
+            return ""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return ""
+        return next((name for net, name in self._nets if net.version == found.version and found in net), "")
+
+    def allows(self, src: str, dst: str, port: int, proto: int) -> bool:
+        """Say whether policy lets address `src` open a flow to `dst`; for ICMP `port` does not count.
+
+        Within one segment, and where either end belongs to none, policy says nothing: True.
+        """
+        one, other = self.of(src), self.of(dst)
+        if not one or not other or one == other:
+            return True
+        return any(path.holds(one, other, port, proto) for path in self.allowed)
+
+
+def read_segments(path: Path) -> Segments:
+    """Return the segments of a file; raises ConfigError that says what has to be changed."""
+    try:
+        text = path.read_bytes()[: FILE_BYTES_MAX + 1]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    if len(text) > FILE_BYTES_MAX:
+        raise ConfigError(f"{path}: more than {FILE_BYTES_MAX} bytes is no segments file")
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: no valid YAML: {error}") from error
+    try:
+        return _segments(found)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _segments(found: object) -> Segments:
+    named = found.get("segments") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(named, dict):
+        msg = "there has to be a table `segments` with lists of networks"
+        raise ValueError(msg)  # noqa: TRY004  what the file says is wrong, not a type of ours
+    for key in found:
+        if key not in {"segments", "allow"} and not str(key).endswith("_note"):
+            msg = f"unknown key {key!r}; there are segments, allow and notes (`…_note`)"
+            raise ValueError(msg)
+    networks = {str(name): tuple(map(_network, _list(nets))) for name, nets in named.items()}
+    allowed = [_allowed(rule, frozenset(networks)) for rule in _list(found.get("allow") or [])]
+    return Segments(networks, allowed)
+
+
+def _allowed(rule: object, names: frozenset[str]) -> Allowed:
+    if not isinstance(rule, dict) or not {"from", "to"} <= rule.keys() <= _KEYS:
+        msg = f"allow: {rule!r} has to have `from` and `to`, and may have `ports`"
+        raise ValueError(msg)
+    ports = _list(rule.get("ports", _ANY))
+    ranges = [_range(port) for port in ports if port != "icmp"]
+    return Allowed(_ends(rule["from"], names), _ends(rule["to"], names), tuple(ranges), bool({"icmp", _ANY} & {*ports}))
+
+
+def _ends(value: object, names: frozenset[str]) -> frozenset[str]:
+    ends = frozenset(str(one) for one in _list(value))
+    for end in ends - names - {_ANY}:
+        near = get_close_matches(end, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        msg = f"allow: there is no segment {end!r}{hint}"
+        raise ValueError(msg)
+    return ends
+
+
+def _range(port: object) -> tuple[int, int]:
+    low, _, high = ("0-65535" if port == _ANY else str(port)).partition("-")
+    if low.isdecimal() and (high or low).isdecimal() and int(low) <= int(high or low) <= 65_535:
+        return int(low), int(high or low)
+    msg = f'allow: {port!r} is no port; a port is a number, a range "a-b", icmp or "*"'
+    raise ValueError(msg)
+
+
+def _network(text: object) -> _Network:
+    try:
+        return ip_network(str(text))
+    except ValueError as error:
+        msg = f"segments: {error}"
+        raise ValueError(msg) from error
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,154 @@
+"""Records and findings as the spool gets them: one JSON object each, no payload, what is not known left out.
+
+Every object has `type` and `time` (RFC 3339 in UTC) and, where there are two ends, `src`, `dst`, `sport`, `dport`
+(`icmp_type`, `icmp_code`), `proto` (a number), `vlan` and `cid` (Community ID); else the names of the record's own
+fields. Fields marked `PASSING` are never written.
+"""
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import orjson
+
+from sentinel.core.clock import iso
+from sentinel.sense.applications import Certificate, Tls
+from sentinel.sense.findings import Finding
+from sentinel.sense.records import ICMP, ICMPV6, Flow, Icmp, Record
+
+__all__ = ["LIST_MAX", "TEXT_MAX", "encode", "shown", "when"]
+
+TEXT_MAX = 1024
+LIST_MAX = 32
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FLAGS = "FSRPAUEC"
+_ECHOES = frozenset({0, 8, 128, 129})
+_NAMES = {"community_id": "cid"}
+_ALWAYS = frozenset(
+    {"time", "proto", "packets_out", "packets_in", "bytes_out", "bytes_in", "not_ip", "packets", "flows", "evicted",
+     "established", "problems"}
+)  # fmt: skip
+
+
+def encode(record: Record | Finding) -> bytes | None:
+    """Return one line of JSON without the line's end; None if the record is not written at all."""
+    if isinstance(record, Icmp) and record.kind in _ECHOES:
+        return None
+    return orjson.dumps(shown(record))
+
+
+def shown(record: Record | Finding) -> dict[str, object]:
+    """Return what is written of it, as JSON has it."""
+    if isinstance(record, Finding):
+        return _finding(record)
+    found: dict[str, object] = {"type": record.type}
+    for name, key, kept, stamp in _plan(type(record)):
+        value = getattr(record, name)
+        if kept or value not in _UNSEEN:
+            found[key] = when(value) if stamp else _plain(value)
+    if "sport" in found and record.proto in {ICMP, ICMPV6}:
+        found["icmp_type"] = found.pop("sport")
+    if record.proto in {ICMP, ICMPV6} and isinstance(record, Flow):
+        found.pop("dport", None)
+        found.update(icmp_type=record.sport, icmp_code=record.dport)
+    if isinstance(record, Flow):
+        found["ns"] = record.end - record.time
+        if record.proto == 6:
+            found.update(
+                data_out=record.data_out,
+                data_in=record.data_in,
+                flags_out=_letters(record.flags_out),
+                flags_in=_letters(record.flags_in),
+                syn=record.syn,
+                rst=record.rst,
+            )
+    elif isinstance(record, Tls):
+        _certificates(record.certificates, found)
+    return found
+
+
+_UNSEEN: tuple[object, ...] = ("", 0, -1, (), False)
+
+
+_plans: dict[type[Record], tuple[tuple[str, str, bool, bool], ...]] = {}
+
+
+def _plan(kind: type[Record]) -> tuple[tuple[str, str, bool, bool], ...]:
+    # attribute, key, whether it is written even if nothing was seen, whether it is a time
+    if kind not in _plans:
+        _plans[kind] = tuple(
+            (one.name, _NAMES.get(one.name, one.name), one.name in _ALWAYS, "time" in one.metadata)
+            for one in fields(kind)
+            if "passing" not in one.metadata and one.name != "certificates"
+        )
+    return _plans[kind]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return value[:TEXT_MAX]
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value[:LIST_MAX]]
+    return value
+
+
+def _certificates(given: tuple[Certificate, ...], found: dict[str, object]) -> None:
+    # the server's own stands flat in the record, as ECS has it
+    if not given:
+        return
+    first = given[0]
+    for name in ("subject", "issuer", "serial", "signature"):
+        if getattr(first, name):
+            found[name] = getattr(first, name)[:TEXT_MAX]
+    for name in ("not_before", "not_after"):
+        if getattr(first, name):
+            found[name] = when(getattr(first, name))
+    if first.names:
+        found["names"] = _plain(first.names)
+    if first.key_bits:
+        found["key_bits"] = first.key_bits
+    found["self_signed"] = first.self_signed
+    found["certificates"] = len(given)
+
+
+def _finding(found: Finding) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "type": "finding",
+        "kind": found.kind,
+        "time": when(found.start),
+        "end": when(found.end),
+        "severity": found.severity,
+        "technique": found.technique,
+        "message": found.explanation,
+        "src": found.src,
+        "dst": found.dst,
+        "dport": found.dport,
+        "proto": found.proto,
+        "vlan": found.vlan,
+        "name": found.name[:TEXT_MAX],
+        "cid": found.community_id,
+        "src_segment": found.src_segment,
+        "dst_segment": found.dst_segment,
+        "examples": [one[:TEXT_MAX] for one in found.examples[:LIST_MAX]],
+    }
+    shown = {name: value for name, value in shown.items() if value not in ("", 0, [])}
+    shown["count"] = found.count
+    shown["numbers"] = dict(found.numbers)
+    return shown
+
+
+def when(time: int) -> str:
+    """Return ns since 1970 as RFC 3339 in UTC, to the microsecond."""
+    second, rest = divmod(time, 1_000_000_000)
+    return f"{_second(second)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return iso(_EPOCH + timedelta(seconds=second)).partition(".")[0]
+
+
+@lru_cache(maxsize=512)
+def _letters(flags: int) -> str:
+    return "".join(letter for bit, letter in enumerate(_FLAGS) if flags >> bit & 1)
