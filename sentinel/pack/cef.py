@@ -18,10 +18,16 @@ from sentinel.pack import kv, mapping, names, text, when
 
 _START = re.compile(r"(?<![A-Za-z0-9])CEF: ?(\d{1,2})\|")
 _BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
-_KEY = re.compile(r"(?:(?<=\s)|^)([A-Za-z_][\w.\-\[\]]{0,63})=")
+_KEY = re.compile(r"\s([A-Za-z_][\w.\-\[\]]{0,63})=")
 _ESCAPE = re.compile(r"\\([\\=|nr\"])")
 _ESCAPED = {"n": "\n", "r": "\r"}
-_LABELLED = re.compile(r"(?:c[sn][1-6]|cfp[1-4]|c6a[1-4]|flex(?:String|Number|Date)[12]|deviceCustomDate[12])")
+_LABELLED = frozenset(
+    [f"c{kind}{n}" for kind in "sn" for n in range(1, 7)]
+    + [f"{kind}{n}" for kind in ("cfp", "c6a") for n in range(1, 5)]
+    + [f"{kind}{n}" for kind in ("flexString", "flexNumber", "flexDate", "deviceCustomDate") for n in (1, 2)]
+)
+_HEADER = 7
+"""So many bars before the extension, the one behind the version included."""
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
 FIELDS = {
@@ -68,6 +74,10 @@ _READ_INTO = {
     "request": "url.original", "deviceDirection": "network.direction", "outcome": "event.outcome",
     "sproc": "process.name", "dproc": "process.name", "spid": "process.pid", "dpid": "process.pid",
 }  # fmt: skip
+_ENDS = (("source.ip", "source.domain"), ("destination.ip", "destination.domain"))
+_DIRECTIONS = {"0": "inbound", "1": "outbound"}
+_DIGESTS = {32: "md5", 40: "sha1", 64: "sha256"}
+_HEAD = ("observer.vendor", "observer.product", "observer.version", "event.code")
 _COPIED, _SETTERS = mapping.split(FIELDS)
 _LABEL_SETTERS = mapping.setters(_LABELS)
 
@@ -87,32 +97,50 @@ class Cef(NamedTuple):
 
 def read(line: str) -> Cef:
     """Take the record in `line` apart, wherever it begins; raises ParseError if there is none or it is cut short."""
-    start = _START.search(line)
+    start = _START.search(line, max(0, line.find("CEF:")))
     if start is None:
         raise ParseError("no CEF: nothing begins with CEF:0|")
-    parts: list[str] = []
-    at = start.end()
-    for bar in _BAR.finditer(line, at):
-        parts.append(_unescaped(line[at : bar.end() - 1]).strip())
-        at = bar.end()
-        if len(parts) == 6:
-            break
-    if len(parts) < 5:
-        raise ParseError("a CEF header with too few parts")
-    rest = line[at:]
-    if len(parts) == 5:  # cut off, or sent without an extension
-        parts.append(rest.strip())
-        rest = ""
+    parts = line[start.end() :].split("|", _HEADER - 1)
+    if len(parts) == _HEADER and "\\" not in "".join(parts[:-1]):
+        rest = parts.pop()
+        parts = [part.strip() for part in parts]
+    else:
+        parts, rest = _escaped(line, start.end())
     vendor, product, device_version, signature, name, severity = parts
     return Cef(start[1], vendor, product, device_version, signature, name, severity, pairs(rest))
 
 
+def _escaped(line: str, at: int) -> tuple[list[str], str]:
+    """Return the six parts of a header in which bars may be escaped, or that is cut off, and what follows it."""
+    parts: list[str] = []
+    for bar in _BAR.finditer(line, at):
+        parts.append(_unescaped(line[at : bar.end() - 1]).strip())
+        at = bar.end()
+        if len(parts) == _HEADER - 1:
+            return parts, line[at:]
+    if len(parts) < _HEADER - 2:
+        raise ParseError("a CEF header with too few parts")
+    return [*parts, line[at:].strip()], ""  # cut off, or sent without an extension
+
+
 def pairs(extension: str) -> dict[str, str]:
     """Return the pairs of an extension; of a name given twice the first counts."""
-    found: dict[str, str] = {}
-    for name, value in kv.cut(extension, _KEY).items():
-        quoted = value[:1] == value[-1:] == '"' and value.count('"') == 2  # some quote what needs no quotes
-        found.setdefault(_LONG.get(name, name), _unescaped(value[1:-1] if quoted else value))
+    cells = _KEY.split(" " + extension, kv.PAIRS_MAX)
+    written, values = cells[1::2], [value.strip() for value in cells[2::2]]
+    if len(written) == kv.PAIRS_MAX and (more := _KEY.search(cells[-1])):
+        values[-1] = cells[-1][: more.start()].strip()
+    if '"' in extension:  # some quote what needs no quotes
+        values = [
+            value[1:-1] if value[:1] == value[-1:] == '"' and value.count('"') == 2 else value for value in values
+        ]
+    if "\\" in extension:
+        values = [_unescaped(value) for value in values]
+    known = [_LONG.get(name, name) for name in written]
+    found = dict(zip(known, values, strict=True))
+    if len(found) < len(known):
+        found = {}
+        for name, value in zip(known, values, strict=True):
+            found.setdefault(name, value)
     return found
 
 
@@ -126,17 +154,14 @@ def fields(record: Cef, received: datetime, zone: str, below: str = "cef.extensi
     `received` and `zone` complete times without a year or a zone.
     """
     found: Fields = {"event.kind": "event"}
-    text.put(
-        found,
-        (
-            ("observer.vendor", record.vendor),
-            ("observer.product", record.product),
-            ("observer.version", record.device_version),
-            ("event.code", record.signature),
-            ("event.severity", text.number(record.severity)),
-            ("log.level", None if record.severity.isdecimal() else record.severity.lower()),
-        ),
-    )
+    severity = text.number(record.severity)
+    for field, value in zip(_HEAD, record[1:5], strict=True):
+        if value:
+            found[field] = value
+    if severity is not None:
+        found["event.severity"] = severity
+    if not record.severity.isdecimal() and record.severity:
+        found["log.level"] = record.severity.lower()
     said = record.extension
     for name, value in said.items():
         if value in text.NOTHING:
@@ -145,7 +170,7 @@ def fields(record: Cef, received: datetime, zone: str, below: str = "cef.extensi
             found.setdefault(target, value)
         elif (setter := _SETTERS.get(name)) is not None:
             setter(found, value)
-        elif _LABELLED.fullmatch(name):
+        elif name in _LABELLED:
             label = said.get(name + "Label", "").strip()
             known = len(found)
             if (setter := _LABEL_SETTERS.get(label.lower().replace("_", " "))) is not None:
@@ -154,10 +179,10 @@ def fields(record: Cef, received: datetime, zone: str, below: str = "cef.extensi
                 _keep(found, below, label or name, value)
         elif not (name.endswith("Label") and name[:-5] in said):
             _keep(found, below, name, value)
-    for side in ("source", "destination"):
-        if f"{side}.ip" not in found and (address := text.address(str(found.get(f"{side}.domain", "")))):
-            found[f"{side}.ip"] = address
-            del found[f"{side}.domain"]
+    for ip, domain in _ENDS:
+        if domain in found and ip not in found and (address := text.address(str(found[domain]))):
+            found[ip] = address
+            del found[domain]
     _rest(found, said, below)
     _times(found, said, received, zone, below)
     if record.name:
@@ -178,33 +203,32 @@ def _zones() -> frozenset[str]:
 
 def _rest(found: Fields, said: Mapping[str, str], below: str) -> None:
     outcome = said.get("outcome", "").lower()
-    direction = {"0": "inbound", "1": "outbound"}.get(said.get("deviceDirection", ""))
+    if outcome in _SUCCESS or outcome in _FAILURE:
+        found["event.outcome"] = "success" if outcome in _SUCCESS else "failure"
+    if (direction := _DIRECTIONS.get(said.get("deviceDirection", ""))) is not None:
+        found["network.direction"] = direction
     process, pid = ("sproc", "spid") if "sproc" in said else ("dproc", "dpid")
-    path = said.get(process) or said.get("deviceProcessName", "")
-    text.put(
-        found,
-        (
-            ("event.outcome", "success" if outcome in _SUCCESS else "failure" if outcome in _FAILURE else None),
-            ("network.direction", direction),
-            ("process.name", text.basename(path)),
-            ("process.executable", path if "/" in path or "\\" in path else None),
-            ("process.pid", text.number(said.get(pid) or said.get("dvcpid"))),
-        ),
-    )
+    if path := said.get(process) or said.get("deviceProcessName"):
+        whole = path if "/" in path or "\\" in path else None
+        text.put(found, (("process.name", text.basename(path)), ("process.executable", whole)))
+    if (number := text.number(said.get(pid) or said.get("dvcpid"))) is not None:
+        found["process.pid"] = number
     if (protocol := found.get("network.protocol")) is not None:
         found["network.protocol"] = str(protocol).lower()
     if (request := said.get("request", "")) not in text.NOTHING:
         names.url(found, request)
     digest = said.get("fileHash", "")
-    if (kind := {32: "md5", 40: "sha1", 64: "sha256"}.get(len(digest))) and digest.isalnum():
+    if (kind := _DIGESTS.get(len(digest))) and digest.isalnum():
         found[f"file.hash.{kind}"] = digest.lower()
         found.pop(below + "fileHash", None)
     for name in ("request", "deviceDirection", "outcome", process, pid):
-        if _READ_INTO[name] in found:
+        if name in said and _READ_INTO[name] in found:
             found.pop(below + name, None)
     who = "source" if "source.user.name" in found else "destination"
-    for part in ("name", "domain"):
-        text.put(found, ((f"user.{part}", found.get(f"{who}.user.{part}")),))
+    if (user := found.get(who + ".user.name")) is not None:
+        found["user.name"] = user
+    if (domain := found.get(who + ".user.domain")) is not None:
+        found["user.domain"] = domain
 
 
 def _times(found: Fields, said: Mapping[str, str], received: datetime, zone: str, below: str) -> None:

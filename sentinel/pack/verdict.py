@@ -1,6 +1,7 @@
 """What became of traffic, in the words that devices have for it: allowed or denied."""
 
 import re
+from functools import lru_cache
 
 from sentinel.core.event import Fields
 
@@ -62,13 +63,18 @@ def says(found: Fields, row: str) -> None:
         found["event.outcome"] = outcome
 
 
+@lru_cache(512)
+def _meaning(words: str) -> tuple[re.Pattern[str], str, str, str] | None:
+    return next((row for row in _MEANINGS if row[0].search(words)), None)
+
+
 def about(found: Fields, words: str) -> None:
     """Set kind, category, type and outcome of an event of a product nobody knows, by its own name for it.
 
     Nothing is set where neither the words nor two ends of a connection say anything.
     """
     what = of(str(found.get("event.action", "")))
-    meaning = next((row for row in _MEANINGS if row[0].search(words[:256])), None)
+    meaning = _meaning(words[:256])
     categories, kinds = (list(meaning[2:3]), list(meaning[3:])) if meaning else ([], [])
     if meaning:
         found["event.kind"] = meaning[1]

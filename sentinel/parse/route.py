@@ -10,6 +10,13 @@ from sentinel.parse.packs import Match, Pack, Packs
 
 APPS_MAX = 4096
 """So many program names are remembered; a sender that invents new ones costs time, not memory."""
+SHAPES_MAX = 4096
+"""So many shapes of records are remembered, in the same way."""
+
+_MARKS = tuple(bytes((mark,)) for mark in b'"#%&()*,/;<=@[]_{|}\t')
+"""Rare signs: what a rule asks for holds some of them nearly always, so most rules need not be tried."""
+# the entrance, the first byte of the record and of the message behind its header, whether each mark is in it
+_Shape = tuple[str, bytes, bytes, tuple[bool, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,24 @@ class _Rule:
     some: tuple[bytes, ...]
     plain: bool
     """Nothing but the program name is asked for."""
+    firsts: frozenset[bytes]
+    marks: int
+    """The marks of `every`, a bit each."""
+    some_marks: tuple[int, ...]
+
+    def narrowed(self, shape: _Shape, missing: int) -> "_Rule | None":
+        """Return the rule without what a record of this shape cannot hold; None if it cannot hold for one at all."""
+        if self.marks & missing or (self.via and shape[0] not in self.via):
+            return None
+        if self.firsts and shape[1] not in self.firsts and shape[2] not in self.firsts:
+            return None
+        if not self.some:
+            return self
+        some = tuple([piece for piece, marks in zip(self.some, self.some_marks, strict=True) if not marks & missing])
+        if not some:
+            return None
+        every = (some[0], *self.every) if len(some) == 1 else self.every
+        return _Rule(self.pack, self.via, self.starts, self.starts_bytes, every, some, self.plain, self.firsts, 0, ())
 
     def holds(self, raw: Raw, message: str | None) -> bool:
         """Say whether everything but the program name fits."""
@@ -35,7 +60,10 @@ class _Rule:
             body.startswith(self.starts_bytes) or (message is not None and message.startswith(self.starts))
         ):
             return False
-        return not self.some or any(piece in body for piece in self.some)
+        for piece in self.some:
+            if piece in body:
+                return True
+        return not self.some
 
 
 class Router:
@@ -66,6 +94,7 @@ class Router:
         self._rest = frozenset(name for _, name, _ in rest)
         self._asks_app = bool(self._exact or self._prefix)
         self._apps: dict[str, tuple[_Rule, ...]] = {}
+        self._shapes: dict[_Shape, tuple[tuple[bytes, _Rule], ...]] = {}
 
     def route(self, raw: Raw, hint: str | None = None) -> Pack | None:
         """Return the pack for `raw`, None if nobody knows it.
@@ -89,10 +118,25 @@ class Router:
                 for rule in rules:
                     if rule.plain or rule.holds(raw, message):
                         return rule.pack
-        for rule in self._texts:
-            if rule.holds(raw, message):
+        body = raw.body
+        for piece, rule in self._candidates(raw, message):
+            if piece in body and rule.holds(raw, message):
                 return rule.pack
         return None
+
+    def _candidates(self, raw: Raw, message: str | None) -> tuple[tuple[bytes, _Rule], ...]:
+        """Return the rules about texts that could hold, in order, each behind a piece without which it does not."""
+        body = raw.body
+        start = message[:1].encode(errors="replace")[:1] if message else b""
+        shape = (raw.origin.via, body[:1], start, tuple([mark in body for mark in _MARKS]))
+        rules = self._shapes.get(shape)
+        if rules is None:
+            if len(self._shapes) >= SHAPES_MAX:
+                self._shapes.clear()
+            missing = sum(1 << at for at, there in enumerate(shape[3]) if not there)
+            narrowed = filter(None, [rule.narrowed(shape, missing) for rule in self._texts])
+            rules = self._shapes[shape] = tuple(((*rule.every, b"")[0], rule) for rule in narrowed)
+        return rules
 
     def _learn(self, app: str) -> tuple[_Rule, ...]:
         folded = app.lower()
@@ -105,15 +149,24 @@ class Router:
 
 
 def _rule(pack: Pack, match: Match) -> _Rule:
+    starts, every, some = _bytes(match.starts), _bytes(match.contains_all), _bytes(match.contains_any)
+    every = tuple(sorted(every, key=len, reverse=True))  # the longest is the rarest
     return _Rule(
         pack=pack,
         via=frozenset(match.via),
         starts=match.starts,
-        starts_bytes=_bytes(match.starts),
-        every=_bytes(match.contains_all),
-        some=_bytes(match.contains_any),
-        plain=not (match.via or match.starts or match.contains_all or match.contains_any),
+        starts_bytes=starts,
+        every=every,
+        some=some,
+        plain=not (match.via or starts or every or some),
+        firsts=frozenset(start[:1] for start in starts if all(starts)),
+        marks=_marks(b"".join(every)),
+        some_marks=tuple(map(_marks, some)),
     )
+
+
+def _marks(piece: bytes) -> int:
+    return sum(1 << at for at, mark in enumerate(_MARKS) if mark in piece)
 
 
 def _bytes(texts: Iterable[str]) -> tuple[bytes, ...]:

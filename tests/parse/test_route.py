@@ -4,10 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sentinel.core.event import Entry, Origin
+from sentinel.core.content import content
+from sentinel.core.event import Entry, Origin, Raw
+from sentinel.pack import syslog
 from sentinel.parse.packs import load
-from sentinel.parse.route import APPS_MAX, Router
+from sentinel.parse.route import APPS_MAX, SHAPES_MAX, Router
+from sentinel.testing.packs import RECEIVED
 
 MakePack = Callable[..., Path]
 MakeEntry = Callable[..., Entry]
@@ -74,6 +79,13 @@ def test_a_sender_that_invents_names_costs_no_memory(router: Router, make_entry:
     assert len(router._apps) <= APPS_MAX
 
 
+def test_a_sender_that_invents_shapes_costs_no_memory(router: Router, make_entry: MakeEntry) -> None:
+    for number in range(SHAPES_MAX + 10):
+        marks = "".join(mark for at, mark in enumerate("#%&()*,/;<=@_") if number >> at & 1)
+        router.route(make_entry(f"<38>no program {marks}").raw)
+    assert len(router._shapes) <= SHAPES_MAX
+
+
 def test_what_nobody_takes_goes_to_the_pack_for_the_rest(
     folder: Path, make_pack: MakePack, make_entry: MakeEntry
 ) -> None:
@@ -89,3 +101,19 @@ def test_a_pack_for_the_rest_asks_for_nothing_else(folder: Path, make_pack: Make
     make_pack("rest", toml='[match]\nrest = true\napp = ["x"]\n')
     (refused,) = load([folder]).refused
     assert "rest" in refused.reason
+
+
+SHIPPED = load([content("parsers")], shipped=content("parsers"))
+PIECES = sorted(
+    {piece for pack in SHIPPED for one in pack.match for piece in (*one.starts, *one.contains_all, *one.contains_any)}
+)
+RULES = Router(SHIPPED)
+
+
+@given(pieces=st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=6), header=st.sampled_from(["", "<13>"]))
+def test_which_rules_are_left_out_for_a_record_changes_nothing(pieces: list[str], header: str) -> None:
+    raw = Raw((header + "".join(pieces)).encode(), "test", RECEIVED, Origin("file"))
+    message = None if raw.body.startswith((b"{", b"[")) else syslog.read(raw).message
+    first = next((rule.pack for rule in RULES._texts if rule.holds(raw, message)), None)
+    left = next((rule.pack for _, rule in RULES._candidates(raw, message) if rule.holds(raw, message)), None)
+    assert left is first
