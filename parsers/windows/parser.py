@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from sentinel.pack import (
@@ -44,6 +45,9 @@ DIRECTIONS = {
 }  # fmt: skip
 _PAIR = re.compile(r"^[ \t]*([A-Za-zäöü][\w \-]{0,40}?) *=(.*)$", re.MULTILINE)
 _LINE = re.compile(r"^[ \t]*(\w{1,60}): (.*)$", re.MULTILINE)
+_REFUSED = re.compile(
+    r"(.{1,256})-((?:The |This |Your |Account |Der |Die |Das |Dieses |Dieser |Ihr |Kontoeinschr)[^-]{8,300})", re.DOTALL
+)
 _FILE = re.compile(r"file:_([^;]+)")
 _COMMON_NAME = re.compile(r"(?i)CN=((?:[^,\\]|\\.)+)")
 
@@ -172,6 +176,22 @@ def _peer(side: str) -> mapping.Setter:
     return peer
 
 
+def _addresses(found: Fields, value: str) -> None:
+    """Set where a request to AD FS came from: the client stands first, proxies behind it."""
+    text.put(found, (("source.ip", found.get("source.ip") or text.address(value.partition(",")[0].strip())),))
+
+
+def _query(found: Fields, value: str) -> None:
+    text.put(found, (("url.query", value.removeprefix("?")),))
+
+
+def _login(found: Fields, value: str) -> None:
+    """Set who failed to log on, and why: `user@domain-The user name or password is incorrect`."""
+    if refused := _REFUSED.fullmatch(value):
+        names.account(found, "user", refused[1])
+        found["event.reason"] = refused[2]
+
+
 def _endpoint(found: Fields, value: str) -> None:
     host, _, port = value.rpartition(":")
     text.put(found, (("source.ip", text.address(host)), ("source.port", text.port(port))))
@@ -184,8 +204,12 @@ def _program(found: Fields, value: str) -> None:
 
 SETTERS: dict[str, mapping.Setter] = {
     "path": _threat_path, "station": _station, "url": names.url, "program": _program, "endpoint source": _endpoint,
-    "peer source": _peer("source"), "peer destination": _peer("destination"),
+    "addresses": _addresses, "login": _login, "query": _query, "peer source": _peer("source"),
+    "peer destination": _peer("destination"),
 }  # fmt: skip
+CLAIMS = {
+    name: SETTERS[target] if target in SETTERS else mapping.setter(target) for name, target in TABLES["claims"].items()
+}
 
 
 def _meaning(found: Fields, family: str, code: str, data: dict[str, str]) -> str:
@@ -262,12 +286,19 @@ def _security(found: Fields, code: str, data: dict[str, str], who: str) -> None:
 
 def _federation(found: Fields, data: dict[str, str]) -> None:
     """Read what AD FS audits: since Windows Server 2016 as XML, before as texts without names."""
-    for value in data.values():
+    values = list(data.values())
+    for value in values:
         if "<AuditBase" in value[:200]:
             with suppress(ParseError):
                 _audited(found, structured.xml_nodes(value))
-        elif len(value) < 512 and (client := text.address(value.partition(",")[0].strip())):
-            found.setdefault("source.ip", client)
+        elif len(value) < 512:
+            if text.address(value.partition(",")[0].strip()):
+                _addresses(found, value)
+            elif "user.name" not in found:
+                _login(found, value)
+    for claim, value in pairwise(values):  # 500 to 503 and 410: a claim's or header's name, then its value
+        if (setter := CLAIMS.get(claim.rpartition("/")[2].lower())) is not None and value not in NOBODY:
+            setter(found, value)
 
 
 def _audited(found: Fields, nodes: list[structured.Node]) -> None:
@@ -281,7 +312,7 @@ def _audited(found: Fields, nodes: list[structured.Node]) -> None:
         ("source.ip", text.address(said.get("IpAddress", "").partition(",")[0].strip())),
         ("user_agent.original", _somebody(said.get("UserAgentString"))),
         ("url.path", _somebody(said.get("Endpoint"))),
-        ("event.reason", _somebody(said.get("FailureType"))),
+        ("event.reason", None if said.get("FailureType") == "None" else _somebody(said.get("FailureType"))),
     ))  # fmt: skip
 
 

@@ -69,6 +69,25 @@ def test_every_sysmon_event_from_1_to_29_has_a_category() -> None:
     assert all("event.category" in event and "event.type" in event for event in events)
 
 
+DOCUMENTED = (
+    # https://learn.microsoft.com/previous-versions/windows/it-pro/windows-10/security/threat-protection/auditing/advanced-security-audit-policy-settings
+    "1100-1102 1104 1105 1108 4608-4612 4614-4616 4618 4621 4622 4624-4627 4634 4646-4668 4670-4675 4688-4697 4698-4707"
+    " 4709-4720 4722-4735 4737-4794 4797-4803 4816-4826 4830 4864-4900 4902 4904-4913 4928-4937 4944-4954 4956-4958"
+    " 4960-4963 4965 4964 4976-4985 5024 5025 5027-5035 5037-5051 5056-5071 5120-5127 5136-5159 5168-5170 5376-5382"
+    " 5440-5444 5446-5453 5456-5468 5471-5474 5477-5480 5483-5485 5632 5633 5712 5888-5890 6144 6145 6272-6281"
+    " 6400-6410 6416 6419-6424 8191"
+)
+
+
+def test_every_documented_event_of_the_audit_policy_has_a_meaning() -> None:
+    spans = [part.partition("-") for part in DOCUMENTED.split()]
+    codes = [code for first, _, last in spans for code in range(int(first), int(last or first) + 1)]
+    events = {code: flat(EventID=code) for code in codes}
+    assert [code for code, event in events.items() if not {"event.action", "event.type"} <= set(event)] == []
+    # what becomes of an object (4656 to 4663) is told by its kind
+    assert [code for code, event in events.items() if "event.category" not in event] == []
+
+
 @pytest.mark.parametrize(
     ("written", "source_zone", "meant"),
     [
