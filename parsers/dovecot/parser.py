@@ -1,4 +1,4 @@
-"""Reads what Dovecot's processes write: logins, authentication, sessions, deliveries by LMTP and LDA, Sieve.
+"""Reads what Dovecot's processes write: logins, authentication, sessions, deliveries, Sieve, doveadm, events.
 
 A line is `process: message` or `process(user)<pid><session>: message`, by syslog below the tag `dovecot`, in Dovecot's
 own file without one. A stranger chooses the user's name: of a login it ends at the last place where the server's own
@@ -6,9 +6,25 @@ words can follow, of a failed authentication nothing is taken if it could end at
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, kv, maillog, stamps, syslog, text, when
+from sentinel.pack import (
+    Fields,
+    ParseError,
+    Raw,
+    document,
+    kv,
+    maillog,
+    mapping,
+    stamps,
+    structured,
+    syslog,
+    text,
+    when,
+)
 from sentinel.pack.maillog import what
 
 MESSAGE_MAX = 8_192
@@ -32,13 +48,15 @@ _REFUSED = re.compile(
     r"(?i)auth failed|unknown user|mismatch|invalid credentials|authenticat\w{1,4}(?:\(\))? (?:failed|failure)"
     r"|disallowed|unsupported auth|user disabled|account (?:is )?(?:disabled|locked|expired)|no password|auth_failed"
     r"|(?:cert|certificate) required|password expired|didn't finish SASL auth"
-    r"|Maximum number of connections|user not found|not allowed|allow_nets check failed"
+    r"|Maximum number of connections|user not found|not allowed|allow_nets check failed|policy server refusal"
+    r"|password or username is wrong|user is not in allowed"
 )
 _PART = re.compile(r"(msgid|from|subject|size|uid|box|flags|vsize)=(?:<([^<>]{0,998})>|([^,]{0,998}))(?:, |$|: )")
 _DID = re.compile(
     r"(delete|undelete|expunge|copy from [^:]{1,200}|save|mailbox_\w{4,20}|flag_change|append|autoexpunge): (?=\w+=)"
 )
 _BYTES = re.compile(r"\b(in|out)=(\d{1,18})\b")
+_BOTH = re.compile(r"\bbytes=(\d{1,18})/(\d{1,18})\b")
 _PEER = re.compile(r"(?:Connect|Disconnect) from ([0-9A-Fa-f:.]{1,44}[0-9A-Fa-f]):?(?: |$)")
 _PAM = re.compile(r"pam_\w{1,30}\([\w-]{1,40}:\w{1,20}\): (?=.)")
 _SESSION = re.compile(r"([A-Za-z0-9+/:]{12,40}): (?=sieve: |msgid=)")
@@ -64,9 +82,44 @@ _RESULTS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
             r"(?:sent vacation response|vacation action .{0,100}) to <?(?P<to>[^<>\s]{1,320})>?.{0,80}",
             what("mail_answered"),
         ),
+        (
+            r"(?:notify action: )?sent (?:message|notification) to <?(?P<to>[^<>\s]{1,320})>?.{0,80}",
+            what("mail_notification"),
+        ),
+        (r"redirect(?:ed|ing) (?:message )?to <?(?P<to>[^<>\s]{1,320})>?.{0,80}", what("mail_forwarded")),
         (r"(?:marked message to be discarded|discarded?).{0,300}", what("mail_discarded", "denied")),
     )
 )
+_ONWARD = r"<(?P<to>[^<>]{1,320})> at <?(?P<host>[^<>: ]{1,255})[: ].*"
+# what processes say beside logins and deliveries: process, words, meaning
+_HOUSEHOLD: tuple[tuple[str, re.Pattern[str], Fields], ...] = tuple(
+    (service, re.compile(words), said)
+    for service, words, said in (
+        ("doveadm", r"Executing command '(?P<command>[^']{1,60})'(?: as '(?P<user>[^']{1,256})')?",
+         what("admin_command", "info", category="process")),
+        ("doveadm", r".{0,80}(?:[Aa]uthentication failed|[Ii]nvalid (?:API )?key|[Ww]rong password).*",
+         what("admin_login", "start", "failure", "authentication")),
+        ("indexer", r"Indexed (?P<count>\d{1,12}) messages in (?P<box>.{1,200}?)(?: \(UIDs .*\))?",
+         what("mail_indexed")),
+        ("dsync", r".*", what("mail_synchronised")),
+        ("replicator", r".*", what("mail_replicated")),
+        ("aggregator", r".*", what("mail_replicated")),
+        ("lmtp", rf".{{0,300}}?(?:Sent|Delivered) message to {_ONWARD}", what("mail_sent", outcome="success")),
+        ("lmtp", rf".{{0,300}}?Failed to (?:send|deliver) message to {_ONWARD}",
+         what("mail_failed", outcome="failure")),
+        ("quota-status", r".*", what("mail_quota_checked")),
+        ("", r"(?:SIGHUP received|reloading configuration).*", what("mail_server", "change", category="configuration")),
+        ("", r"service\((?P<service>[\w-]{1,40})\): child (?P<child>\d{1,10}) (?:killed|returned error|crashed).*",
+         what("mail_process", "end error", "failure", "process")),
+        ("", r"service\((?P<service>[\w-]{1,40})\): .{0,40}(?:limit|process_limit|client_limit).*",
+         what("mail_process", "error", category="process")),
+        ("", r"(?:[Tt]ime (?:moved|just moved)).*", what("clock_moved", "change", category="host")),
+        ("", r"Quota (?:root|warning|exceeded).*|quota.{0,200}", what("mail_quota")),
+    )
+)  # fmt: skip
+_TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "events.toml").read_text("utf-8"))
+_EVENT_SETTERS = mapping.setters(_TABLES["fields"])
+_EVENT_SETTERS["message_id"] = lambda fields, value: fields.update({"email.message_id": value.strip("<>")})
 _PROTOCOLS = {"imap": "imap", "pop3": "pop3", "managesieve": "managesieve", "submission": "smtp", "lmtp": "lmtp"}
 _PLACES = {
     "msgid": "email.message_id", "from": "email.from.address", "subject": "email.subject", "size": "dovecot.size",
@@ -111,15 +164,22 @@ def _read(message: str, fields: Fields) -> None:
         _auth(message, fields)
     elif pam := _PAM.match(message):
         _pam(message[pam.end() :], fields)
+    elif name in {"stats", "event-exporter"} and _exported(message, fields):
+        return
     elif name in {"master", ""}:
         _master(message, fields)
     else:
         _session(message, fields)
+    if "event.category" not in fields:
+        _household(name, message, fields)
 
 
 def _process(found: dict[str, str | None], fields: Fields) -> None:
     """Set what stands in brackets behind a process's name: a pid, a user, both, or a user and an address."""
     inside, pid = found["inside"] or "", found["pid"]
+    if found["name"] == "doveadm" and (client := text.address(inside.partition(",")[0])):  # who asks over the network
+        maillog.endpoint(fields, "source", client)
+        inside = inside.partition(",")[2]
     if inside.isdecimal():
         inside, pid = "", inside
     elif inside.partition(",")[0].isdecimal():
@@ -223,13 +283,63 @@ def _session(message: str, fields: Fields) -> None:
     if peer := _PEER.match(message):
         fields.update(_OPENED if message.startswith("Connect ") else _CLOSED)
         maillog.endpoint(fields, "source", peer[1])
-    elif message.startswith(("Disconnected", "Logged out", "Connection closed", "Server shutting down")):
+    elif message.startswith(("Disconnected", "Logged out", "Connection closed", "Server shutting down", "Hibernat")):
         fields.update(_LEFT)
         moved = {way: int(count) for way, count in _BYTES.findall(message)}
+        if both := _BOTH.search(message):
+            moved = {"in": int(both[1]), "out": int(both[2])}
         text.put(fields, [("source.bytes", moved.get("in")), ("destination.bytes", moved.get("out"))])
         fields["event.reason"] = message
     else:
         text.put(fields, [("event.reason", message)])
+
+
+def _household(name: str, message: str, fields: Fields) -> None:
+    """Read what a process says of the server's own work; what is a warning or worse is at least an error of it."""
+    for service, words, said in _HOUSEHOLD:
+        if name.startswith(service) and (found := words.fullmatch(message)):
+            parts = found.groupdict()
+            fields.update(said)
+            text.put(fields, [
+                ("dovecot.command", parts.get("command")), ("dovecot.mailbox", parts.get("box")),
+                ("dovecot.child_service", parts.get("service")), ("dovecot.child_pid", parts.get("child")),
+                ("dovecot.messages", parts.get("count")), ("user.target.name", parts.get("user")),
+            ])  # fmt: skip
+            if to := parts.get("to"):
+                fields["email.to.address"] = (to,)
+                maillog.endpoint(fields, "destination", parts.get("host"), name=parts.get("host"))
+            break
+    if "event.category" not in fields and fields.get("log.level") in {"warning", "error", "fatal", "panic"}:
+        fields |= what("mail_server", "error", category="process")
+    fields.setdefault("event.reason", message)
+
+
+def _exported(message: str, fields: Fields) -> bool:
+    """Read an event of the exporter, as JSON or as texts set apart by tabs; False if it is none."""
+    said: dict[str, str] = {}
+    if message.startswith("{"):
+        found = document.flat(structured.json_object(message))
+        said = {name.removeprefix("fields."): str(value) for name, value in found.items() if type(value) is not tuple}
+    elif message.startswith("event:"):
+        pairs = [part.partition(":") for part in message.split("\t")[:256]]
+        said = {value.partition("=")[0] if name == "field" else name:
+                value.partition("=")[2] if name == "field" else value for name, _, value in pairs}  # fmt: skip
+    event = said.pop("event", "")
+    if not event:
+        return False
+    action, _, row = _TABLES["event"].get(event, f"{event[:60]}|process|info|").partition("|")
+    verdict.says(fields, f"|{row}")
+    fields["event.action"] = action
+    fields |= {"event.code": event} | text.user(said.pop("user", None))
+    moment = said.pop("end_time", said.pop("start_time", ""))
+    mapping.fill(fields, said, _EVENT_SETTERS, "dovecot.")
+    if event == "auth_request_finished" or "success" in said:
+        fields["event.outcome"] = "success" if said.get("success") == "yes" else "failure"
+    elif "error" in said:
+        fields["event.outcome"] = "failure"
+    with suppress(ParseError):
+        fields["@timestamp"] = when.iso(when.rfc3339(moment))
+    return True
 
 
 def _delivery(message: str, fields: Fields) -> None:
