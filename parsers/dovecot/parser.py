@@ -23,6 +23,7 @@ from sentinel.pack import (
     structured,
     syslog,
     text,
+    verdict,
     when,
 )
 from sentinel.pack.maillog import what
