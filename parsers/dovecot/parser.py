@@ -312,7 +312,8 @@ def _household(name: str, message: str, fields: Fields) -> None:
             break
     if "event.category" not in fields and fields.get("log.level") in {"warning", "error", "fatal", "panic"}:
         fields |= what("mail_server", "error", category="process")
-    fields.setdefault("event.reason", message)
+    if "event.reason" not in fields:
+        text.put(fields, [("event.reason", message)])
 
 
 def _exported(message: str, fields: Fields) -> bool:
