@@ -68,6 +68,8 @@ class View:
 
 
 Predicate = Callable[[View], bool]
+Failed = Callable[[Detection, Exception], None]
+"""Is told which rule raised instead of answering, and what."""
 
 
 def compiled(where: Where) -> Predicate:
@@ -277,6 +279,7 @@ class Rule:
 
     detection: Detection
     holds: Predicate
+    place: int
 
 
 class Matcher:
@@ -287,9 +290,9 @@ class Matcher:
         self._sources: dict[Where, Predicate] = {}
         self._always: list[Rule] = []
         self._lanes: dict[str, dict[str, list[Rule]]] = {}
-        for detection in detections:
+        for place, detection in enumerate(detections):
             try:
-                self._sort(Rule(detection, self._compiled(detection.where)))
+                self._sort(Rule(detection, self._compiled(detection.where), place))
             except (ValueError, TypeError, RecursionError, AssertionError) as error:
                 self.broken.append((detection, f"cannot be prepared: {error}"))
 
@@ -312,11 +315,26 @@ class Matcher:
         for field, text in found:
             self._lanes.setdefault(field, {}).setdefault(text, []).append(rule)
 
-    def candidates(self, view: View) -> list[Rule]:
-        """Return the rules that may hold for the event, each once."""
-        found = {id(rule): rule for rule in self._always}
+    def matching(self, event: Event | Mapping[str, Value], failed: Failed) -> list[Detection]:
+        """Return the detections whose `where` holds for the event, each once, in the order they were given.
+
+        A rule that raises does not hold; it is told to `failed` with what it raised, and the others go on.
+        """
+        view = View(event)
+        found: list[Rule] = []
+        for rule in self._candidates(view):
+            try:
+                if rule.holds(view):
+                    found.append(rule)
+            except Exception as error:  # noqa: BLE001  a rule is others' code: its fault must stay its own
+                failed(rule.detection, error)
+        return [rule.detection for rule in sorted(found, key=lambda one: one.place)]
+
+    def _candidates(self, view: View) -> list[Rule]:
+        # the rules that may hold for the event, each once
+        found = {rule.place: rule for rule in self._always}
         for field, lane in self._lanes.items():
             for text in view.folded(field):
                 for rule in lane.get(text, ()):
-                    found[id(rule)] = rule
+                    found[rule.place] = rule
         return list(found.values())

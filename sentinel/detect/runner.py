@@ -7,6 +7,7 @@ aside, the events it has not judged are recorded as a gap, and the others go on.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from sentinel.core.event import Event
 from sentinel.core.ports import Clock, Store
 from sentinel.core.where import values
 from sentinel.detect.correlate import Counting, TooManyError
-from sentinel.detect.matcher import Matcher, View
+from sentinel.detect.matcher import Matcher
 from sentinel.detect.recent import Memory
 
 BATCH = 2_000
@@ -167,20 +168,10 @@ class Runner:
         aside = [rule_id for rule_id, budget in run.budgets.items() if budget.failures >= FAILURES_MAX]
         batch.gaps += [Gap(rule_id, after, batch.last, "failed too often in this run") for rule_id in aside]
         for event in events:
-            view = View(event)
-            for rule in self._matcher.candidates(view):
-                budget = run.budget(rule.detection)
-                if budget.failures >= FAILURES_MAX:
-                    continue
-                try:
-                    hit = rule.holds(view)
-                except Exception as error:  # noqa: BLE001  a rule is others' code: its fault must stay its own
-                    budget.failures += 1
-                    until = batch.last if budget.failures >= FAILURES_MAX else event.seq
-                    batch.gaps.append(Gap(rule.detection.id, event.seq - 1, until, _reason(error)))
-                    continue
-                if hit:
-                    self._hit(batch, budget, rule.detection, event)
+            for detection in self._matcher.matching(event, partial(self._failed, run, batch, event)):
+                budget = run.budget(detection)
+                if budget.failures < FAILURES_MAX:
+                    self._hit(batch, budget, detection, event)
         for detection, new in batch.counted.values():
             self._count(run, batch, detection, new)
         for over in batch.overflow.values():
@@ -188,6 +179,14 @@ class Runner:
             batch.findings.append(_rolled(over))
         run.problems.update((f"{gap.rule_id}: {gap.reason}", None) for gap in batch.gaps)
         return batch
+
+    def _failed(self, run: _Run, batch: _Batch, event: Event, detection: Detection, error: Exception) -> None:
+        budget = run.budget(detection)
+        if budget.failures >= FAILURES_MAX:
+            return
+        budget.failures += 1
+        until = batch.last if budget.failures >= FAILURES_MAX else event.seq
+        batch.gaps.append(Gap(detection.id, event.seq - 1, until, _reason(error)))
 
     def _hit(self, batch: _Batch, budget: _Budget, detection: Detection, event: Event) -> None:
         if detection.correlation is not None:
