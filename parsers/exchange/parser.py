@@ -1,16 +1,19 @@
-r"""Reads the comma-separated logs of Exchange Server 2007 to 2019 and SE: message tracking, SMTP, IMAP4 and POP3.
+r"""Reads the comma-separated logs of Exchange Server 2007 to 2019 and SE: tracking, SMTP, IMAP4, POP3, proxy, EWS ….
 
 https://learn.microsoft.com/en-us/exchange/mail-flow/transport-logs/message-tracking. A line is read without the
 `#Fields` line before it: a GUID behind the message's id says which columns a tracking line has (2013 and later), the
-sign of an event is that of a protocol log. All times are UTC. Fields a stranger chose (subject, addresses) stand in
-quotes where they hold a comma, with quotes doubled.
+sign of an event is that of a protocol log, and what stands in certain columns tells the others (`layouts.toml`); a
+line of a log that is not known still has its time. All times are UTC. Fields a stranger chose (subject, addresses)
+stand in quotes where they hold a comma, with quotes doubled.
 """
 
 import csv
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, mapping, text, when
+from sentinel.pack import Fields, ParseError, Raw, mapping, names, text, verdict, when
 
 LINE_MAX = 131_072
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z")
@@ -48,6 +51,18 @@ _PLACES = mapping.setters({
 _ACTIONS = {
     "RECEIVE": ("mail_received", "success"), "SEND": ("mail_sent", "success"), "DELIVER": ("mail_delivered", "success"),
     "FAIL": ("mail_failed", "failure"), "BADMAIL": ("mail_failed", "failure"), "DEFER": ("mail_deferred", "unknown"),
+    "AGENTINFO": ("mail_agent_information", ""), "CLIENTSUBMISSION": ("mail_submitted", "success"),
+    "DELIVERFAIL": ("mail_failed", "failure"), "DUPLICATEEXPAND": ("mail_duplicate", ""),
+    "DUPLICATEREDIRECT": ("mail_duplicate", ""), "HADISCARD": ("mail_shadow_discarded", ""),
+    "HARECEIVE": ("mail_shadow_received", ""), "HAREDIRECT": ("mail_shadow_redirected", ""),
+    "HAREDIRECTFAIL": ("mail_shadow_redirected", "failure"), "INITMESSAGECREATED": ("mail_moderation_asked", ""),
+    "LOAD": ("mail_loaded", ""), "MODERATIONEXPIRE": ("mail_moderation_expired", "failure"),
+    "MODERATORAPPROVE": ("mail_approved", "success"), "MODERATORSALLNDR": ("mail_moderation_failed", "failure"),
+    "NOTIFYMAPI": ("mail_submission_announced", ""), "NOTIFYSHADOW": ("mail_shadow_announced", ""),
+    "PROCESS": ("mail_processed", "success"), "PROCESSMEETINGMESSAGE": ("mail_meeting_processed", ""),
+    "RESUBMIT": ("mail_resubmitted", ""), "RESUBMITDEFER": ("mail_resubmitted", "unknown"),
+    "RESUBMITFAIL": ("mail_resubmitted", "failure"), "SUBMITDEFER": ("mail_submitted", "unknown"),
+    "SUPPRESSED": ("mail_suppressed", ""), "THROTTLE": ("mail_throttled", "unknown"),
     "POISONMESSAGE": ("mail_poison", "failure"), "DROP": ("mail_dropped", "failure"), "SUBMIT": ("mail_submitted", ""),
     "SUBMITFAIL": ("mail_submitted", "failure"), "DSN": ("mail_notification", ""), "EXPAND": ("mail_expanded", ""),
     "REDIRECT": ("mail_redirected", "success"), "RESOLVE": ("mail_resolved", ""), "TRANSFER": ("mail_transferred", ""),
@@ -55,6 +70,7 @@ _ACTIONS = {
 }  # fmt: skip
 _SERVING = frozenset({25, 465, 475, 587, 717, 2525})
 _FAILED = re.compile(r"(?i)\bauthfailed\b|\blogondenied\b|^R=\"?\S* NO\b|-ERR|\bfailed\b|\b535 5\.7\.\d|unsuccessful")
+_PAIR = re.compile(r"(?:^|;)S:([A-Za-z][\w.-]{0,40})=([^;]{0,2000})")
 _ADDRESS = re.compile(r"(?i)(MAIL FROM|RCPT TO): ?<([^<>]{1,320})>")
 
 
@@ -68,7 +84,10 @@ def parse(raw: Raw) -> Iterator[Fields]:
         cells = next(csv.reader([whole.replace("\n", " ").replace("\r", " ")], strict=True), [])
     except csv.Error as error:
         raise ParseError(f"no line of comma-separated values: {error}") from error
-    if len(cells) < 7 or not _TIME.fullmatch(cells[0]):
+    if cells[:1] in (["DateTime"], ["TimeStamp"], ["Timestamp"], ["date-time"]):
+        yield _head("#Fields: " + whole)
+        return
+    if len(cells) < 4 or not _TIME.fullmatch(cells[0]):
         raise ParseError("no line of an Exchange log")
     fields: Fields = {
         "@timestamp": when.iso(when.rfc3339(cells[0])), "event.kind": "event", "observer.vendor": "Microsoft",
@@ -79,11 +98,68 @@ def parse(raw: Raw) -> Iterator[Fields]:
     elif len(cells) >= 20 and cells[8].isupper():
         new = bool(_GUID.fullmatch(cells[11]))
         _tracked(fields, _named(_TRACKING if new else _OLD, cells))
+    elif layout := next((one for one in _LAYOUTS if one.holds(cells)), None):
+        _other(fields, layout, cells)
     elif len(cells) >= 11 and cells[2].isdecimal():
         _served(fields, _named(_CLIENT, cells))
-    else:
-        raise ParseError("comma-separated values, but of no log of Exchange that is known")
+    else:  # its time is told, and that it is Exchange's
+        fields |= {"event.dataset": "exchange.other", "message": whole, "event.category": ("process",)}
+        fields["event.type"] = ("info",)
     yield fields
+
+
+class _Layout:
+    """A log of another kind: its columns, what must stand in some of them, and what they are in ECS."""
+
+    def __init__(self, said: Mapping[str, object]) -> None:
+        self.name = str(said["name"])
+        self.columns = str(said["columns"]).split()
+        self.meaning = str(said["meaning"])
+        checks, places = said["check"], said.get("fields", {})
+        rows = checks.items() if isinstance(checks, dict) else ()
+        self.checks = [(self.columns.index(str(at)), re.compile(str(form)).fullmatch) for at, form in rows]
+        self.setters = mapping.setters(places if isinstance(places, dict) else {})
+        self.least = max(at for at, _ in self.checks) + 1
+
+    def holds(self, cells: Sequence[str]) -> bool:
+        """Say whether a line is of this log."""
+        return len(cells) >= self.least and all(len(cells[at]) < 512 and check(cells[at]) for at, check in self.checks)
+
+
+_LAYOUTS = [
+    _Layout(one) for one in
+    tomllib.loads((Path(str(__spec__.origin)).parent / "layouts.toml").read_text("utf-8"))["layout"]
+]  # fmt: skip
+
+
+def _other(fields: Fields, layout: _Layout, cells: Sequence[str]) -> None:
+    said = _named(layout.columns[1:], cells)
+    fields["event.dataset"] = f"exchange.{layout.name}"
+    fields["event.action"], _, row = layout.meaning.partition("|")
+    verdict.says(fields, f"|{row}")
+    if pairs := dict(_PAIR.findall(said.pop("pairs", "")[:32_768])):
+        said |= {name.lower(): value for name, value in pairs.items()}
+    mapping.fill(fields, {name.lower(): value for name, value in said.items()}, layout.setters, "exchange.")
+    if "email.message_id" in fields:
+        fields["email.message_id"] = str(fields["email.message_id"]).strip("<>")
+    for side, name in (("destination", "LocalEndpoint"), ("source", "RemoteEndpoint")):
+        if one := _ENDPOINT.fullmatch(said.get(name, "")):
+            text.put(fields, [(f"{side}.ip", text.address(one[1])), (f"{side}.port", text.port(one[2]))])
+    if asked := said.get("url") or said.get("UrlStem"):
+        names.url(fields, asked + (said.get("UrlQuery", "") if asked.startswith("/") else ""))
+    status = fields.get("http.response.status_code")
+    if isinstance(status, int):
+        fields["event.outcome"] = "success" if status < 400 else "failure"
+    action = said.get("Action", "").lower()
+    if layout.name == "agent" and action:
+        fields["event.action"] = f"mail_agent_{action}"
+        if action.startswith(("reject", "delete", "quarantine", "disconnect")):
+            fields["event.type"] = ("denied",)
+    if layout.name == "connectivity":
+        way = {"+": ("connection start", "start"), "-": ("connection end", "end")}.get(said.get("direction", ""))
+        if way:
+            fields["event.type"], fields["event.action"] = tuple(way[0].split()), f"smtp_queue_{way[1]}"
+    text.put(fields, [("message", said.get("description") or said.get("operation-specific"))])
 
 
 def _named(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
