@@ -9,20 +9,16 @@ from collections.abc import Callable, Iterator
 
 from sentinel.pack import (
     Fields,
-    ParseError,
     Raw,
-    container,
     forms,
     prose,
     structured,
-    syslog,
     text,
     webjson,
     weblog,
     when,
 )
 
-MESSAGE_MAX = 65_536
 FORM_MAX = 8_192  # the error log's lines end at MAX_STRING_LEN, 8,192 bytes
 _TIME = re.compile(r"\[\w{3} (\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d{1,9})?) (\d{4})\] ?")
 _SSL = re.compile(
@@ -76,13 +72,7 @@ _DETAILS = {"path": "url.path", "file": "file.path", "reason": "event.reason"}
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line of an access log or the error log, bare or in syslog."""
-    line = container.read(raw)
-    fields: Fields = {"event.kind": "event", "observer.vendor": "Apache", "observer.product": "HTTP Server"}
-    fields.update(syslog.fields(line))
-    message = line.message.strip()[:MESSAGE_MAX]
-    if not _read(message, fields, raw) and line.app is None and line.priority is None:
-        raise ParseError("neither a line of an access log nor of the error log")
-    yield fields
+    yield weblog.line(raw, {"observer.vendor": "Apache", "observer.product": "HTTP Server"}, _read)
 
 
 def _read(message: str, fields: Fields, raw: Raw) -> bool:
@@ -93,10 +83,10 @@ def _read(message: str, fields: Fields, raw: Raw) -> bool:
         fields["@timestamp"] = when.iso(when.bsd(f"{month} {day} {year} {clock}", raw.received, raw.zone))
         _error(message[stamp.end() :], fields, raw)
     elif found := weblog.access(message):
-        _time(fields, found.time, raw.zone)
+        weblog.moment(fields, found.time, raw.zone)
         _columns(fields, weblog.fill(fields, found))
     elif ssl := _SSL.fullmatch(message):
-        _time(fields, ssl["time"], raw.zone)
+        weblog.moment(fields, ssl["time"], raw.zone)
         weblog.client(fields, ssl["client"])
         weblog.request(fields, ssl["request"])
         weblog.answer(fields, None, ssl["size"])
@@ -111,13 +101,6 @@ def _read(message: str, fields: Fields, raw: Raw) -> bool:
     else:
         return False
     return True
-
-
-def _time(fields: Fields, written: str, zone: str) -> None:
-    try:
-        fields["@timestamp"] = when.iso(when.clf(written, zone) if "/" in written else when.rfc3339(written, zone))
-    except ParseError:
-        return
 
 
 def _columns(fields: Fields, left: list[weblog.Column]) -> None:

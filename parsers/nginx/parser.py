@@ -10,20 +10,16 @@ from collections.abc import Iterator
 
 from sentinel.pack import (
     Fields,
-    ParseError,
     Raw,
-    container,
     forms,
     prose,
     structured,
-    syslog,
     text,
     webjson,
     weblog,
     when,
 )
 
-MESSAGE_MAX = 65_536
 FORM_MAX = 2_560  # the error log's lines end at 2,048 bytes; what is longer could make matching slow
 _ERROR = re.compile(
     r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<level>\w{1,10})\] (?P<pid>\d{1,10})#(?P<thread>\d{1,10}): "
@@ -98,13 +94,7 @@ _DETAILS = {"path": "file.path", "reason": "event.reason", "errno": "error.messa
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line of an access log or the error log, bare or in syslog."""
-    line = container.read(raw)
-    fields: Fields = {"event.kind": "event", "observer.vendor": "F5", "observer.product": "nginx"}
-    fields.update(syslog.fields(line))
-    message = line.message.strip()[:MESSAGE_MAX]
-    if not _read(message, fields, raw) and line.app is None and line.priority is None:
-        raise ParseError("neither a line of an access log nor of the error log")
-    yield fields
+    yield weblog.line(raw, {"observer.vendor": "F5", "observer.product": "nginx"}, _read)
 
 
 def _read(message: str, fields: Fields, raw: Raw) -> bool:
@@ -121,26 +111,18 @@ def _read(message: str, fields: Fields, raw: Raw) -> bool:
         _error(error["message"], fields, raw)
         return True
     if found := weblog.access(message):
-        _time(fields, found.time, zone)
+        weblog.moment(fields, found.time, zone)
         _columns(fields, weblog.fill(fields, found))
         return True
     if short := _MANAGER.fullmatch(message) or _PLUS.fullmatch(message):
-        _time(fields, short["time"], zone)
+        weblog.moment(fields, short["time"], zone)
         _short(fields, short.groupdict())
         return True
     if stream := _STREAM.fullmatch(message):
-        _time(fields, stream["time"], zone)
+        weblog.moment(fields, stream["time"], zone)
         _stream(fields, stream.groupdict())
         return True
     return False
-
-
-def _time(fields: Fields, written: str, zone: str) -> None:
-    try:
-        moment = when.clf(written, zone) if written[2:3] == "/" else when.rfc3339(written, zone)
-    except ParseError:
-        return
-    fields["@timestamp"] = when.iso(moment)
 
 
 def _columns(fields: Fields, left: list[weblog.Column]) -> None:

@@ -74,7 +74,8 @@ _PAIRED = re.compile(
     r"(?i)\b(?:users?(?:[ _-]?name)?|account|login|benutzer)\s?[:=]\s?(?P<a>[\w.+$*\\-][^\s\"'`\[(,;{]{0,127})"
 )
 _BARE = re.compile(
-    r"(?i)\b(?:for(?: (?:nonexistent|invalid|unknown|illegal|local))?(?: user(?:name)?)?|user|account|benutzer)\s"
+    r"(?i)\b(?<!waiting )(?<!wait )(?<!asking )(?<!looking )(?<!listening )(?<!except )(?<!used )"
+    r"(?:for(?: (?:nonexistent|invalid|unknown|illegal|local))?(?: user(?:name)?)?|user|account|benutzer)\s"
     r"(?P<a>[\w.+$*\\-][^\s\"'`\[(<,;:={]{0,127})(?=[\s,;.)(:]|$)(?!\s\[)"
 )
 _NO_NAME = re.compile(

@@ -6,10 +6,12 @@ included.
 """
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
-from sentinel.core.event import Fields
-from sentinel.pack import names, text
+from sentinel.core.errors import ParseError
+from sentinel.core.event import Fields, Raw
+from sentinel.pack import container, names, syslog, text, when
 
 _ACCESS = re.compile(
     r'(?P<before>[^\n]{1,1024}?) ?\[(?P<time>[^\]\["]{8,40})\] "(?P<request>(?>(?:[^"\\]|\\.|"(?! ))*))" '
@@ -29,6 +31,7 @@ _WAF_FIELDS = {
     "phase": "modsecurity.phase", "maturity": "modsecurity.maturity", "accuracy": "modsecurity.accuracy",
 }  # fmt: skip
 COLUMNS_MAX = 64
+MESSAGE_MAX = 65_536
 
 
 class Column(NamedTuple):
@@ -47,6 +50,27 @@ class Access(NamedTuple):
     status: str
     size: str
     after: list[Column]
+
+
+def line(raw: Raw, said: Fields, read: Callable[[str, Fields, Raw], bool]) -> Fields:
+    """Return a server's line, bare, in syslog or out of a container, as `read` adds it to `said`.
+
+    `read` returns False for what is of none of the server's logs; without a header of syslog it is refused.
+    """
+    found = container.read(raw)
+    fields = {"event.kind": "event"} | said | syslog.fields(found)
+    known = read(found.message.strip()[:MESSAGE_MAX], fields, raw)
+    if not known and found.app is None and found.priority is None:
+        raise ParseError("neither a line of an access log nor of the error log")
+    return fields
+
+
+def moment(fields: Fields, written: str, zone: str) -> None:
+    """Set `@timestamp` from the Common Log Format's time or from RFC 3339's; one that is neither sets nothing."""
+    try:
+        fields["@timestamp"] = when.iso(when.clf(written, zone) if "/" in written else when.rfc3339(written, zone))
+    except ParseError:
+        return
 
 
 def access(line: str) -> Access | None:

@@ -52,6 +52,12 @@ def test_a_level_after_the_time_is_no_host() -> None:
     assert read("2025-12-12T12:32:23+01:00 web01 server: x")["host.name"] == "web01"
 
 
+def test_what_somebody_waits_for_is_no_user() -> None:
+    line = "<86>Nov 23 08:15:00 host systemd-logind[801]: Session 12 logged out. Waiting for processes to exit."
+    assert "user.name" not in read(line)
+    assert read("<86>Nov 23 08:15:00 host app: login failed for anna from 192.0.2.7")["user.name"] == "anna"
+
+
 def test_an_address_is_a_source_only_where_a_word_says_so() -> None:
     for line in ("listening on 192.0.2.10:80", "route to 192.0.2.10 changed", "updates fetched from 192.0.2.10",
                  "server 192.0.2.10 does not answer", "version 1.2.3.4 installed", "time 10:50:10"):  # fmt: skip
