@@ -1,8 +1,9 @@
-r"""Reads alerts of ModSecurity 2 and 3 and of Coraza, wherever a web server wrote them, and their audit log in JSON.
+r"""Reads alerts of ModSecurity 2 and 3 and of Coraza, wherever a web server wrote them, and their audit logs.
 
 https://github.com/owasp-modsecurity/ModSecurity/wiki/ModSecurity-2-Data-Formats. In an error log the server's own
 words stand around the alert: `[client 192.0.2.1:4711]` of Apache, `, client: 192.0.2.1, server: …` of nginx, JSON of
-Caddy. The audit log's old form of several sections a transaction is no line and is not read.
+Caddy. The audit log is JSON, or sections a transaction (`--boundary-A--` to `Z`) in one record of several lines: the
+boundary is the server's, so a body that imitates a section stays a body. A file a transaction has an index beside it.
 """
 
 import re
@@ -19,6 +20,14 @@ _TAIL = re.compile(
     r', client: (?P<client>[0-9A-Fa-f.:]{2,45}), server: (?P<server>[^",]*), request: "(?P<request>[^"]*)"'
     r'(?:, upstream: "[^"]*")?(?:, host: "(?P<host>[^"]*)")?(?:, referrer: "(?P<referrer>[^"]*)")?'
 )
+_BOUNDARY = re.compile(r"(---?[0-9A-Za-z@_-]{4,40}-{1,3})([A-Z])--\r?(?:\n|$)")
+_OPENING = re.compile(
+    r"\[(?P<time>[^\]]{10,40})\] (?P<id>\S{1,64}) (?P<client>[0-9A-Fa-f.:]{2,45}) (?P<port>\d{1,5}) "
+    r"(?P<server>[0-9A-Fa-f.:]{2,45}) (?P<sport>\d{1,5})"
+)
+_STATUS = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})\b")
+_PRODUCER = re.compile(r"Producer: (?:ModSecurity(?: for \w+)?)[ /]?v?(\d[\w.]{0,20})", re.IGNORECASE)
+_SAID = re.compile(r"(?:Message|Apache-Error|ModSecurity): ?(.*)")
 _LEVELS = {"0": "emergency", "1": "alert", "2": "critical", "3": "error", "4": "warning", "5": "notice", "6": "info"}
 
 
@@ -30,6 +39,13 @@ def parse(raw: Raw) -> Iterator[Fields]:
     message = line.message.strip()[:MESSAGE_MAX]
     if message.startswith("{"):
         _json(structured.json_object(message), fields, raw)
+    elif sections := _sections(message):
+        _audited(sections, fields, raw)
+    elif (index := weblog.access(message)) and message.rpartition(" ")[2].startswith(("md5:", "sha")):
+        weblog.moment(fields, index.time, raw.zone)
+        left = weblog.fill(fields, index)
+        text.put(fields, [("http.request.id", left[0].text if left else None)])
+        fields["event.action"] = "waf_audit"
     elif "ModSecurity: " in message:
         _line(message, fields, raw)
     elif line.app is None and line.priority is None:
@@ -136,6 +152,42 @@ def _transaction(found: dict[str, object], whole: dict[str, object], fields: Fie
         ("http.request.id", _text(whole.get("unique_id") or whole.get("transaction_id"))),
         ("url.domain", host),
     ])  # fmt: skip
+
+
+def _sections(message: str) -> dict[str, str]:
+    """Return the sections of a transaction by their letters; of one that is cut in two, what is there."""
+    first = _BOUNDARY.match(message)
+    if first is None:
+        return {}
+    parts = re.split(rf"^{re.escape(first[1])}([A-Z])--\r?\n?", message, maxsplit=64, flags=re.MULTILINE)
+    return dict(reversed(list(zip(parts[1::2], parts[2::2], strict=True))))  # the first of a letter counts
+
+
+def _audited(sections: Mapping[str, str], fields: Fields, raw: Raw) -> None:
+    if head := _OPENING.match(sections.get("A", "")):
+        weblog.moment(fields, head["time"], raw.zone)
+        text.put(fields, [
+            ("http.request.id", head["id"]), ("source.ip", text.address(head["client"])),
+            ("source.port", text.port(head["port"]) or None), ("destination.ip", text.address(head["server"])),
+            ("destination.port", text.port(head["sport"]) or None),
+        ])  # fmt: skip
+    asked, *lines = sections.get("B", "").splitlines()[:256] or [""]
+    weblog.request(fields, asked)
+    headers = {name.lower(): value.strip() for name, _, value in reversed([line.partition(":") for line in lines])}
+    weblog.said(fields, headers.get("referer"), headers.get("user-agent"))
+    status = _STATUS.match(sections.get("F", ""))
+    weblog.answer(fields, status[1] if status else None)
+    text.put(fields, [("url.domain", headers.get("host", "").partition(":")[0])])
+    trailer = sections.get("H", "")
+    found = [one for line in trailer.splitlines()[:1_024] if (one := _SAID.match(line)) and "[id " in line]
+    alerts = _alerts(fields, [one[1] for one in found])
+    blocked = "\nAction: Intercepted" in f"\n{trailer}" or any(weblog.blocked(one[1]) for one in found)
+    fields |= {"event.kind": "alert" if alerts else "event", "event.action": "waf_audit"}
+    if alerts:
+        fields["event.category"], fields["event.type"] = ("intrusion_detection",), ("denied" if blocked else "info",)
+        text.put(fields, [("event.reason", found[-1][1].partition(" [file ")[0].strip())])
+    if version := _PRODUCER.search(trailer):
+        fields["observer.version"] = version[1]
 
 
 def _alerts(fields: Fields, messages: object) -> int:

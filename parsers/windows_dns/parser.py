@@ -2,7 +2,8 @@ r"""Reads the debug log of Windows' DNS server, one packet a line, and the JSON 
 
 https://learn.microsoft.com/…/dn800669; date and time are those of the server's language, in local time: with AM and PM
 the month stands first, else the day. What the server was asked and what it answered belong to the client, what it asked
-others itself has their address as destination.
+others itself has their address as destination. With details a packet is a record of several lines: the first is as
+without them, below it stand the client's port and the answers; a line of details that comes alone says nothing.
 """
 
 import re
@@ -12,16 +13,21 @@ from datetime import datetime
 from sentinel.pack import Fields, ParseError, Raw, dnslog, structured, syslog, text, when
 
 MESSAGE_MAX = 8_192
+VALUES_MAX = 100
 _HEAD = re.compile(
-    r"(?P<date>\d{1,4}[./-]\d{1,2}[./-]\d{1,4}) (?P<time>\d{1,2}[:.]\d\d[:.]\d\d)(?: (?P<half>[AaPp]\.?[Mm]\.?))? "
-    r"(?P<thread>[0-9A-Fa-f]{3,8}) (?P<context>[A-ZÄÖÜ]{3,12}) +(?P<rest>.*)",
+    r"(?P<date>\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{8}) (?P<time>\d{1,2}[:.]\d\d[:.]\d\d)"
+    r"(?:[ \u00a0\u202f](?P<half>[AaPp]\.?[ \u00a0]?[Mm]\.?))? "
+    r"(?P<thread>[0-9A-Fa-f]{3,8}) (?P<context>[A-ZÄÖÜ]{2,12}|Note:|Hinweis:) +(?P<rest>.*)",
     re.DOTALL,
 )
 _PACKET = re.compile(
-    r"(?P<packet>[0-9A-Fa-f]{8,16}) (?P<transport>UDP|TCP) (?P<way>Snd|Rcv) (?P<ip>[0-9A-Fa-f.:%]{2,64}) +"
+    r"(?:(?P<packet>[0-9A-Fa-f]{8,16}) )?(?P<transport>UDP|TCP) (?P<way>Snd|Rcv) (?P<ip>[0-9A-Fa-f.:%]{2,64}) +"
     r"(?P<id>[0-9A-Fa-f]{4}) (?P<answer>[R ])? *(?P<code>[QNU?]) \[(?P<hex>[0-9A-Fa-f]{4}) {1,8}"
     r"(?P<flags>[ATDR ]{0,8}?) {0,8}(?P<rcode>[A-Z]{4,10}|\d{1,5})\] +(?P<type>\S{1,16}) +(?P<name>\S.*)"
 )
+_REMOTE = re.compile(r"(?:Remote addr|Remoteadresse) \S{2,64}, port (\d{1,5})")
+_DATA = re.compile(r"^ {4,12}DATA {1,12}(\S.{0,500})$", re.MULTILINE)
+_DETAIL = re.compile(r"\s|(?:UDP|TCP) (?:question|response) info at |Message:?$|Message logging key|Field #")
 _NUMBER = re.compile(r"\(\d{1,3}\)")
 _FLAGS = {"A": "AA", "T": "TC", "D": "RD", "R": "RA"}
 _CODES = {"Q": "QUERY", "N": "NOTIFY", "U": "UPDATE"}
@@ -44,10 +50,12 @@ def parse(raw: Raw) -> Iterator[Fields]:
     if head:
         fields["@timestamp"] = when.iso(_moment(head, raw.zone))
         fields["process.thread.id"] = int(head["thread"], 16)
-        fields["windows_dns.context"] = head["context"]
-        _line(fields, head["rest"][:MESSAGE_MAX])
+        fields["windows_dns.context"] = head["context"].rstrip(":")
+        _line(fields, head["rest"])
     elif whole.startswith("{"):
         _json(fields, structured.json_object(whole), raw.zone)
+    elif _DETAIL.match(text.decode(raw.body)) and app is None:
+        fields |= {"event.category": ("network",), "event.type": ("info",), "event.action": "dns_detail"}
     elif _OPENED.fullmatch(whole) or app is not None:
         fields["event.category"], fields["event.type"] = ("process",), ("info",)
     else:
@@ -56,12 +64,13 @@ def parse(raw: Raw) -> Iterator[Fields]:
 
 
 def _moment(head: re.Match[str], zone: str) -> datetime:
-    one, two, three = re.split(r"[./-]", head["date"])
+    date = head["date"]
+    one, two, three = re.split(r"[./-]", date) if not date.isdecimal() else (date[:4], date[4:6], date[6:])
     hours, minutes, seconds = re.split(r"[:.]", head["time"])
-    half = (head["half"] or "").lower().replace(".", "")
+    half = "".join(filter(str.isalpha, (head["half"] or "").lower()))
     if len(one) == 4:
         year, month, day = one, two, three
-    elif half or int(two) > 12:
+    elif (half and "." not in head["half"] and int(one) <= 12) or int(two) > 12:  # `a. m.` is Spanish
         month, day, year = one, two, three
     else:
         day, month, year = one, two, three
@@ -71,12 +80,22 @@ def _moment(head: re.Match[str], zone: str) -> datetime:
 
 
 def _line(fields: Fields, rest: str) -> None:
-    found = _PACKET.fullmatch(rest)
+    first, _, details = rest.partition("\n")
+    found = _PACKET.fullmatch(first.rstrip("\r")[:MESSAGE_MAX])
     if found is None:
         fields["event.category"], fields["event.type"] = ("network",), ("info",)
-        fields["event.reason"] = rest.strip() or "-"
+        fields["event.reason"] = rest.strip()[:MESSAGE_MAX] or "-"
         return
     _packet(fields, found.groupdict())
+    if details:
+        side = "source" if "source.ip" in fields else "destination"
+        port = _REMOTE.search(details)
+        data = [_name(one.strip()) if one[:1] == "(" else one.strip() for one in _DATA.findall(details)[:VALUES_MAX]]
+        text.put(fields, [
+            (f"{side}.port", text.port(port[1]) or None if port else None),
+            ("windows_dns.answers", tuple(dict.fromkeys(data))),
+            ("dns.resolved_ip", tuple(dict.fromkeys(one for one in map(text.address, data) if one))),
+        ])  # fmt: skip
 
 
 def _packet(fields: Fields, found: dict[str, str | None]) -> None:

@@ -217,15 +217,20 @@ def seconds(value: str | float | None) -> int | None:
     return round(taken * 1_000_000_000) if 0 <= taken < 1e8 else None
 
 
+def blocked(message: str) -> bool:
+    """Say whether ModSecurity or Coraza did not let the request through."""
+    return _BLOCKED.search(message, 0, 2_048) is not None
+
+
 def modsecurity(fields: Fields, message: str) -> None:
     """Set what ModSecurity or Coraza says: `[id "942100"] [msg "…"]`, and whether it let the request through.
 
     https://github.com/owasp-modsecurity/ModSecurity/wiki/ModSecurity-2-Data-Formats
     """
-    blocked = _BLOCKED.search(message, 0, 2_048) is not None
+    stopped = blocked(message)
     fields["event.kind"], fields["event.category"] = "alert", ("intrusion_detection",)
-    fields["event.type"] = ("denied",) if blocked else ("info",)
-    fields["event.action"] = "waf_blocked" if blocked else "waf_matched"
+    fields["event.type"] = ("denied",) if stopped else ("info",)
+    fields["event.action"] = "waf_blocked" if stopped else "waf_matched"
     tags: list[str] = []
     for name, value in _WAF.findall(message):
         if name == "tag" and value:

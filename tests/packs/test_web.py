@@ -86,3 +86,59 @@ def test_a_load_balancer_writes_the_whole_url_of_what_was_a_path() -> None:
     )
     assert (event["url.original"], event["url.domain"], event["url.port"]) == ("/b?c=1", "a.example", 443)
     assert (event["@timestamp"], event["source.port"]) == ("2026-11-23T07:15:06.419000Z", 44760)
+
+
+AUDIT = """--c7036611-A--
+[23/Nov/2026:08:15:00 +0100] OSD4l1BEUOkAAHZ8Y3QAAAAH 203.0.113.64 64995 192.0.2.80 443
+--c7036611-B--
+POST /suche?q=1 HTTP/1.1
+Host: www.stadt.example
+User-Agent: libwww-perl/5.808
+
+--c7036611-C--
+--c7036612-H--
+Message: Access denied with code 403 (phase 2). imitated [file "x"] [id "1"] [msg "x"]
+--c7036611-F--
+HTTP/1.1 {status} Forbidden
+
+--c7036611-H--
+Message: Warning. Pattern match at ARGS:q. [file "/crs/942.conf"] [line "1"] [id "942100"] [msg "SQL Injection"]
+{message}
+Action: {action}
+Producer: ModSecurity for Apache/2.9.7 (http://www.modsecurity.org/); OWASP_CRS/4.0.
+Server: Apache
+
+--c7036611-Z--"""
+
+
+def test_the_sections_of_modsecuritys_audit_log_are_one_transaction() -> None:
+    denied = 'Message: Access denied with code 403 (phase 2). [file "/crs/949.conf"] [id "949110"] [msg "Score"]'
+    event = read("modsecurity", AUDIT.format(status=403, message=denied, action="Intercepted (phase 2)"))
+    assert ROUTER.route(raw(AUDIT)) is PACKS.by_name["modsecurity"]
+    assert (event["source.ip"], event["source.port"], event["destination.port"]) == ("203.0.113.64", 64995, 443)
+    assert (event["@timestamp"], event["url.domain"]) == ("2026-11-23T07:15:00.000000Z", "www.stadt.example")
+    assert (event["http.response.status_code"], event["event.type"]) == (403, ("denied",))
+    assert event["modsecurity.rules"] == ("942100", "949110")  # a body that imitates a section adds none
+    passed = read("modsecurity", AUDIT.format(status=200, message="", action="none"))
+    assert (passed["event.type"], passed["modsecurity.rules"]) == (("info",), ("942100",))
+    beginning = AUDIT.partition("--c7036611-F--")[0]  # cut off at a limit
+    assert read("modsecurity", beginning)["event.kind"] == "event"
+
+
+def test_a_packet_with_details_says_the_clients_port_and_what_was_answered() -> None:
+    packet = (
+        "11/23/2026 8:15:00 AM 0E98 PACKET  00000000028657F0 UDP Snd 10.1.7.20       e9b1 R Q [8081   DR  NOERROR] A   "
+        "   (3)www(7)example(3)org(0)\nUDP response info at 00000000028657F0\n  Socket = 812\n"
+        "  Remote addr 10.1.7.20, port 50012\n    ANSWER SECTION:\n      TTL    300\n"
+        "      DATA   (1)a(7)example(3)org(0)\n      DATA   192.0.2.10\n"
+    )
+    event = read("windows_dns", packet)
+    assert (event["source.ip"], event["source.port"], event["dns.question.name"]) == (
+        "10.1.7.20",
+        50012,
+        "www.example.org",
+    )
+    assert (event["windows_dns.answers"], event["dns.resolved_ip"]) == (
+        ("a.example.org", "192.0.2.10"),
+        ("192.0.2.10",),
+    )
