@@ -8,7 +8,7 @@ is not used). What a client calls itself stands in parentheses and may hold anyt
 import re
 from collections.abc import Iterator
 
-from sentinel.pack import Fields, ParseError, Raw, dhcplog, dnslog, syslog, text, when
+from sentinel.pack import Fields, ParseError, Raw, dhcplog, dnslog, syslog, text, verdict, when
 
 MESSAGE_MAX = 4_096
 _MAC = r"(?P<mac>(?:[0-9A-Fa-f]{1,2}[:-]){5,19}[0-9A-Fa-f]{1,2})"
@@ -48,7 +48,7 @@ _KEA = re.compile(
 )
 _KEA_WHO = re.compile(rf"\[hwtype=\d+ {_MAC}\]")
 _KEA_IDS = re.compile(r"(cid|duid|tid)=(?:\[([0-9a-f:]{2,400})\]|(0x[0-9a-f]{1,8}))")
-_KEA_IP = re.compile(rf"\b(?:lease|address|lease for address|prefix)(?: for address)? (?P<ip>{_IP})\b")
+_KEA_IP = re.compile(rf"\b(?:lease|address|addr|lease for address|prefix)(?: for (?:address|prefix))? (?P<ip>{_IP})\b")
 _KEA_PACKET = re.compile(
     r"(?P<kind>[A-Z][A-Za-z-]{3,24}) \(type (?P<type>\d+)\) "
     rf"(?:received )?from (?P<from>{_IP}?)(?::(?P<fport>\d+))? to (?P<to>{_IP}?)(?::(?P<tport>\d+))? on interface "
@@ -59,6 +59,35 @@ _KEA_KINDS = (
     ("LEASE_OFFER", "offer"), ("RELEASE_FAIL", "release_failed"), ("RELEASE", "release"), ("DECLINE", "decline"),
     ("PACKET_NAK", "nak"), ("ALLOC_FAIL", "exhausted"), ("LEASE_RECLAIM", "expire"), ("LEASE_EXPIRED", "expire"),
 )  # fmt: skip
+# what other messages are about, by their names, first that fits: https://kea.readthedocs.io/en/latest/kea-messages.html
+_KEA_ABOUT: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
+    (re.compile(form), *said)
+    for form, *said in (
+        (r"DHCP_DDNS_.*(?:REJECTED|FAILED|_FAIL|IO_ERROR|DROPPED|INVALID|CORRUPT|NO_.*MATCH|ERROR|TIMEOUT)",
+         "dns_update", "network", "protocol error"),
+        (r"DHCP_DDNS_.*(?:SUCCEEDED|_ADD|_REMOVE|_REPLACE|REQUEST)", "dns_update", "network", "protocol"),
+        (r".*(?:NOT_AUTHORIZED|UNAUTHORIZED|AUTH_FAIL|REJECTED_CLIENT|RBAC_.*REJECT).*", "login", "authentication",
+         "start"),
+        (r".*(?:_AUTHORIZED|AUTH_.*SUCCESS).*", "login", "authentication", "start"),
+        (r"(?:COMMAND|CTRL_AGENT_COMMAND|NETCONF)_.*", "dhcp_command", "configuration", "info"),
+        (r"(?:LEASE|SUBNET|HOST|CLASS|CB)_CMDS_.*(?:ADD|DEL|WIPE|UPDATE|SET|RESERVATION|DELTA).*", "dhcp_command",
+         "configuration", "change"),
+        (r".*(?:RECONFIGURATION|CFGMGR_|CONFIGURE|_CONFIG_).*", "dhcp_configuration", "configuration", "change"),
+        (r"HA_.*", "dhcp_failover", "network", "info"),
+        (r".*(?:PACKET_DROP|PACKET_.*(?:FAIL|EXCEPTION|REJECT)|PACKET_QUEUE_FULL|LIMITS_.*|PARSE_FAIL).*",
+         "dhcp_dropped", "network", "protocol denied"),
+        (r".*INIT_REBOOT.*", "dhcp_request", "network", "connection protocol"),
+        (r"(?:LFC|DHCPSRV_MEMFILE|DHCPSRV_MYSQL|DHCPSRV_PGSQL|DATABASE)_.*", "dhcp_database", "database", "info"),
+        (r"(?:HOOKS|RUN_SCRIPT)_.*", "dhcp_hook", "process", "info"),
+        (r"(?:TLS|TCP|HTTP)_.*", "dhcp_control_connection", "network", "connection"),
+    )
+)  # fmt: skip
+_NAMED = r"[a-z0-9]{2,30}(?:-[a-z0-9]{1,30}){1,6}"
+_KEA_COMMAND = re.compile(rf"command '([a-z0-9-]{{2,80}})'|command ({_NAMED})\b|^({_NAMED}) command\b")
+_KEA_USER = re.compile(r"(?:for|user) '([^']{1,128})'")
+_KEA_REMOTE = re.compile(rf"\bfrom (?:remote )?(?:address |endpoint )?(?P<ip>{_IP})(?=[:\s,]|$)")
+_KEA_NAME = re.compile(r"FQDN:?,? \[?([A-Za-z0-9_.-]{1,255})")
+_READING = re.compile(r".*-(?:get|list|status|page|reload|search|test|count)(?:-.*)?|list-commands|.*-get")
 _LEGAL = re.compile(
     rf"(?P<time>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) \S+ Address: ?(?P<ip>{_IP}) has been "
     rf"(?P<what>assigned|renewed|released).{{0,120}}? hardware address: (?:hwtype=\d+ )?{_MAC}.*"
@@ -75,13 +104,27 @@ _WINDOWS_KINDS = {
     "36": "nak",
     "11000": "solicit", "11001": "advertise", "11002": "request", "11003": "confirm", "11004": "renew",
     "11005": "rebind", "11006": "decline", "11007": "release", "11008": "inform", "11009": "exhausted",
-    "11014": "conflict", "11015": "conflict", "11016": "deleted", "11018": "expire", "11019": "expire",
+    "11014": "conflict", "11015": "conflict", "11016": "deleted", "11017": "expire", "11018": "expire",
+    "11019": "expire",
 }  # fmt: skip
 _WINDOWS_DNS = {
     "30": "", "31": "failure", "32": "success", "34": "failure", "35": "failure", "11022": "", "11023": "failure",
     "11024": "success", "11028": "failure",
 }  # fmt: skip
 _WINDOWS_LIFE = {"00": "start", "01": "end", "02": "change", "11010": "start", "11011": "end", "11012": "change"}
+# the audit log's other events: whether the server may serve (50 to 64, 11030 and on), the clean-up
+_WINDOWS_STATE = {
+    "24": "cleanup_started|database|info|", "25": "cleanup_statistics|database|info|",
+    "50": "domain_unreachable|network|error|failure", "51": "authorized|configuration|allowed|success",
+    "52": "server_upgraded|configuration|change|", "53": "authorized_from_cache|configuration|allowed|success",
+    "54": "not_authorized|configuration|denied|failure", "55": "authorized|configuration|allowed|success",
+    "56": "not_authorized|configuration|denied|failure", "57": "other_server_found|network|info|",
+    "58": "domain_not_found|network|error|failure", "59": "network_failure|network|error|failure",
+    "60": "no_domain_controller|network|error|failure", "61": "other_server_found|network|info|",
+    "62": "other_server_found|network|info|", "63": "rogue_detection_restarted|process|info|",
+    "64": "no_interface|network|error|failure", "11013": "log_restarted|process|info|",
+    "11020": "cleanup_started|database|info|", "11021": "cleanup_statistics|database|info|",
+}  # fmt: skip
 _COLUMNS4 = (
     "", "source.ip", "name", "mac", "user", "transaction", "result", "", "correlation", "dhcid", "", "vendor_class", "",
     "user_class", "relay", "dns_error",
@@ -218,9 +261,7 @@ def _kea(fields: Fields, found: re.Match[str], raw: Raw) -> None:
     elif kind:
         dhcplog.lease(fields, kind, address["ip"] if address else None, _mac(who["mac"]) if who else None)
     else:
-        stop, start = code.endswith("SHUTDOWN"), code.endswith(("_STARTED", "_STARTING"))
-        fields["event.category"] = ("process",) if start or stop else ("network",)
-        fields["event.type"] = ("start",) if start else ("end",) if stop else ("info",)
+        _kea_other(fields, code, message)
         if who:
             text.put(fields, [("source.mac", _mac(who["mac"]))])
     for name, several, one in _KEA_IDS.findall(message[:1_024]):
@@ -229,6 +270,40 @@ def _kea(fields: Fields, found: re.Match[str], raw: Raw) -> None:
                 {"cid": "dhcp.client_id", "duid": "dhcp.duid", "tid": "dhcp.transaction"}[name], several or one
             )
     text.put(fields, [("event.reason", message.partition(": ")[2] if kind else None)])
+
+
+def _kea_other(fields: Fields, code: str, message: str) -> None:
+    """Set what a message that is about no lease means, by its name: start and end, commands, logins, DNS, failover."""
+    stop, start = code.endswith("SHUTDOWN"), code.endswith(("_STARTED", "_STARTING"))
+    bad = fields.get("log.level") in {"error", "fatal"} or code.endswith(("_FAIL", "_FAILED", "_ERROR"))
+    fields["event.category"] = ("process",) if start or stop else ("network",)
+    fields["event.type"] = ("start",) if start else ("end",) if stop else ("error",) if bad else ("info",)
+    about = next((row for row in _KEA_ABOUT if row[0].fullmatch(code)), None) if not (start or stop) else None
+    text.put(fields, [("event.reason", message.strip()[:1_024] or None)])
+    if about is None:
+        return
+    _, fields["event.action"], category, kinds = about
+    fields["event.category"], fields["event.type"] = (category,), tuple(kinds.split())
+    if bad and "error" not in kinds and category != "authentication":
+        fields["event.type"] = (*kinds.replace("info", "").split(), "error")
+    command, user, remote = (form.search(message[:1_024]) for form in (_KEA_COMMAND, _KEA_USER, _KEA_REMOTE))
+    if category in {"authentication", "configuration"}:
+        text.put(fields, [("source.ip", text.address(remote["ip"]) if remote else None)])
+    if category == "authentication":
+        failed = re.search("NOT_|UNAUTH|FAIL|REJECT", code) is not None
+        fields["event.outcome"] = "failure" if failed else "success"
+        text.put(fields, [("user.name", user[1] if user else None)])
+    elif category == "configuration":
+        name = next(filter(None, command.groups())) if command else ""
+        text.put(fields, [("dhcp.command", name)])
+        if name and not _READING.fullmatch(name) and fields["event.type"] == ("info",):
+            fields["event.type"] = ("change",)
+    elif about[1] == "dns_update":
+        asked = _KEA_NAME.search(message[:1_024])
+        dnslog.event(fields, "dns_update", kinds.partition(" ")[2])
+        dnslog.question(fields, asked[1].rstrip(".,") if asked else None)
+        if "SUCCEEDED" in code or bad or "error" in kinds:
+            fields["event.outcome"] = "success" if "SUCCEEDED" in code else "failure"
 
 
 # ------------------------------------------------------------------ Windows
@@ -259,6 +334,10 @@ def _windows(fields: Fields, found: re.Match[str], raw: Raw) -> None:
         life = _WINDOWS_LIFE.get(code, "info")
         fields["event.category"] = ("process",) if code in _WINDOWS_LIFE else ("network",)
         fields["event.type"] = (life,)
+        if row := _WINDOWS_STATE.get(code):
+            action, _, said = row.partition("|")
+            verdict.says(fields, f"|{said}")
+            fields["event.action"] = f"dhcp_{action}"
         text.put(fields, [("source.ip", text.address(address)), ("dhcp.domain", text.given(name))])
     fields["event.code"] = code
     fields.update(text.user(named.pop("user", None)))
