@@ -23,7 +23,8 @@ ABOUT: Fields = {
     "observer.type": "firewall",
 }  # fmt: skip
 START = re.compile(
-    r"(?:^|[\s:])(?:[^\s,]{0,64},)?(?=\d{4}/\d\d/\d\d \d\d:\d\d:\d\d,[^,]{0,64},(?P<type>[A-Z][A-Z_-]{2,20}),)"
+    r"(?:^|[\s:])(?:[^\s,]{0,64},)?(?=\d{4}/\d\d/\d\d \d\d:\d\d:\d\d,[^,]{0,64},"
+    r"(?P<early>\d{1,20},0x[0-9a-f]{1,16},)?(?P<type>[A-Z][A-Z_-]{2,20}),)"
 )
 THREAT = re.compile(r"(?P<name>.*)\((?P<id>\d{1,12})\)", re.DOTALL)
 OFFSET = re.compile(r"(?:<\d{1,3}>)?(?:1 )?\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:?\d\d) ")
@@ -31,12 +32,18 @@ FILES = frozenset({"virus", "ml-virus", "wildfire", "wildfire-virus", "file", "d
 DENIED = re.compile(r"block|deny|drop|reset|sinkhole")
 HOST = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[\w-]+)+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 SYSTEM = tuple(re.compile(form, re.DOTALL) for form in TABLES["system"]["forms"])
+EVENTS = tuple((re.compile(ids), row) for ids, row in TABLES["system"]["events"])
+ENDING = re.compile(
+    r"[-_](?:(succ|success|succeeded)|fail|failed|failures?|err|error)$| (?:(succeeded|successfully)|failed)\b"
+)
+DATE = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d")
+GTP_END = ("start", "elapsed", "tunnel_insp_rule", "remote_user_ip", "remote_user_id", "rule_uuid", "pcap_id")
 LOGINS = {
     "failed authentication": ("start", "failure"), "authenticated": ("start", "success"),
     "logged in": ("start", "success"), "logged out": ("end", "success"), "login succeeded": ("start", "success"),
     "login failed": ("start", "failure"), "authentication succeeded": ("start", "success"),
     "authentication failed": ("start", "failure"), "logout succeeded": ("end", "success"),
-    "logout failed": ("end", "failure"),
+    "logout failed": ("end", "failure"), "timed out": ("end", "success"),
 }  # fmt: skip
 
 
@@ -68,7 +75,7 @@ def parse(raw: Raw) -> Iterator[Fields]:
     if start is None:
         raise ParseError("no PAN-OS: no columns of time, serial number and type")
     kind = OTHER_NAMES.get(start["type"], start["type"])
-    said = _columns(whole[start.end() :], kind)
+    said = _columns(whole[start.end() :].replace(start["early"] or "", "", 1), kind)
     for name, value in said.items():
         if value in NOTHING:
             continue
@@ -100,7 +107,12 @@ def _columns(row: str, kind: str) -> dict[str, str]:
         layout = layout[:14] + layout[16:]
     elif kind == "SCTP" and len(cells) > 30 and cells[30].lower() == "sctp":
         del cells[29]
-    return {name: cell.strip() for name, cell in zip(layout, cells, strict=False) if name != "_"}
+    said = {name: cell.strip() for name, cell in zip(layout, cells, strict=False) if name != "_"}
+    if kind == "GTP":  # its end begins with a time and seconds, behind columns that the vendor keeps for later
+        at = next((at for at in range(len(cells) - 2, 63, -1) if DATE.fullmatch(cells[at])), 0)
+        if at and cells[at + 1].isdecimal():
+            said |= {name: cell.strip() for name, cell in zip(GTP_END, cells[at:], strict=False)}
+    return said
 
 
 def _time(found: Fields, said: dict[str, str], whole: str, line: syslog.Syslog, zone: str) -> None:
@@ -223,13 +235,15 @@ def _system(found: Fields, words: str) -> None:
     text.put(
         found,
         (
-            ("source.ip", text.address(said.get("ip"))),
+            ("source.ip", text.address((said.get("ip") or "").rstrip("."))),
             ("source.mac", text.mac(said.get("mac"))),
             ("source.domain", text.given((said.get("host") or "").strip("[]"))),
             ("event.reason", said.get("reason")),
             ("panw.panos.access_method", said.get("via")),
         ),
     )
+    if far := text.address(said.get("far") or said.get("inner")):
+        found["related.ip"] = tuple(filter(None, (text.address(said.get("local")), far)))
     if "role" in said:
         ends = [(said["ip"], said["port"]), (said["peer"], said["peerport"])]
         for side, (address, port) in zip(
@@ -247,11 +261,15 @@ def _meaning(found: Fields, kind: str, subtype: str, said: dict[str, str]) -> No
     if row is None or "event.category" in found:
         return
     found["event.kind"], categories, types = row.split("|")
+    if kind == "SYSTEM":
+        _event(found, said.get("eventid", "").lower(), categories, types)
+        return
     action = str(found.get("event.action", "")).lower()
     if kind == "THREAT" and subtype == "wildfire" and said.get("category", "") in {"benign", "grayware"}:
         found["event.kind"] = "event"
     if kind == "GLOBALPROTECT":
-        categories, types = (STAGES.get(action, "") or f"{categories}|{types}").split("|")
+        step = STAGES.get(action) or TABLES["steps"].get(said.get("stage", "").lower())
+        categories, types = (step or f"{categories}|{types}").split("|")
         text.put(found, (("event.outcome", _outcome(said.get("status", ""))),))
     elif kind == "CONFIG":
         types = COMMANDS.get(action, types)
@@ -266,11 +284,23 @@ def _meaning(found: Fields, kind: str, subtype: str, said: dict[str, str]) -> No
             names.account(found, "user", said["normalize_user"])
     elif kind == "DECRYPTION" and said.get("error", "") not in NOTHING:
         types, found["event.outcome"] = f"{types} error", "failure"
-    elif "network" in categories and kind != "SYSTEM" and action:
+    elif "network" in categories and action:
         result = "denied" if DENIED.search(action) else verdict.of(action)
         types = f"{types} {result}" if result else types
         found["event.outcome"] = "success"
     found["event.category"], found["event.type"] = tuple(categories.split(" ")), tuple(types.split(" "))
+
+
+def _event(found: Fields, name: str, categories: str, types: str) -> None:
+    """Set what an event of SYSTEM is by its name; those of people are known by their words already."""
+    if name == "general":  # then only the words say which one
+        name += ": " + str(found.get("message", "")).lower()[:160].replace("\n", " ")
+    row = next((row for ids, row in EVENTS if ids.fullmatch(name)), f"{categories}|{types}|")
+    categories, types, outcome = row.split("|")
+    if not outcome and (ending := ENDING.search(name)) is not None:
+        outcome = "success" if ending[1] or ending[2] else "failure"
+    found["event.category"], found["event.type"] = tuple(categories.split(" ")), tuple(types.split(" "))
+    text.put(found, (("event.outcome", outcome),))
 
 
 def _outcome(word: str) -> str:
