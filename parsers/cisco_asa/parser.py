@@ -39,6 +39,18 @@ OURS = TABLES["ours"]
 PROGRAM = re.compile(r"(?:^| )([A-Za-z][\w.-]{0,63})\[(\d{1,10})\]$")
 NAME = re.compile(r"(?=[0-9._-]{0,255}[A-Za-z])[A-Za-z0-9][\w-]*(?:\.[\w-]+)*")
 NOBODY = frozenset({"", "unknown", "*", "*****", "n/a", "no authentication required", "unauthenticated", "(null)"})
+ADDRESS = re.compile(r"(?<![\w.:/])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]{0,3}\w)")
+DENIED = re.compile(
+    r"(?i)\b(?:dropp(?:ed|ing)|deny|denied|discard(?:ed|ing)?|to (?:drop|reset)|prevented|reset connection|rejected"
+    r"|terminating (?:tcp|connection)|not (?:accepted|allowed)|refused)\b"
+)
+NOT = "found|available|supported|started|responding|allowed|received|able|match(?:ed|ing)?|permitted|established"
+RESULT = re.compile(
+    r"(?i)\b(?P<no>fail(?:ed|ures?|s)?|unable to|could not|cannot|can't|invalid|errors?|un(?:successful|acceptable)"
+    r"|timed out|time-?out|lost|exhausted|exceeded|mismatch(?:ed)?|expired|rejected|aborted|unsupported"
+    rf"|not (?:{NOT}|been \w{{1,20}}))\b|"
+    r"\b(?:success(?:ful|fully)?|succeeded|established|completed|restored|passed|connected|granted|^allowed)\b"
+)
 PROTOCOLS = frozenset(mapping.TRANSPORTS.values()) | {"icmp6", "icmpv6"}
 
 
@@ -117,20 +129,23 @@ def _read(found: Fields, number: str, message: str, raw: Raw) -> str:
     plain = re.sub(r" {2,}", " ", message)
     if number:
         known = FORMS.get(number) or FORMS.get(number[:3]) or ()
-        said = forms.read((*known, *GROUPS), plain) or _scanned(plain)
+        said = forms.read((*known, *GROUPS), plain) or _scanned(found, plain)
     else:
         fitting = ((one, forms.read(known, plain)) for one, known in NUMBERLESS)
         number, said = next(((one, parts) for one, parts in fitting if parts), ("", {}))
     _ends(found, said)
     _said(found, said)
-    _meaning(found, number, said)
+    _meaning(found, number, said, plain)
     if "rest" in said and number[:1] == "7":
         _addresses(found, said["rest"])
+        if why := re.search(r"\b[Rr]eason(?: =|:) ?([^.\s](?:.{0,254}[^.\s])?)", said["rest"][:1024]):
+            found.setdefault("event.reason", why[1])
     return number
 
 
-def _scanned(message: str) -> dict[str, str]:
-    """Return what stands in most messages, for one without a form of its own."""
+def _scanned(found: Fields, message: str) -> dict[str, str]:
+    """Return what stands in most messages, for one without a form of its own; all its addresses are related."""
+    text.put(found, (("related.ip", tuple(filter(text.address, ADDRESS.findall(message[:1024])[:16]))),))
     said: dict[str, str] = {}
     for scan in SCANS:
         for one in islice(scan.finditer(message), 8):
@@ -223,7 +238,7 @@ def _put(found: Fields, side: str, end: End, way: str, *, ported: bool) -> None:
             (f"{side}.port", end.port if ported else None),
             (f"{side}.nat.ip", end.nat),
             (f"{side}.nat.port", end.nat_port if ported else None),
-            (f"observer.{way}.interface.name", end.interface),
+            (f"observer.{way}.interface.name", "" if end.interface.isdecimal() else end.interface),
             ("network.protocol", end.service.lower()),
         ),
     )
@@ -265,7 +280,7 @@ def _said(found: Fields, said: dict[str, str]) -> None:
             ("network.bytes", text.number(said.get("bytes"))),
             ("source.bytes", text.number(said.get("rcv"))),
             ("destination.bytes", text.number(said.get("xmt"))),
-            ("source.mac", text.mac(said.get("macs") or mac[2])),
+            ("source.mac", text.mac(said.get("macs", "").replace(".", "") or mac[2])),
             ("destination.mac", text.mac(said.get("macd"))),
             ("event.duration", _duration(said.get("duration", ""))),
             ("tls.version", said["tls"].partition("v")[2] if "tls" in said else None),
@@ -278,6 +293,10 @@ def _said(found: Fields, said: dict[str, str]) -> None:
         text.put(found, ((name, text.port(said.get(port)) or None),))
     if "source.ip" not in found:
         text.put(found, (("source.ip", text.address(mac[0])),))
+    if given := text.address(said.get("assigned", "").rstrip(".")):
+        found["cisco.asa.assigned_ip"] = found["related.ip"] = (given,)
+    if other := text.address(said.get("far", "").rstrip(".")):
+        found["related.ip"] = (other,)
     if said.get("direction", "").lower() in {"in", "out"}:
         found["network.direction"] = said["direction"].lower() + "bound"
     text.put(found, ((f"cisco.asa.{to}", said.get(name)) for name, to in OURS.items()))
@@ -300,7 +319,7 @@ def _addresses(found: Fields, rest: str) -> None:
         found["cisco.asa.assigned_ip"] = found["related.ip"] = assigned
 
 
-def _meaning(found: Fields, number: str, said: dict[str, str]) -> None:
+def _meaning(found: Fields, number: str, said: dict[str, str], message: str = "") -> None:
     row = next((MEANINGS[number[:size]] for size in (7, 6, 3, 1) if number[:size] in MEANINGS), None)
     if row is None:
         return
@@ -310,6 +329,12 @@ def _meaning(found: Fields, number: str, said: dict[str, str]) -> None:
     text.put(found, (("event.action", action), ("event.outcome", outcome), ("event.kind", kind)))
     if said.get("state", "").lower() == "failed":
         found["event.outcome"] = "failure"
+    elif not outcome and not kind and message:
+        if "connection" in kinds and {"source.ip", "destination.ip"} <= found.keys() and DENIED.search(message[:256]):
+            kinds = [*(one for one in kinds if one not in {"info", "allowed"}), "denied"]
+            found["event.outcome"] = "success"
+        elif decided := RESULT.search(message[:256]):
+            found["event.outcome"] = "failure" if decided["no"] else "success"
     text.put(found, (("event.category", tuple(categories.split())), ("event.type", tuple(dict.fromkeys(kinds)))))
 
 
