@@ -19,6 +19,7 @@ from sentinel.core.source import Identity, Owner
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
     from sentinel.config.inventory import Inventory
+    from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
     from sentinel.join.joiner import Joiner
     from sentinel.parse.assets import Assets
@@ -178,6 +179,17 @@ class App:
         made(self.config.data)
         with Book(self.config.state_file, self.clock, quiet=timedelta(hours=self.config.detect.quiet_hours)) as book:
             yield book
+
+    @contextmanager
+    def past(self, store: Store) -> Iterator["Past"]:
+        """Open what the rules with a history have learnt."""
+        from sentinel.detect.past import Past
+
+        past = Past(self.config.history_file, store)
+        try:
+            yield past
+        finally:
+            past.shut()
 
     @contextmanager
     def books(self, *, writer: bool = False) -> Iterator["SourceBook"]:

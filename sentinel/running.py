@@ -133,10 +133,13 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
         app.desk() as desk,
         app.books() as books,
         app.joiner(store, desk.cursor()) as joiner,
+        app.past(store) as past,
     ):
+        if past.set_aside is not None:
+            talk(f"what rules had learnt was damaged and is learnt anew; what it was is in {past.set_aside}")
 
         def made(rules: "Rules") -> Runner:
-            return Runner(store, desk, rules.detections, app.clock, until=stored, seen=joiner.see)
+            return Runner(store, desk, rules.detections, app.clock, until=stored, seen=joiner.see, past=past)
 
         schedule = Schedule(
             _Judging(app, made, joiner, Silence(books, desk), books, committed, talk),

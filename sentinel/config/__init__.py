@@ -239,6 +239,11 @@ class Config(Section):
         """The file of what is still being put together."""
         return self.data / "joins.db"
 
+    @property
+    def history_file(self) -> Path:
+        """The file of what rules with a history have learnt."""
+        return self.data / "history.db"
+
     def silent_after(self, name: str) -> float:
         """Return after how many seconds a sender of this source is silent; 0: never, as for one not configured."""
         source = self.source(name)

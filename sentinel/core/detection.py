@@ -62,14 +62,55 @@ class Correlation:
         return self.span + max((part.inner.reach for part in self.parts if part.inner is not None), default=timedelta())
 
 
+Season = Literal["all", "hour_of_week"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewTerms:
+    """Fires on an event whose values of `fields`, taken together, the rule has not met within `history` before it.
+
+    For `learning` after its log began the rule only learns.
+    """
+
+    fields: tuple[str, ...]
+    history: timedelta
+    learning: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Fires if a group's events within `window`, sliding, are far more than the same group's windows `against` before.
+
+    What is compared is the number of events, or the sum of the field `total`, for each combination of values of `by`.
+    Too much is at least `floor`, `factor` times the average, and `deviations` standard deviations above it (0: not
+    asked). With `season` only windows of the same hour of the week count, in the time of `zone` (IANA). A group is
+    compared once it has been known for `learning`.
+    """
+
+    by: tuple[str, ...]
+    window: timedelta
+    against: timedelta
+    learning: timedelta
+    floor: float
+    factor: float = 0
+    deviations: float = 0
+    total: str = ""
+    season: Season = "all"
+    zone: str = "UTC"
+
+
+History = NewTerms | Baseline
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """One rule.
 
     `where` says which events it is about; with a `correlation` the rule fires on how they come together, without
-    one each such event raises it. `version` is a hash over the rule's content: a changed rule is another version.
-    `attack` holds ATT&CK technique ids (`T1110.001`); `author` travels with every alert, as the Detection Rule
-    License asks. `fold_by` names the fields that make two findings be about the same thing.
+    one each such event raises it. With a `history` what came before decides which of them do. `version` is a hash over
+    the rule's content: a changed rule is another version. `attack` holds ATT&CK technique ids (`T1110.001`); `author`
+    travels with every alert, as the Detection Rule License asks. `fold_by` names the fields that make two findings be
+    about the same thing.
     """
 
     id: str
@@ -80,6 +121,7 @@ class Detection:
     path: str
     fold_by: tuple[str, ...] = ()
     correlation: Correlation | None = None
+    history: History | None = None
     attack: tuple[str, ...] = ()
     author: str = ""
     description: str = ""

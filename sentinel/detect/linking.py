@@ -111,6 +111,8 @@ def excepted(rule: Plain, one: Filter) -> Plain:
 
 
 def _part(chain: Chain, reference: str, base: Plain) -> Part:
+    if base.detection.history is not None:
+        raise RuleError(chain.draft.path, f"it counts {reference!r}, which looks at its own history")
     return Part(
         base.detection.where,
         tuple(_field(chain, name, reference, base) for name in chain.asked.group_by),

@@ -11,19 +11,17 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from sentinel.core.detection import Detection
-from sentinel.core.ecs import type_of
 from sentinel.core.errors import RuleError, UsageError
 from sentinel.core.where import AllOf
 from sentinel.detect.documents import Document, collected, read_documents
 from sentinel.detect.exceptions import Exemption, too_long
+from sentinel.detect.extension import asked_of
 from sentinel.detect.linking import Chain, Filter, Linked, Plain, excepted, linked
 from sentinel.detect.placeholders import FILE as PLACEHOLDERS
 from sentinel.detect.supply import Supply
 
 PIPELINES = "pipelines"
 PREFIX_MIN = 4
-FOLD_BY = ("host.name",)
-"""What makes two findings of a rule that says nothing about it be about the same thing."""
 
 
 Read = Callable[[Path, Document], Plain | Chain | Filter]
@@ -72,19 +70,6 @@ def assemble(paths: Iterable[Path], supply: Supply, read: Read, now: datetime | 
             except RuleError as error:
                 work.refused.append(error)
     return work.done()
-
-
-def fold_by(path: Path, own: object) -> tuple[str, ...]:
-    """Return what a rule's own attribute `sentinel` says about folding, FOLD_BY if nothing; raises RuleError."""
-    if not isinstance(own, dict) or set(own) - {"fold_by"}:
-        raise RuleError(path, "'sentinel' may only say fold_by: [fields]")
-    fields = own.get("fold_by", list(FOLD_BY))
-    if not isinstance(fields, list) or not fields or not all(isinstance(one, str) for one in fields):
-        raise RuleError(path, "fold_by must be a list of ECS fields")
-    for one in fields:
-        if type_of(one) is None:
-            raise RuleError(path, f"fold_by names {one!r}, which is no field of ECS or of ours")
-    return tuple(fields)
 
 
 class _Assembly:
@@ -212,6 +197,7 @@ class _Assembly:
     def _fit(self, detection: Detection) -> Detection:
         parts = detection.correlation.parts if detection.correlation else ()
         needed = {field for part in parts if part.inner is None for field in (*part.group, *part.fields)}
+        needed |= set(asked_of(detection.history))
         without = sorted(field for field in needed if not self._supply.has(field))
         source = detection.where.items[0] if isinstance(detection.where, AllOf) else None
         missing = self._supply.missing(detection.where, source)

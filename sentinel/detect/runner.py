@@ -18,6 +18,7 @@ from sentinel.core.ports import Clock, Store
 from sentinel.core.where import values
 from sentinel.detect.correlate import Counting, TooManyError
 from sentinel.detect.matcher import Matcher
+from sentinel.detect.past import IN_MEMORY, Past
 from sentinel.detect.recent import Memory
 
 BATCH = 2_000
@@ -99,6 +100,7 @@ class _Batch:
     last: int
     findings: list[Finding] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    limited: list[Gap] = field(default_factory=list)
     counted: dict[str, tuple[Detection, list[Event]]] = field(default_factory=dict)
     overflow: dict[tuple[str, Key], _Overflow] = field(default_factory=dict)
 
@@ -107,8 +109,8 @@ class Runner:
     """The rules `detections` over `store`; `until` says up to which sequence everything has been stored.
 
     `seen` is given what has been judged, with the sequence behind which it lies: who needs the events too need not read
-    them again. `run` raises StoreError if the store or the book cannot be used; then nothing of that batch has been
-    recorded.
+    them again. `past` is what the rules with a history have learnt; without it they learn anew. `run` raises StoreError
+    if the store or the book cannot be used; then nothing of that batch has been recorded.
     """
 
     def __init__(  # noqa: PLR0913  what it works with, and two bounds that tests make small
@@ -120,9 +122,11 @@ class Runner:
         until: Callable[[], int],
         *,
         seen: Callable[[int, Sequence[Event]], None] = lambda _after, _events: None,
+        past: Past | None = None,
         batch: int = BATCH,
         listed_max: int = LISTED_MAX,
     ) -> None:
+        detections = list(detections)
         self._store = store
         self._book = book
         self._clock = clock
@@ -132,6 +136,11 @@ class Runner:
         self._listed_max = listed_max
         self._matcher = Matcher(detections)
         self._memory = Memory()
+        self._past = past
+        if past is None and any(one.history is not None for one in detections):
+            self._past = Past(IN_MEMORY, store)
+        if self._past is not None:
+            self._past.follow(detections)
 
     def run(self) -> RunReport:
         """Judge everything that has arrived since the last run."""
@@ -143,7 +152,12 @@ class Runner:
         raised: list[str] = []
         while events := self._store.since(cursor, until, self._batch):
             self._memory.at(cursor)
+            if self._past is not None:
+                self._past.begin(cursor)
             batch = self._judge(run, cursor, events)
+            if self._past is not None:
+                self._past.keep(batch.last, {gap.rule_id for gap in batch.gaps})
+            batch.gaps += batch.limited
             raised += self._book.record(batch.findings, batch.last, after=cursor, gaps=batch.gaps)
             self._memory.done(batch.last, {gap.rule_id for gap in batch.gaps})
             self._seen(cursor, events)
@@ -177,7 +191,7 @@ class Runner:
         for over in batch.overflow.values():
             run.rolled_up += over.count
             batch.findings.append(_rolled(over))
-        run.problems.update((f"{gap.rule_id}: {gap.reason}", None) for gap in batch.gaps)
+        run.problems.update((f"{gap.rule_id}: {gap.reason}", None) for gap in (*batch.gaps, *batch.limited))
         return batch
 
     def _failed(self, run: _Run, batch: _Batch, event: Event, detection: Detection, error: Exception) -> None:
@@ -189,7 +203,7 @@ class Runner:
         batch.gaps.append(Gap(detection.id, event.seq - 1, until, _reason(error)))
 
     def _hit(self, batch: _Batch, budget: _Budget, detection: Detection, event: Event) -> None:
-        if detection.correlation is not None:
+        if detection.correlation is not None or detection.history is not None:
             batch.counted.setdefault(detection.id, (detection, []))[1].append(event)
             return
         key = subject(detection, event)
@@ -210,9 +224,12 @@ class Runner:
 
     def _count(self, run: _Run, batch: _Batch, detection: Detection, new: Sequence[Event]) -> None:
         budget = run.budget(detection)
-        if detection.correlation is None or budget.failures >= FAILURES_MAX:
+        if budget.failures >= FAILURES_MAX:
             return
         try:
+            if detection.correlation is None:
+                self._compare(batch, detection, new)
+                return
             recent = self._memory.of(detection.id)
             batch.findings += Counting(self._store, detection, detection.correlation, batch.last, recent).findings(new)
         except StoreError:
@@ -222,6 +239,13 @@ class Runner:
         except Exception as error:  # noqa: BLE001  as above
             budget.failures += 1
             batch.gaps.append(Gap(detection.id, batch.after, batch.last, _reason(error)))
+
+    def _compare(self, batch: _Batch, detection: Detection, new: Sequence[Event]) -> None:
+        assert self._past is not None  # noqa: S101  made where a rule has a history
+        found, remark = self._past.findings(detection, batch.last, new)
+        batch.findings += found
+        if remark:
+            batch.limited.append(Gap(detection.id, batch.after, batch.last, remark))
 
 
 def subject(detection: Detection, event: Event) -> Key:

@@ -48,11 +48,12 @@ from sentinel.core.wildcard import escaped, like
 from sentinel.detect.chains import read_chain
 from sentinel.detect.documents import Document
 from sentinel.detect.exceptions import terms
+from sentinel.detect.extension import read_extension
 from sentinel.detect.linking import Chain, Filter, Plain
 from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines, log_source
 from sentinel.detect.placeholders import Placeholders, load_placeholders
 from sentinel.detect.reading import POLICY, ask, described
-from sentinel.detect.rules import PIPELINES, Rules, assemble, fold_by
+from sentinel.detect.rules import PIPELINES, Rules, assemble
 from sentinel.detect.supply import Supply
 
 CONDITION_MAX = 8192
@@ -138,8 +139,9 @@ def _plain(path: Path, document: Document, pipelines: Pipelines, placeholders: P
         words = describe(log.product, log.category, log.service)
         raise RuleError(path, f"no pipeline knows the log source {words}: no pack writes such events")
     where = AllOf((source.where, ask(path, lambda: _Translation(path, rule.detection, source, placeholders).where())))
+    own = read_extension(path, rule.custom_attributes.get("sentinel", {}), source)
     return Plain(
-        described(path, document, rule, where, fold_by(path, rule.custom_attributes.get("sentinel", {}))),
+        replace(described(path, document, rule, where, own.fold_by), history=own.history),
         rule.name or "",
         source,
         log_source(log.product, log.category, log.service),

@@ -2,7 +2,8 @@
 
 Both hold one flat ECS event a line, as a pack would make it. The events go the real way: into an embedded store,
 through the runner, into a book of alerts. Of a rule about single events every line of *fires* must be in an alert;
-of a correlation the lines together must raise one.
+of a correlation, or of a comparison with a history, the lines together must raise one. A rule that looks at a history
+has it in `x.earlier.jsonl`: what came before either, was judged before, and raised nothing.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import cast
 
 from sentinel.alert.book import Book
 from sentinel.core.clock import ManualClock, iso
-from sentinel.core.detection import Detection
+from sentinel.core.detection import Baseline, Detection
 from sentinel.core.errors import RuleError
 from sentinel.core.event import Event, Fields, Value
 from sentinel.detect.documents import read_documents
@@ -40,6 +41,11 @@ def neighbours(rule: Path) -> tuple[Path, Path]:
     return rule.with_suffix(".fires.jsonl"), rule.with_suffix(".quiet.jsonl")
 
 
+def earlier(rule: Path) -> Path:
+    """Return where the events lie that came before."""
+    return rule.with_suffix(".earlier.jsonl")
+
+
 def check(rule: Path, supplied: Collection[str] | None = None) -> list[Problem]:
     """Return everything wrong with the rule file `rule`, nothing if it keeps its promise.
 
@@ -54,14 +60,18 @@ def check(rule: Path, supplied: Collection[str] | None = None) -> list[Problem]:
         return [Problem(rule, 0, one.reason) for one in mine] or [Problem(rule, 0, "holds no rule that is on")]
     problems = list(_tags(rule))
     supply = Supply() if supplied is None else Supply.of(supplied)
+    before: list[Event] = []
+    if any(one.history is not None for one in rules.detections):
+        problems += _read(earlier(rule), supply, before)
     for path, kind in zip(neighbours(rule), ("fires", "quiet"), strict=True):
         events: list[Event] = []
-        problems += _read(path, supply, events)
+        problems += _read(path, supply, events, len(before))
         if not events:
             continue
-        told = _alerted(events, rules.detections)
+        told = _alerted(before, events, rules.detections)
         for detection in rules.detections:
             found = told.get(detection.id, set())
+            problems += _loud(earlier(rule), before, found)
             problems += _missing(path, detection, events, found) if kind == "fires" else _loud(path, events, found)
     return problems
 
@@ -88,7 +98,7 @@ def _tags(rule: Path) -> Iterator[Problem]:
         yield Problem(rule, 0, "names no ATT&CK technique: tag it with one (attack.t1110.001)")
 
 
-def _read(path: Path, supply: Supply, events: list[Event]) -> Iterator[Problem]:
+def _read(path: Path, supply: Supply, events: list[Event], before: int = 0) -> Iterator[Problem]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -99,7 +109,7 @@ def _read(path: Path, supply: Supply, events: list[Event]) -> Iterator[Problem]:
         return
     for number, line in enumerate(lines, start=1):
         try:
-            event = _event(number, json.loads(line))
+            event = _event(before + number, json.loads(line))
         except (ValueError, TypeError, RecursionError) as error:
             yield Problem(path, number, f"no flat ECS event: {error}")
             continue
@@ -134,16 +144,18 @@ def _value(name: str, value: object) -> Value:
     return value
 
 
-def _alerted(events: Sequence[Event], detections: Sequence[Detection]) -> dict[str, set[str]]:
-    # the ids of the events in alerts, by rule
+def _alerted(before: Sequence[Event], events: Sequence[Event], detections: Sequence[Detection]) -> dict[str, set[str]]:
+    # the ids of the events in alerts, by rule; `before` is judged first
     clock = ManualClock(ARRIVED)
     found: dict[str, set[str]] = {}
     with TemporaryDirectory(prefix="sentinel-rule-") as folder:
         store = EmbeddedStore(Path(folder) / "store")
         try:
-            store.append(events)
             with Book(Path(folder) / "state.db", clock, quiet=timedelta(0)) as book:
-                Runner(store, book, detections, clock, store.newest).run()
+                runner = Runner(store, book, detections, clock, store.newest)
+                for some in (before, events):
+                    store.append(some)
+                    runner.run()
                 for alert in book.alerts(limit=LINES_MAX):
                     found.setdefault(alert.rule_id, set()).update(alert.evidence)
         finally:
@@ -152,8 +164,8 @@ def _alerted(events: Sequence[Event], detections: Sequence[Detection]) -> dict[s
 
 
 def _missing(path: Path, detection: Detection, events: Sequence[Event], found: set[str]) -> Iterator[Problem]:
-    if detection.correlation is not None:
-        if not found:
+    if detection.correlation is not None or isinstance(detection.history, Baseline):
+        if found.isdisjoint(event.id for event in events):
             yield Problem(path, 0, f"does not raise {detection.title!r}")
         return
     for number, event in enumerate(events, start=1):
