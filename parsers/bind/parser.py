@@ -22,6 +22,7 @@ _CATEGORIES = frozenset((
     "trust-anchor-telemetry", "unmatched", "update", "update-security", "xfer-in", "xfer-out", "zoneload",
     "zoneversion", "load-balance", "drop",
 ))  # fmt: skip
+_WORD = re.compile(r"[a-z][a-z-]{2,30}")  # a category of a later version
 _LEVEL = re.compile(r"(info|notice|warning|error|critical|fatal|dynamic|debug(?: \d{1,3})?): ")
 _CLIENT = re.compile(
     r"client (?:@(?P<object>0x[0-9a-f]{1,16}) )?(?P<ip>[0-9A-Fa-f.:%]{2,64}|[\w.:%]{2,80})#(?P<port>\d{1,5})"
@@ -38,6 +39,7 @@ _SET = rf"'(?P<name>{_N})/{_CLASS}'"
 _ZONE = rf"zone (?P<name>{_N})/{_CLASS}(?:/[^\s:]+)?: "
 _PEER = r"(?P<server>[0-9A-Fa-f.:%]{2,64})#(?P<port>\d{1,5})"
 _FROM = r"(?P<ip>[0-9A-Fa-f.:%]{2,64})#(?P<from>\d{1,5})"
+_ALONE = r"(?P<ip>[0-9A-Fa-f.:%]{2,64}?)(?:#(?P<from>\d{1,5}))?"
 _WHILE = rf"resolving '(?P<name>{_N}?)/(?P<type>\w+)(?:/{_CLASS})?'"
 _CODE = r"\(?(?P<code>[A-Z]{5,9})\)?"
 _CHANGED = rf"updating zone '(?P<zone>{_N})/{_CLASS}': (?:adding an RR|deleting an RR|deleting(?: all)? rrsets?) "
@@ -98,10 +100,23 @@ _TOLD = _forms(
     (rf"{_ZONE}notify from {_FROM}: (?P<reason>.*)", "dns_notify", "info", "success"),
     (rf"{_ZONE}sending notifies .*", "dns_notify_sent", "info", "success"),
     (rf"{_ZONE}loaded serial (?P<serial>\d+).*", "zone_loaded", "info", "success"),
+    (rf"{_ZONE}(?P<reason>(?:loading from|not loaded|has no|zone file|journal|could not|expired).*)", "zone_not_loaded",
+     "error", "failure"),
+    (r"dns_master_load: (?P<reason>.*)", "zone_not_loaded", "error", "failure"),
+    (rf"trust-anchor-telemetry '(?P<name>{_N})/{_CLASS}' from {_ALONE}", "dns_trust_anchor_told", "info", ""),
+    (rf"(?P<reason>enforced delegation-only) for '{_N}' \((?P<name>{_N})/(?P<type>\w+)/{_CLASS}\) from {_PEER}",
+     "dns_resolve", "denied", "failure"),
+    (rf"(?P<name>{_N}) resolver failure, (?P<reason>stale answer used.*)", "dns_stale_answer", "info", ""),
+    (rf"(?P<reason>skipping nameserver) '{_N}' because it is a CNAME, while resolving '(?P<name>{_N})/(?P<type>\w+)'",
+     "dns_resolve", "info", ""),
     (rf"{_ZONE}(?P<reason>.*)", "zone_message", "info", ""),
     (rf"{_LIMITING}(?: for (?P<name>\S+)(?: {_CLASS} (?P<type>\w+))?)?(?: .*)?",
      "dns_rate_limited", "denied", "failure"),
 )  # fmt: skip
+# who may not use the channel by which rndc commands
+_CHANNEL = re.compile(
+    rf"(?:rejected|invalid) command (?:channel message )?from {_FROM}(?:: ?(?P<reason>.*))?", re.DOTALL
+)
 _LIFE = (
     (re.compile(r"starting BIND (?P<version>\S+).*"), "start"), (re.compile(r"running"), "start"),
     (re.compile(r"shutting down.*|exiting.*|stopping command channel.*"), "end"),
@@ -133,7 +148,7 @@ def _read(whole: str, fields: Fields, raw: Raw) -> bool:
             fields["@timestamp"] = when.iso(when.bsd(written, raw.received, raw.zone))
         whole = whole[stamp.end() :]
     category, colon, rest = whole.partition(": ")
-    if colon and category in _CATEGORIES:
+    if colon and (category in _CATEGORIES or (_WORD.fullmatch(category) and _LEVEL.match(rest))):
         fields["bind.category"], whole = category, rest
     if level := _LEVEL.match(whole):
         fields["log.level"], whole = level[1], whole[level.end() :]
@@ -184,6 +199,12 @@ def _told(fields: Fields, message: str) -> bool:
             ])  # fmt: skip
             _fill(fields, parts)
             return True
+    if found := _CHANNEL.fullmatch(message):
+        fields["event.category"], fields["event.type"] = ("authentication",), ("start",)
+        fields["event.action"], fields["event.outcome"] = "named_command_refused", "failure"
+        text.put(fields, [("source.ip", text.address(found["ip"])), ("source.port", text.port(found["from"]))])
+        text.put(fields, [("event.reason", found["reason"])])
+        return True
     for form, kind in _LIFE:
         if found := form.fullmatch(message):
             fields["event.category"], fields["event.type"] = ("process",), (kind,)
@@ -191,7 +212,10 @@ def _told(fields: Fields, message: str) -> bool:
             parts = found.groupdict()
             text.put(fields, [("observer.version", parts.get("version")), ("bind.command", parts.get("command"))])
             return True
-    fields["event.category"], fields["event.type"] = ("network",), ("info",)
+    bad = fields.get("log.level") in {"error", "critical", "fatal"}
+    fields["event.category"], fields["event.type"] = ("network",), ("error",) if bad else ("info",)
+    if bad:
+        text.put(fields, [("event.reason", message)])
     return False
 
 

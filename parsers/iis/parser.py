@@ -15,6 +15,9 @@ from sentinel.pack import Fields, ParseError, Raw, syslog, text, weblog, when
 COLUMNS_MAX = 128
 _W3C = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? ")
 _METHOD = re.compile(r"[A-Z][A-Z_-]{1,30}")
+_WEB = frozenset({
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PROPFIND", "REPORT", "MOVE", "COPY",
+})  # fmt: skip
 _NUMBER = re.compile(r"-?\d{1,12}")
 _HEAD = re.compile(r"#(Software|Version|Date|Start-Date|Fields|Remark): (.*)")
 _IIS_DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})[./-](\d{1,4})")
@@ -106,7 +109,8 @@ def _named(columns: list[str], fields: Fields) -> dict[str, str]:
     first = columns[:5]
     if len(first) == 5 and text.address(first[0]) and first[1].isdecimal() and first[3].isdecimal():
         return _error(columns, fields)
-    if len(columns) > 7 and text.address(first[0]) and first[3].isdecimal() and _METHOD.fullmatch(first[4]):
+    ftp = len(columns) > 7 and first[3].isdecimal() and _METHOD.fullmatch(first[4]) and first[4] not in _WEB
+    if ftp and text.address(first[0]):
         fields["event.dataset"] = "iis.ftp"
         return dict(zip(_FTP, columns, strict=False))
     at = next(
@@ -115,6 +119,8 @@ def _named(columns: list[str], fields: Fields) -> dict[str, str]:
     if at < 0:
         return {"custom": " ".join(columns)}
     named = {"cs-method": columns[at], "cs-uri-stem": columns[at + 1]}
+    if at > 2 and text.address(columns[0]) and text.address(columns[at - 2]) and columns[at - 1].isdecimal():
+        return named | _former(columns, at)
     for one in columns[:at]:
         named["s-ip" if text.address(one) else "s-sitename" if _is_site(one) else "s-computername"] = one
     rest = columns[at + 2 :]
@@ -130,25 +136,52 @@ def _named(columns: list[str], fields: Fields) -> dict[str, str]:
     return named | _answer(rest[client + 1 :])
 
 
+def _first(numbers: list[bool], end: int) -> int:
+    """Return where the run of numbers begins that ends before `end`; of a longer one the last six."""
+    start = end
+    while start and numbers[start - 1] and end - start < 6:
+        start -= 1
+    return start
+
+
+def _former(columns: list[str], at: int) -> dict[str, str]:
+    """Return what stands around the method in the order of IIS 5, where client and user come first."""
+    named = {"c-ip": columns[0], "cs-username": columns[1], "s-ip": columns[at - 2], "s-port": columns[at - 1]}
+    for one in columns[2 : at - 2]:
+        named["s-sitename" if _is_site(one) else "s-computername"] = one
+    query, rest = columns[at + 2 : at + 3], columns[at + 3 :]
+    named["cs-uri-query"] = query[0] if query else ""
+    end = next((index for index, one in enumerate(rest) if not _NUMBER.fullmatch(one)), len(rest))
+    names = ("sc-status", "sc-win32-status", "sc-bytes", "cs-bytes", "time-taken")
+    named.update(zip(names if end == len(names) else names[:2], rest[:end], strict=False))
+    rest = rest[end:]
+    if rest and rest[0].startswith("HTTP/"):
+        named["cs-version"], rest = rest[0], rest[1:]
+    texts = ("cs-host", *_TEXTS[3]) if len(rest) == 4 else _TEXTS.get(len(rest), ())
+    return named | dict(zip(texts, rest, strict=False))
+
+
 def _answer(columns: list[str]) -> dict[str, str]:
     """Return what stands behind the client: version, agent, cookie, referrer, host, the numbers, custom fields."""
     named: dict[str, str] = {}
     if columns and columns[0].startswith("HTTP/"):
         named["cs-version"], columns = columns[0], columns[1:]
     numbers = [bool(_NUMBER.fullmatch(one)) for one in columns]
-    end = len(columns)
-    while end and not numbers[end - 1]:
-        end -= 1
-    start = end
-    while start and numbers[start - 1] and end - start < 6:
-        start -= 1
-    while start < end and not (len(columns[start]) == 3 and 100 <= int(columns[start]) < 1_000):
-        start += 1
+    end = start = len(columns)
+    while end:  # custom fields behind them may hold numbers, too
+        while end and not numbers[end - 1]:
+            end -= 1
+        start = first = _first(numbers, end)
+        while start < end and not (len(columns[start]) == 3 and 100 <= int(columns[start]) < 1_000):
+            start += 1
+        if start < end and start <= len(_TEXTS):
+            break
+        end = first
     if not named and start == 0 and end - start > 4:
         start = end - 4  # an agent and a referrer that are numbers
     named.update(zip(_NUMBERS.get(end - start, ()), columns[start:end], strict=False))
     named.update(zip(_TEXTS.get(start, ()), columns, strict=False))
-    named["custom"] = " ".join(columns[end:])
+    named["custom"] = " ".join(columns[end:] if end else columns[len(_TEXTS) :])
     return named
 
 

@@ -42,7 +42,13 @@ _INVALID = re.compile(
 )  # fmt: skip
 _LIMIT = re.compile(
     rf"(?:ip_)?ratelimit exceeded (?P<ip>{_NAME}) (?P<limit>\d+)"
-    rf"(?: query (?P<name>{_NAME}) (?P<type>\w+) (?P<class>\w+))?.*"
+    rf"(?: query (?P<name>{_NAME}) (?P<type>\w+) (?P<class>\w+)(?: from (?P<from>{_IP}))?)?.*"
+)
+_CONTROL = re.compile(rf"remote control connection from (?:ip[46] )?(?P<ip>{_IP})(?: port (?P<port>\d{{1,5}}))?")
+_COMMAND = re.compile(r"control cmd: {1,4}(?P<command>.{1,200})")
+_HANDSHAKE = re.compile(
+    r"(?:ssl|TLS|https?|dtls)\b.{0,60}?(?:failed|dropped|closed).{0,80}? "
+    rf"ip[46] (?P<ip>{_IP}) port (?P<port>\d{{1,5}})"
 )
 _WORK = re.compile(
     rf"(?:resolving|response for|processQueryTargets:?|sending query:|priming) (?P<name>{_NAME}) (?P<type>\w{{1,12}}) "
@@ -110,7 +116,7 @@ def _read(message: str, fields: Fields) -> None:
     elif limit := _LIMIT.fullmatch(message):
         dnslog.event(fields, "dns_rate_limited", "denied", "failure")
         _question(fields, limit)
-        text.put(fields, [("source.ip", text.address(limit["ip"])), ("unbound.limit", limit["limit"])])
+        text.put(fields, [("source.ip", text.address(limit["from"] or limit["ip"])), ("unbound.limit", limit["limit"])])
     elif work := _WORK.fullmatch(message):
         dnslog.event(fields, "dns_resolve", "info")
         _question(fields, work)
@@ -118,6 +124,16 @@ def _read(message: str, fields: Fields) -> None:
         dnslog.event(fields, "dns_reply", "info")
         text.put(fields, [("unbound.zone", reply["zone"].rstrip(".")), ("destination.port", text.port(reply["port"]))])
         text.put(fields, [("destination.ip", text.address(reply["server"]))])
+    elif control := _CONTROL.fullmatch(message):
+        fields["event.category"], fields["event.type"] = ("network",), ("connection", "start")
+        fields["event.action"] = "unbound_control_connection"
+        text.put(fields, [("source.ip", text.address(control["ip"])), ("source.port", text.port(control["port"]))])
+    elif command := _COMMAND.fullmatch(message):
+        fields["event.category"], fields["event.type"] = ("configuration",), ("change",)
+        fields["event.action"], fields["unbound.command"] = "unbound_command", command["command"].strip() or "-"
+    elif shake := _HANDSHAKE.fullmatch(message):
+        dnslog.event(fields, "tls_handshake_failed", "error", "failure")
+        text.put(fields, [("source.ip", text.address(shake["ip"])), ("source.port", text.port(shake["port"]))])
     else:
         _life(fields, message)
 
@@ -167,4 +183,7 @@ def _life(fields: Fields, message: str) -> None:
             fields["event.category"], fields["event.type"] = ("process",), (kind,)
             fields["event.action"], fields["observer.version"] = f"unbound_{kind}", found["version"]
             return
-    fields["event.category"], fields["event.type"] = ("network",), ("info",)
+    bad = fields.get("log.level") in {"error", "fatal error", "critical"}
+    fields["event.category"], fields["event.type"] = ("network",), ("error",) if bad else ("info",)
+    if bad:
+        text.put(fields, [("event.reason", message)])

@@ -99,6 +99,7 @@ _DONE = frozenset({
 _EMPTY = frozenset({"-", "(empty)", ""})
 _LETTER = re.compile(r"[^<>]{0,256}<([^<>\s]{1,320})>\s*")
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
+_EPOCH = re.compile(r"\d{9,10}\.\d{6}")
 _TLS = re.compile(r"(TLS|SSL|DTLS)v(\d)(\d?)")
 
 
@@ -170,6 +171,8 @@ def _columns(message: str) -> tuple[str, Fields]:
     if len(cells) > 5 and text.address(cells[2]) and text.address(cells[4]):
         pairs = zip([*_CONNECTION.split(), *(f"column_{at}" for at in range(7, 100))], map(_cell, cells), strict=False)
         return "", dict(pairs)
+    if len(cells) > 2 and _EPOCH.fullmatch(cells[0]):  # a log of a script of one's own: its columns' names are not here
+        return "", dict(zip(["ts", *(f"column_{at}" for at in range(2, 100))], map(_cell, cells), strict=False))
     raise ParseError("columns of no log of Zeek that is known")
 
 
