@@ -16,7 +16,8 @@ COLUMNS_MAX = 128
 _W3C = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? ")
 _METHOD = re.compile(r"[A-Z][A-Z_-]{1,30}")
 _WEB = frozenset({
-    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PROPFIND", "REPORT", "MOVE", "COPY",
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PROPFIND", "REPORT", "MOVE",
+    "COPY",
 })  # fmt: skip
 _NUMBER = re.compile(r"-?\d{1,12}")
 _HEAD = re.compile(r"#(Software|Version|Date|Start-Date|Fields|Remark): (.*)")

@@ -6,7 +6,9 @@ https://learn.microsoft.com/exchange/monitoring/trace-an-email-message/message-t
 """
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from sentinel.pack import (
     Fields,
@@ -82,39 +84,20 @@ _MAILBOX = frozenset({
     "Copy", "Create", "Update", "MessageBind", "FolderBind", "SearchQueryInitiatedExchange",
     "TIMailData",
 })  # fmt: skip
-_EXACT: dict[str, Kind] = {
-    "UpdateInboxRules": (("configuration",), ("change",)),
-    "UpdateFolderPermissions": (("iam",), ("change", "user")),
-    "ModifyFolderPermissions": (("iam",), ("change", "user")),
-    "AddFolderPermissions": (("iam",), ("change", "user")),
-    "RemoveFolderPermissions": (("iam",), ("change", "user")),
-    "UserLoggedOff": (("authentication",), ("end",)),
-    "TeamsSessionStarted": (("session",), ("start",)),
-    "PageViewed": (("web",), ("access",)),
-    "AddedToGroup": (("iam",), ("change", "group")),
-    "RemovedFromGroup": (("iam",), ("change", "group")),
-    "GroupAdded": (("iam",), ("creation", "group")),
-    "GroupUpdated": (("iam",), ("change", "group")),
-    "GroupRemoved": (("iam",), ("deletion", "group")),
-    "SiteCollectionAdminAdded": (("iam",), ("admin", "change")),
-    "SiteCollectionAdminRemoved": (("iam",), ("admin", "change")),
-    "SiteCollectionCreated": (("configuration",), ("creation",)),
-    "SiteDeleted": (("configuration",), ("deletion",)),
-    "TeamCreated": (("iam",), ("creation", "group")),
-    "TeamDeleted": (("iam",), ("deletion", "group")),
-    "TeamSettingChanged": (("configuration",), ("change",)),
-    "ChannelAdded": (("configuration",), ("creation",)),
-    "ChannelDeleted": (("configuration",), ("deletion",)),
-    "MemberAdded": (("iam",), ("change", "group")),
-    "MemberRemoved": (("iam",), ("change", "group")),
-    "MemberRoleChanged": (("iam",), ("change", "group")),
-    "AppInstalled": (("configuration",), ("creation",)),
-    "AppUninstalled": (("configuration",), ("deletion",)),
-    "FileMalwareDetected": (("malware", "file"), ("info",)),
-    "TIUrlClickData": (("web",), ("access",)),
-    "AtpDetection": (("malware", "file"), ("info",)),
-}
-_ALERTS = ("FileMalwareDetected", "DlpRuleMatch", "TIMailData", "TIUrlClickData", "AtpDetection", "Alert")
+_TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "operations.toml").read_text("utf-8"))
+_VERBS_OF = {word: kind for kind, words in _TABLES["verbs"].items() for word in words.split()}
+_NOUNS = [(category, re.compile(words)) for category, words in _TABLES["nouns"].items()]
+_WORD = re.compile(r"[A-Z][a-z]+|[A-Z]+(?![a-z])|[a-z]+")
+_ALERTS = (
+    "FileMalwareDetected",
+    "AirInvestigation",
+    "SupervisionRuleMatch",
+    "DlpRuleMatch",
+    "TIMailData",
+    "TIUrlClickData",
+    "AtpDetection",
+    "Alert",
+)
 _FILES = (
     (re.compile(r"Deleted|Recycled"), "deletion"),
     (re.compile(r"Uploaded|Created|Copied"), "creation"),
@@ -269,8 +252,9 @@ def _from_where(fields: Fields, said: Mapping[str, object], pairs: Mapping[str, 
 def _kind(operation: str, workload: str, said: Mapping[str, object]) -> Kind:
     if operation in _LOGINS:
         return _LOGIN
-    if operation in _EXACT:
-        return _EXACT[operation]
+    if row := _TABLES["exact"].get(operation):
+        categories, _, kinds = row.partition("|")
+        return tuple(categories.split()), tuple(kinds.split())
     if operation.startswith("Dlp"):
         return (("email",), ("info",)) if "ExchangeMetaData" in said else (("file",), ("info",))
     if operation in _MAILBOX:
@@ -287,7 +271,17 @@ def _kind(operation: str, workload: str, said: Mapping[str, object]) -> Kind:
         return _cmdlet(cmdlet[1], cmdlet[2])
     if workload == "AzureActiveDirectory":
         return _directory(operation)
-    return (), ()
+    return _worded(operation, workload) if workload else ((), ())
+
+
+def _worded(operation: str, workload: str) -> Kind:
+    """Return what the words of an operation's name say, or its workload; nothing of one that is not known."""
+    words = [word.lower() for word in _WORD.findall(operation)]
+    kinds = (_VERBS_OF.get(word) for word in (*words[-1:], *words))
+    kind = next((one for one in kinds if one), "change")
+    named = next((category for category, form in _NOUNS if form.search(operation)), None)
+    category = named or _TABLES["workloads"].get(workload)
+    return ((category,), (kind,)) if category else ((), ())
 
 
 def _cmdlet(verb: str, noun: str) -> Kind:
@@ -321,8 +315,12 @@ def _outcome(fields: Fields, said: Mapping[str, object], operation: str, workloa
     if fields["event.kind"] == "alert" and not operation.startswith("Alert"):  # an alert policy's record says so itself
         return
     outcome = _OUTCOMES.get(_said(said, "ResultStatus", "IsSuccess").lower())
-    if operation in {"UserLoginFailed", "UserLoggedIn"}:  # ResultStatus there is that of the request, not of the login
-        outcome = "failure" if operation == "UserLoginFailed" else "success"
+    if operation in {
+        "UserLoginFailed",
+        "UserLoggedIn",
+        "LogonFailed",
+    }:  # ResultStatus there is that of the request, not of the login
+        outcome = "success" if operation == "UserLoggedIn" else "failure"
     elif outcome is None and workload in {"SharePoint", "OneDrive", "MicrosoftTeams"} and "event.category" in fields:
         outcome = "success"  # what they record has been done
     text.put(fields, (("event.outcome", outcome),))
