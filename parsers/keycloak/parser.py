@@ -29,9 +29,25 @@ _IAM = {
     "VERIFY_EMAIL": "user info", "UPDATE_TOTP": "user change", "REMOVE_TOTP": "user change",
     "DELETE_ACCOUNT": "user deletion", "UPDATE_CREDENTIAL": "user change", "REMOVE_CREDENTIAL": "user change",
     "USER_DISABLED_BY_PERMANENT_LOCKOUT": "user change", "USER_DISABLED_BY_TEMPORARY_LOCKOUT": "user change",
+    "UPDATE_CONSENT": "user change", "REMOVE_FEDERATED_IDENTITY": "user change", "VERIFY_PROFILE": "user info",
+    "IDENTITY_PROVIDER_LINK_ACCOUNT": "user change", "CLIENT_INITIATED_ACCOUNT_LINKING": "user change",
+    "SEND_VERIFY_EMAIL": "user info", "SEND_IDENTITY_PROVIDER_LINK": "user info", "CUSTOM_REQUIRED_ACTION": "user info",
+    "EXECUTE_ACTIONS": "user info", "EXECUTE_ACTION_TOKEN": "user info", "INVITE_ORG": "user info",
     "GRANT_CONSENT": "user change", "REVOKE_GRANT": "user change", "FEDERATED_IDENTITY_LINK": "user change",
 }  # fmt: skip
+# what is neither of an account nor a login; other types are of tokens, that is of a session
+_REST = {
+    "LOGOUT": "authentication|end", "USER_SESSION_DELETED": "session|end", "INVALID_SIGNATURE": "authentication|error",
+    "RESTART_AUTHENTICATION": "authentication|info", "IDENTITY_PROVIDER_RESPONSE": "authentication|info",
+    "OAUTH2_DEVICE_VERIFY_USER_CODE": "authentication|info", "CLIENT_REGISTER": "configuration|creation",
+    "CLIENT_UPDATE": "configuration|change", "CLIENT_DELETE": "configuration|deletion",
+    "CLIENT_INFO": "configuration|access", "REGISTER_NODE": "configuration|creation",
+    "UNREGISTER_NODE": "configuration|deletion",
+}  # fmt: skip
+_PEOPLE = re.compile(r"USER|USER_LOGIN_FAILURE|.*ROLE.*|GROUP.*|ORGANIZATION_MEMBERSHIP")
+_TARGET = re.compile(r"(users|groups)/([0-9a-zA-Z-]{1,64})(?=/|$)")
 _LOGINS = frozenset({
+    "IDENTITY_PROVIDER_POST_LOGIN",
     "LOGIN", "CLIENT_LOGIN", "IDENTITY_PROVIDER_LOGIN", "IDENTITY_PROVIDER_FIRST_LOGIN", "IMPERSONATE",
     "OAUTH2_DEVICE_AUTH", "AUTHREQID_TO_TOKEN",
 })  # fmt: skip
@@ -98,7 +114,12 @@ def _event(fields: Fields, pairs: Mapping[str, str]) -> None:
     operation, kind = pairs.get("operationType", ""), pairs.get("type", "")
     if operation:
         about = pairs.get("resourceType", "")
-        iam = about in {"USER", "GROUP", "GROUP_MEMBERSHIP", "REALM_ROLE_MAPPING", "CLIENT_ROLE_MAPPING"}
+        iam = _PEOPLE.fullmatch(about) is not None
+        if target := _TARGET.match(pairs.get("resourcePath", "")):
+            fields["user.target.id" if target[1] == "users" else "group.id"] = target[2]
+        if about == "USER_SESSION" and operation == "DELETE":
+            _put(fields, f"{operation} {about}", "session", "end", "failure" if "error" in pairs else "success")
+            return
         what = " group" if "GROUP" in about else " user" if iam else ""
         _put(fields, f"{operation} {about}".strip(), "iam" if iam else "configuration",
              _OPERATIONS.get(operation, "change") + what, "failure" if "error" in pairs else "success")  # fmt: skip
@@ -107,8 +128,9 @@ def _event(fields: Fields, pairs: Mapping[str, str]) -> None:
     base, outcome = kind.removesuffix("_ERROR"), "failure" if failed else "success"
     if base in _LOGINS:
         _put(fields, kind, "authentication", "start", outcome)
-    elif base == "LOGOUT":
-        _put(fields, kind, "authentication", "end", outcome)
+    elif base in _REST:
+        category, _, types = _REST[base].partition("|")
+        _put(fields, kind, category, types, "failure" if base == "INVALID_SIGNATURE" else outcome)
     elif base in _IAM:
         _put(fields, kind, "iam", _IAM[base], outcome)
     else:
