@@ -177,7 +177,9 @@ class App:
         from sentinel.alert.book import Book
 
         made(self.config.data)
-        with Book(self.config.state_file, self.clock, quiet=timedelta(hours=self.config.detect.quiet_hours)) as book:
+        options = self.config.detect
+        quiet = timedelta(hours=options.quiet_hours)
+        with Book(self.config.state_file, self.clock, quiet, options.budget_per_hour) as book:
             yield book
 
     @contextmanager

@@ -4,15 +4,18 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, cast, get_args
 
+from sentinel.alert import suppressing
+from sentinel.alert.budget import BUDGET_PER_HOUR
 from sentinel.alert.file import open_file
-from sentinel.alert.folding import Folding
+from sentinel.alert.folding import FLOOD, Folding
 from sentinel.alert.folding import note as _note
+from sentinel.alert.suppressing import ACTIVE
 from sentinel.core import kill
-from sentinel.core.alert import Alert, Change, State, Verdict
+from sentinel.core.alert import Alert, Change, State, Suppression, Verdict
 from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Gap, Key, Level
@@ -23,22 +26,28 @@ NOTE_MAX = 10_000
 WHO_MAX = 200
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
 _COLUMNS = (
-    "number, id, rule_version, title, level, key, first_seen, last_seen, raised_at, count, state, verdict, summary, "
-    "author, attack, (SELECT rule_id FROM subjects WHERE subjects.number = alerts.subject)"
+    "alerts.number, id, rule_version, title, level, key, first_seen, last_seen, raised_at, count, state, verdict, "
+    "summary, author, attack, rule_id, identity, (SELECT max(until) FROM suppressions AS held WHERE "
+    "held.subject = alerts.subject AND ended IS NULL AND until > :now)"
 )
+_FROM = "alerts JOIN subjects ON subjects.number = alerts.subject"
 
 
 class Book:
     """Alerts in the state file `path`; any number of processes and threads may use it at once.
 
-    `quiet` is how long (in event time) nothing may happen until a repeat is a new alert. Every method raises
-    StoreError if the file cannot be used.
+    `quiet` is how long (in event time) nothing may happen until a repeat is a new alert, `budget_per_hour` how many
+    alerts a rule may begin in an hour until the others become one. Every method raises StoreError if the file cannot be
+    used.
     """
 
-    def __init__(self, path: Path, clock: Clock, quiet: timedelta = QUIET) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, quiet: timedelta = QUIET, budget_per_hour: int = BUDGET_PER_HOUR
+    ) -> None:
         self._path = path
         self._clock = clock
         self._quiet = quiet
+        self._budget = budget_per_hour
         self._lock = threading.RLock()
         self._db = open_file(path)
 
@@ -76,7 +85,7 @@ class Book:
             there = self._cursor()
             if after is not None and there != after:
                 raise StoreBusyError(f"{self._path}: another process has judged up to {there}; only one should")
-            folding = Folding(self._db, self._quiet, self._clock.now())
+            folding = Folding(self._db, self._quiet, self._clock.now(), self._budget)
             for finding in findings:
                 folding.take(finding)
             folding.finish()
@@ -99,26 +108,43 @@ class Book:
             )
             return [Gap(*row) for row in rows]
 
-    def alerts(self, *, states: tuple[State, ...] = (), limit: int = 1000) -> list[Alert]:
-        """Return alerts, those last seen latest first; `states` empty means all."""
-        wanted = states or get_args(State)
-        marks = ", ".join("?" * len(wanted))
-        with self._lock, told(self._path), reading(self._db):
-            rows = self._db.execute(
-                f"SELECT {_COLUMNS} FROM alerts WHERE state IN ({marks}) ORDER BY last_seen DESC, id LIMIT ?",  # noqa: S608  columns and marks of our own
-                (*wanted, limit),
-            ).fetchall()
-            return [self._alert(row) for row in rows]
+    def alerts(self, *, states: tuple[State, ...] = (), limit: int = 1000, suppressed: bool = False) -> list[Alert]:
+        """Return alerts, those last seen latest first; `states` empty means all; suppressed ones only if asked for."""
+        shown = "" if suppressed else f"AND alerts.subject NOT IN ({ACTIVE})"
+        return self._alerts(
+            f"state IN (SELECT value FROM json_each(:states)) {shown} ORDER BY last_seen DESC, id LIMIT :limit",  # noqa: S608  texts of our own
+            states=json.dumps(states or get_args(State)),
+            limit=limit,
+        )
 
     def open_of(self, rule_id: str) -> list[Alert]:
         """Return every alert of one rule that is not closed."""
+        return self._alerts("state != 'closed' AND rule_id = :rule_id", rule_id=rule_id)
+
+    def _alerts(self, which: str, **given: object) -> list[Alert]:
         with self._lock, told(self._path), reading(self._db):
             rows = self._db.execute(
-                f"SELECT {_COLUMNS} FROM alerts WHERE state != 'closed' AND subject IN "  # noqa: S608  columns of our own
-                "(SELECT number FROM subjects WHERE rule_id = ?)",
-                (rule_id,),
+                f"SELECT {_COLUMNS} FROM {_FROM} WHERE {which}",  # noqa: S608  texts of our own
+                {**given, "now": micros(self._clock.now())},
             ).fetchall()
             return [self._alert(row) for row in rows]
+
+    def suppress(self, alert_id: str, who: str, until: datetime, reason: str) -> Suppression:
+        """Show nobody what an alert is about for a while; raises UsageError if it is so already."""
+        _named(who)
+        with self._lock, told(self._path), writing(self._db):
+            return suppressing.suppress(self._db, self._number(alert_id), self._clock.now(), until, (who, reason))
+
+    def unsuppress(self, number: int, who: str, note: str = "") -> Suppression:
+        """End a suppression: what it is about is shown again; raises UsageError."""
+        _named(who, note)
+        with self._lock, told(self._path), writing(self._db):
+            return suppressing.unsuppress(self._db, number, self._clock.now(), who, note)
+
+    def suppressions(self, *, ended: bool = False, limit: int = 1000) -> list[Suppression]:
+        """Return the suppressions that hold, those that end first first; with `ended` all, latest first."""
+        with self._lock, told(self._path), reading(self._db):
+            return list(suppressing.listed(self._db, self._clock.now(), limit, ended=ended))
 
     def alert(self, alert_id: str) -> Alert:
         """Return one alert by its id or an unambiguous beginning of it; raises UsageError."""
@@ -136,10 +162,7 @@ class Book:
         return self._change(alert_id, who, "closed", verdict, note)
 
     def _change(self, alert_id: str, who: str, state: State, verdict: Verdict | None, text: str) -> Alert:
-        if not who or len(who) > WHO_MAX or len(text) > NOTE_MAX:
-            raise UsageError(
-                f"say who you are (at most {WHO_MAX} characters) and at most {NOTE_MAX} characters of note"
-            )
+        _named(who, text)
         with self._lock, told(self._path), writing(self._db):
             number = self._number(alert_id)
             there = self._one(number)
@@ -172,12 +195,15 @@ class Book:
         return int(numbers.pop())
 
     def _one(self, number: int) -> Alert:
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM alerts WHERE number = ?", (number,)).fetchone()  # noqa: S608  columns of our own
+        row = self._db.execute(
+            f"SELECT {_COLUMNS} FROM {_FROM} WHERE alerts.number = :number",  # noqa: S608  texts of our own
+            {"number": number, "now": micros(self._clock.now())},
+        ).fetchone()
         return self._alert(row)
 
     def _alert(self, row: tuple[object, ...]) -> Alert:
         (number, alert_id, version, title, level, key, first, last, raised, count, state, verdict, *rest) = row
-        summary, author, attack, rule_id = rest
+        summary, author, attack, rule_id, identity, suppressed = rest
         evidence = self._db.execute(
             "SELECT event FROM evidence WHERE alert = ? ORDER BY at, event LIMIT ?", (number, EVIDENCE_MAX)
         )
@@ -202,4 +228,11 @@ class Book:
             author=str(author),
             attack=tuple(json.loads(str(attack))),
             history=tuple(Change(moment(at), who, what, text) for at, who, what, text in history),
+            flood=identity == FLOOD,
+            suppressed_until=None if suppressed is None else moment(cast("int", suppressed)),
         )
+
+
+def _named(who: str, text: str = "") -> None:
+    if not who or len(who) > WHO_MAX or len(text) > NOTE_MAX:
+        raise UsageError(f"say who you are (at most {WHO_MAX} characters) and at most {NOTE_MAX} characters of note")

@@ -5,8 +5,26 @@ from pathlib import Path
 
 from sentinel.core.database import Shape, open_database
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x5E_17_1E_01
+
+_SINCE_2 = (
+    # of a subject with many events: marks of those counted beyond the ones named as evidence, by day of the event
+    """CREATE TABLE marks (
+        subject INTEGER NOT NULL, day INTEGER NOT NULL, mark INTEGER NOT NULL,
+        PRIMARY KEY (subject, day, mark)) WITHOUT ROWID""",
+    # how many alerts a rule has begun, or would have, by the minute
+    """CREATE TABLE pace (
+        rule_id TEXT NOT NULL, minute INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (rule_id, minute)) WITHOUT ROWID""",
+    # what nobody is to be shown for a while; `count` events have come meanwhile
+    """CREATE TABLE suppressions (
+        number INTEGER PRIMARY KEY, subject INTEGER NOT NULL REFERENCES subjects, title TEXT NOT NULL,
+        key TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL,
+        count INTEGER NOT NULL DEFAULT 0, ended INTEGER, ended_by TEXT NOT NULL DEFAULT '',
+        note TEXT NOT NULL DEFAULT '')""",
+    """CREATE INDEX suppressions_by_subject ON suppressions (subject)""",
+)
 
 _SCHEMA = (
     """CREATE TABLE progress (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID""",
@@ -42,9 +60,10 @@ _SCHEMA = (
     """CREATE TABLE gaps (
         number INTEGER PRIMARY KEY, at INTEGER NOT NULL, rule_id TEXT NOT NULL, after INTEGER NOT NULL,
         until INTEGER NOT NULL, reason TEXT NOT NULL)""",
+    *_SINCE_2,
 )
 
 
 def open_file(path: Path) -> sqlite3.Connection:
     """Open the state file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel."""
-    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA))
+    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA, {1: _SINCE_2}))

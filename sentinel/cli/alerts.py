@@ -1,6 +1,7 @@
-"""`sentinel alerts`: list, show, acknowledge, close, watch."""
+"""`sentinel alerts`: list, show, acknowledge, close, watch; suppress what nobody is to be shown for a while."""
 
 import dataclasses
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -13,20 +14,26 @@ from sentinel.cli.common import (
     NoteOption,
     application,
     emit,
+    emit_events,
     evidence,
+    moment,
     operator,
     show,
     talk,
 )
-from sentinel.core.alert import Alert, State, Verdict
+from sentinel.core.alert import Alert, State, Suppression, Verdict
 from sentinel.core.clock import iso
+from sentinel.core.detection import events_of
 from sentinel.core.errors import UsageError
+from sentinel.core.ports import Span
 from sentinel.ui import live, tables
 
 EXAMPLE = """
 sentinel alerts list --state new
 sentinel alerts show 3f2a
 sentinel alerts close 3f2a --verdict false_positive --note 'pen test, ticket 4711'
+sentinel alerts suppress 3f2a --until 7d --reason 'disk is being replaced'
+sentinel alerts events 3f2a --json
 """
 
 verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -37,19 +44,24 @@ EVIDENCE_SHOWN = 10
 @verb.command("list")
 def list_(
     state: Annotated[list[str] | None, typer.Option(help="new, acknowledged or closed; may be repeated.")] = None,
+    suppressed: Annotated[bool, typer.Option("--suppressed", help="Those too that nobody is shown now.")] = False,
     limit: LimitOption = 200,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """List alerts, those last seen latest first."""
     with application(config).desk() as desk:
-        found = desk.alerts(states=_states(state or []), limit=limit)
+        found = desk.alerts(states=_states(state or []), limit=limit, suppressed=suppressed)
+        hidden = [] if suppressed else desk.suppressions()
     if json:
         emit(*(as_json(alert) for alert in found))
     elif found:
         show(tables.alerts_table(found))
     else:
         talk("no alerts")
+    if hidden:
+        count = sum(one.count for one in hidden)
+        talk(f"{len(hidden)} suppressions hold back {count:,} events: sentinel alerts suppressions", "yellow")
 
 
 @verb.command("show")
@@ -95,6 +107,85 @@ def close(
 
 
 @verb.command()
+def events(alert_id: AlertId, limit: LimitOption = 50, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show the events that an alert counts, latest first: all that its rule finds about the same thing in its time."""
+    app = application(config)
+    with app.desk() as desk:
+        alert = desk.alert(alert_id)
+    rule = next((one for one in app.rules.detections if one.id == alert.rule_id), None)
+    if rule is None:
+        raise UsageError(f"the rule {alert.title!r} ({alert.rule_id}) is not on any more; see sentinel alerts show")
+    if rule.version != alert.rule_version:
+        talk("the rule has changed since the alert was raised: these are the events it finds now", "yellow")
+    with app.reading() as store:
+        found = store.search(
+            events_of(rule, alert.key), Span(alert.first_seen, alert.last_seen + timedelta(microseconds=1)), limit
+        )
+    if json:
+        emit_events(found)
+    elif found:
+        show(tables.events_table(found))
+    if len(found) == limit < alert.count:
+        talk(f"there are more: these are the latest {limit}; see more with --limit")
+
+
+@verb.command()
+def suppress(
+    alert_id: AlertId,
+    until: Annotated[str, typer.Option(help="When it ends: 8h, 7d, 2027-01-31.")],
+    reason: Annotated[str, typer.Option(help="Why nobody is to be shown it.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show nobody what an alert is about for a while. It is counted all the same, and shown again afterwards."""
+    app = application(config)
+    with app.desk() as desk:
+        made = desk.suppress(alert_id, operator(), moment(until, app.clock.now()), reason)
+    if json:
+        emit(suppression_json(made))
+    else:
+        talk(
+            f"suppressed until {tables.local(made.until)}: {made.title}, {tables.key_text(made.key)}; "
+            f"to undo it: sentinel alerts unsuppress {made.number}"
+        )
+
+
+@verb.command()
+def unsuppress(
+    number: Annotated[int, typer.Argument(help="Its number, from sentinel alerts suppressions.")],
+    note: NoteOption = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """End a suppression: what it is about is shown again."""
+    with application(config).desk() as desk:
+        ended = desk.unsuppress(number, operator(), note)
+    if json:
+        emit(suppression_json(ended))
+    else:
+        talk(f"shown again: {ended.title}; {ended.count:,} events came meanwhile")
+
+
+@verb.command()
+def suppressions(
+    ended: Annotated[bool, typer.Option("--all", help="Those too that have ended.")] = False,
+    limit: LimitOption = 200,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List what nobody is shown, until when, why, and how many events have come since."""
+    app = application(config)
+    with app.desk() as desk:
+        found = desk.suppressions(ended=ended, limit=limit)
+    if json:
+        emit(*map(suppression_json, found))
+    elif found:
+        show(tables.suppressions_table(found, app.clock.now()))
+    else:
+        talk("nothing is suppressed")
+
+
+@verb.command()
 def watch(
     seconds: Annotated[float, typer.Option(help="End by itself after so long; 0: with Ctrl+C.")] = 0.0,
     config: ConfigOption = None,
@@ -113,9 +204,21 @@ def as_json(alert: Alert) -> dict[str, object]:
         "first_seen": iso(alert.first_seen),
         "last_seen": iso(alert.last_seen),
         "raised_at": iso(alert.raised_at),
+        "suppressed_until": _iso(alert.suppressed_until),
+        "events": f"sentinel alerts events {alert.id}",
     }
     shape["history"] = [dataclasses.asdict(change) | {"at": iso(change.at)} for change in alert.history]
     return shape
+
+
+def suppression_json(one: Suppression) -> dict[str, object]:
+    """Return a suppression as `--json` prints it."""
+    times = {"since": iso(one.since), "until": iso(one.until), "ended": _iso(one.ended)}
+    return dataclasses.asdict(one) | {"schema": SCHEMA, "key": dict(one.key), **times}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else iso(at)
 
 
 def _states(given: list[str]) -> tuple[State, ...]:

@@ -110,6 +110,10 @@ class DetectOptions(Section):
     quiet_hours: float = Field(default=24.0, gt=0)
     """After so many hours without a repeat, the same thing is a new alert instead of a higher count."""
 
+    budget_per_hour: int = Field(default=100, ge=1)
+    """So many alerts may one rule begin within an hour; beyond that all of it becomes one alert with a count. A rule's
+    own `sentinel: {budget_per_hour: …}` comes first."""
+
 
 class SilenceOptions(Section):
     """When a sender counts as silent."""

@@ -22,7 +22,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that needs somebody's eyes; `count` findings' events have been folded into it so far."""
+    """One thing that needs somebody's eyes; `count` findings' events have been folded into it so far.
+
+    A `flood` stands for everything beyond its rule's budget, whatever that was about. `suppressed_until`: nobody is to
+    be shown it until then.
+    """
 
     id: str
     rule_id: str
@@ -41,13 +45,40 @@ class Alert:
     author: str = ""
     attack: tuple[str, ...] = ()
     history: tuple[Change, ...] = ()
+    flood: bool = False
+    suppressed_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """What nobody is to be shown until `until`, and why; `count` events have come since.
+
+    `rule_id` and `key` say what alerts it is about; `ended` and `ended_by` are set if somebody has ended it before.
+    """
+
+    number: int
+    rule_id: str
+    title: str
+    key: Key
+    since: datetime
+    until: datetime
+    who: str
+    reason: str
+    count: int
+    ended: datetime | None = None
+    ended_by: str = ""
+    note: str = ""
+
+    def holds(self, now: datetime) -> bool:
+        """Say whether it still holds."""
+        return self.ended is None and now < self.until
 
 
 class Desk(Protocol):
     """What may be done with alerts; the screens and the command line know alerts only through this."""
 
-    def alerts(self, *, states: tuple[State, ...] = (), limit: int = 1000) -> list[Alert]:
-        """Return alerts, those last seen latest first; `states` empty means all."""
+    def alerts(self, *, states: tuple[State, ...] = (), limit: int = 1000, suppressed: bool = False) -> list[Alert]:
+        """Return alerts, those last seen latest first; `states` empty means all; suppressed ones only if asked for."""
 
     def alert(self, alert_id: str) -> Alert:
         """Return one alert by its id or an unambiguous beginning of it; raises UsageError."""
@@ -57,3 +88,12 @@ class Desk(Protocol):
 
     def close(self, alert_id: str, who: str, verdict: Verdict, note: str = "") -> Alert:
         """Close an alert with a verdict; raises UsageError if it is closed already."""
+
+    def suppress(self, alert_id: str, who: str, until: datetime, reason: str) -> Suppression:
+        """Show nobody what an alert is about for a while; raises UsageError."""
+
+    def unsuppress(self, number: int, who: str, note: str = "") -> Suppression:
+        """End a suppression: what it is about is shown again; raises UsageError."""
+
+    def suppressions(self, *, ended: bool = False, limit: int = 1000) -> list[Suppression]:
+        """Return the suppressions that hold, those that end first first; with `ended` all, latest first."""

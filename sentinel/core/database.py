@@ -5,9 +5,9 @@ finds another one at work waits up to BUSY_SECONDS.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,11 +20,15 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a file must be: whose (SQLite's application id), of which version, and the statements that make it."""
+    """What a file must be: whose (SQLite's application id), of which version, and the statements that make it.
+
+    `upgrades` holds, by version, the statements that make a file of that version one of the next.
+    """
 
     application: int
     version: int
     schema: Sequence[str]
+    upgrades: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def open_database(path: Path, shape: Shape) -> sqlite3.Connection:
@@ -59,6 +63,11 @@ def _prepare(db: sqlite3.Connection, path: Path, shape: Shape) -> None:
             raise StoreError(
                 f"{path}: written by a newer Sentinel (form {version}, we know {shape.version}); upgrade Sentinel"
             )
+        else:
+            for old in range(version, shape.version):
+                for statement in shape.upgrades.get(old, ()):
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version={shape.version}")
 
 
 def _facts(db: sqlite3.Connection) -> tuple[int, int]:

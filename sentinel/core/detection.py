@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sentinel.core.event import Scalar
-from sentinel.core.where import Operator, Where
+from sentinel.core.where import AllOf, AnyOf, Is, Operator, Where
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical")
@@ -110,7 +110,7 @@ class Detection:
     one each such event raises it. With a `history` what came before decides which of them do. `version` is a hash over
     the rule's content: a changed rule is another version. `attack` holds ATT&CK technique ids (`T1110.001`); `author`
     travels with every alert, as the Detection Rule License asks. `fold_by` names the fields that make two findings be
-    about the same thing.
+    about the same thing. Beyond `budget_per_hour` new alerts (None: the configured number) everything becomes one.
     """
 
     id: str
@@ -127,6 +127,7 @@ class Detection:
     description: str = ""
     falsepositives: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    budget_per_hour: int | None = None
 
 
 Key = tuple[tuple[str, Scalar], ...]
@@ -163,3 +164,16 @@ class Gap:
     after: int
     until: int
     reason: str
+
+
+def events_of(detection: Detection, key: Key) -> Where:
+    """Return what holds for the events that a rule counts about `key`; an empty key leaves out what it is about."""
+    rule = detection.correlation
+    if rule is None or not rule.parts:
+        return AllOf((detection.where, *(Is(field, value) for field, value in key)))
+    return AnyOf(
+        tuple(
+            AllOf((part.where, *(Is(field, value) for field, (_, value) in zip(part.group, key, strict=False))))
+            for part in rule.parts
+        )
+    )

@@ -1,5 +1,6 @@
 """A correlation document of Sigma, read; its rules are looked up later (`rules.linked`)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from sentinel.core.detection import NUMBERS, Correlation, Kind, Relation
 from sentinel.core.errors import RuleError
 from sentinel.core.where import AllOf, AnyOf, Exists, Not, Where
 from sentinel.detect.documents import Document
+from sentinel.detect.extension import read_budget
 from sentinel.detect.linking import Chain
 from sentinel.detect.reading import POLICY, ask, described
 
@@ -38,7 +40,7 @@ def read_chain(path: Path, document: Document) -> Chain:
     if span > SPAN_MAX:
         raise RuleError(path, f"a timespan of more than {SPAN_MAX.days} days")
     return Chain(
-        draft=described(path, document, rule, AnyOf(()), ()),
+        draft=replace(described(path, document, rule, AnyOf(()), ()), budget_per_hour=_budget(path, rule)),
         references=_references(path, rule),
         asked=_asked(path, rule, span),
         generate=rule.generate,
@@ -46,6 +48,13 @@ def read_chain(path: Path, document: Document) -> Chain:
         fields=_fields(path, rule),
         aliases=_aliases(path, rule),
     )
+
+
+def _budget(path: Path, rule: SigmaCorrelationRule) -> int | None:
+    own = rule.custom_attributes.get("sentinel", {})
+    if not isinstance(own, dict) or set(own) - {"budget_per_hour"}:
+        raise RuleError(path, "a correlation is folded by its group-by; 'sentinel' may only say budget_per_hour")
+    return read_budget(path, own)
 
 
 def _references(path: Path, rule: SigmaCorrelationRule) -> tuple[str, ...]:

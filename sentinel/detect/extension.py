@@ -1,4 +1,6 @@
-"""What a rule says under `sentinel`, beyond Sigma: what its findings are folded by, and which history it looks at.
+"""What a rule says under `sentinel`, beyond Sigma: what it is folded by, its budget, which history it looks at.
+
+    sentinel: {fold_by: [host.name, user.name], budget_per_hour: 20}
 
     sentinel:
       new_terms: {fields: [user.name, host.name], history: 30d, learning: 7d}
@@ -33,7 +35,8 @@ HISTORY_MAX = timedelta(days=365)
 WINDOW_MAX = timedelta(days=1)
 WINDOWS_MAX = 10_000
 """A group is compared with at most so many windows of its own."""
-_KEYS = {"fold_by", "new_terms", "history"}
+BUDGET_MAX = 100_000
+_KEYS = {"fold_by", "budget_per_hour", "new_terms", "history"}
 _TERMS = {"fields", "history", "learning"}
 _BASELINE = {
     "by", "window", "against", "learning", "floor", "factor", "deviations", "sum", "same", "zone",
@@ -51,12 +54,13 @@ class Extension:
 
     fold_by: tuple[str, ...]
     history: History | None = None
+    budget_per_hour: int | None = None
 
 
 def read_extension(path: Path, own: object, source: Source) -> Extension:
     """Return what stands under `sentinel` in a rule about `source`; raises RuleError."""
     if not isinstance(own, dict) or set(own) - _KEYS:
-        raise RuleError(path, "'sentinel' may only say fold_by, new_terms or history")
+        raise RuleError(path, "'sentinel' may only say fold_by, budget_per_hour, new_terms or history")
     if "new_terms" in own and "history" in own:
         raise RuleError(path, "'sentinel' says new_terms and history; a rule looks at one of them")
     reading = _Reading(path, source)
@@ -70,7 +74,18 @@ def read_extension(path: Path, own: object, source: Source) -> Extension:
         usual = history.by
     if history is not None and "fold_by" in own:
         raise RuleError(path, f"what it finds is folded by {', '.join(usual)}; it may not say fold_by")
-    return Extension(_fold_by(path, own["fold_by"]) if "fold_by" in own else usual, history)
+    fold_by = _fold_by(path, own["fold_by"]) if "fold_by" in own else usual
+    return Extension(fold_by, history, read_budget(path, own))
+
+
+def read_budget(path: Path, own: Mapping[str, object]) -> int | None:
+    """Return after how many new alerts within an hour a rule floods, None if it does not say; raises RuleError."""
+    budget = own.get("budget_per_hour")
+    if budget is None:
+        return None
+    if not isinstance(budget, int) or isinstance(budget, bool) or not 0 < budget <= BUDGET_MAX:
+        raise RuleError(path, f"budget_per_hour must be a whole number from 1 to {BUDGET_MAX:,}")
+    return budget
 
 
 def asked_of(history: History | None) -> tuple[str, ...]:

@@ -141,7 +141,11 @@ def _plain(path: Path, document: Document, pipelines: Pipelines, placeholders: P
     where = AllOf((source.where, ask(path, lambda: _Translation(path, rule.detection, source, placeholders).where())))
     own = read_extension(path, rule.custom_attributes.get("sentinel", {}), source)
     return Plain(
-        replace(described(path, document, rule, where, own.fold_by), history=own.history),
+        replace(
+            described(path, document, rule, where, own.fold_by),
+            history=own.history,
+            budget_per_hour=own.budget_per_hour,
+        ),
         rule.name or "",
         source,
         log_source(log.product, log.category, log.service),

@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from sentinel.core.alert import Alert
+from sentinel.core.alert import Alert, Suppression
 from sentinel.core.detection import Detection, Key, Level
 from sentinel.core.event import Event, Value
 from sentinel.core.where import plain, values
@@ -69,9 +69,19 @@ def alerts_table(alerts: Sequence[Alert], title: str = "") -> Table:
             safe(f"{alert.count:,}"),
             safe(state.replace("_", " ")),
             safe(alert.title),
-            safe(key_text(alert.key)),
+            safe("everything beyond the rule's budget" if alert.flood else key_text(alert.key)),
         )
     return table
+
+
+def suppressions_table(suppressions: Sequence[Suppression], now: datetime) -> Table:
+    """Return suppressions as a table, one line each."""
+    rows = (
+        (one.number, local(one.ended or one.until), "holds" if one.holds(now) else "ended",
+         f"{one.count:,}", one.title, key_text(one.key), one.reason, one.who)
+        for one in suppressions
+    )  # fmt: skip
+    return plain_table(("no.", "until", "state", "events", "what", "about", "reason", "who"), rows)
 
 
 def alert_card(alert: Alert, evidence: Sequence[Event]) -> Iterable[Table | Text]:
@@ -82,14 +92,16 @@ def alert_card(alert: Alert, evidence: Sequence[Event]) -> Iterable[Table | Text
     rows = [
         ("Alert", alert.id),
         ("State", (f"{alert.state} ({alert.verdict})" if alert.verdict else alert.state).replace("_", " ")),
-        ("About", key_text(alert.key)),
+        ("About", "everything beyond the rule's budget" if alert.flood else key_text(alert.key)),
         ("First seen", local(alert.first_seen)),
         ("Last seen", local(alert.last_seen)),
-        ("Count", f"{alert.count:,}"),
+        ("Count", f"{alert.count:,}; all of them: sentinel alerts events {alert.id[:ID_SHOWN]}"),
         ("Why", alert.summary),
         ("Rule", f"{alert.rule_id} (version {alert.rule_version[:12]}, by {alert.author or 'unknown'})"),
         ("ATT&CK", ", ".join(alert.attack) or "–"),
     ]
+    if alert.suppressed_until is not None:
+        rows.insert(2, ("Suppressed", f"until {local(alert.suppressed_until)}: sentinel alerts suppressions"))
     yield Text.assemble(level_text(alert.level), "  ", safe(alert.title, "bold"))
     for name, value in rows:
         head.add_row(safe(name), safe(value))

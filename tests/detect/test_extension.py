@@ -62,7 +62,7 @@ HISTORY = "by: [user.name], window: 1h, against: 30d, floor: 5"
 @pytest.mark.parametrize(
     ("own", "reason"),
     [
-        ("{nothing: 1}", "may only say fold_by, new_terms or history"),
+        ("{nothing: 1}", "may only say fold_by, budget_per_hour, new_terms or history"),
         (f"{{{TERMS}, history: {{{HISTORY}, factor: 3}}}}", "looks at one of them"),
         (f"{{{TERMS}, fold_by: [host.name]}}", "may not say fold_by"),
         ("{new_terms: [user.name]}", "new_terms must say fields, history"),

@@ -103,6 +103,7 @@ def test_every_relation_is_kept_as_it_is(write: Write, relation: str) -> None:
         ("  timespan", "  aliases: {source.ip: {}}\n  timespan", "says nothing about 'failed'"),
         ("  timespan", "  aliases: {source.ip: {failed: 7}}\n  timespan", "must say a field"),
         ("  timespan", "  aliases: {source.ip: user.name}\n  timespan", "not valid"),
+        ("level: high", "sentinel: {fold_by: [user.name]}", "folded by its group-by"),
     ],
 )
 def test_a_correlation_that_is_not_understood_is_refused_and_its_rule_stays_quiet(
@@ -128,6 +129,7 @@ def test_a_correlation_that_is_not_understood_is_refused_and_its_rule_stays_quie
         (BASE + "taxonomy: acme\n", "unknown taxonomy"),
         (BASE + "sentinel: {fold_by: [nobody]}\n", "fold_by names 'nobody'"),
         (BASE + "sentinel: {fold: [user.name]}\n", "may only say fold_by"),
+        (BASE + "sentinel: {budget_per_hour: 0}\n", "a whole number from 1 to 100,000"),
         (BASE + "level: enormous\n", "not valid"),
         (BASE.replace("title: A failed login\n", ""), "not valid"),
         ("# nothing\n", "holds no rule"),
@@ -275,6 +277,13 @@ filter:
   condition: not scanner
 sentinel: {reason: an announced scan, owner: Security team, expires: 2027-01-31}
 """
+
+
+def test_a_rule_may_have_a_budget_of_its_own_and_so_may_a_correlation(write: Write) -> None:
+    rules = load([write(text=BASE + "sentinel: {budget_per_hour: 7}\n")])
+    assert [one.budget_per_hour for one in rules.detections] == [7]
+    rules = load([write(text=BASE + "---\n" + CHAIN + "sentinel: {budget_per_hour: 20}\n")])
+    assert [one.budget_per_hour for one in rules.detections] == [20]
 
 
 def test_a_filter_is_an_exception_to_a_rule_and_to_what_counts_it(write: Write) -> None:
