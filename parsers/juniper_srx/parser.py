@@ -19,7 +19,7 @@ MODERN = re.compile(
     r"(?P<stamp>\d{4}-\d\d-\d\dT[\d:.+\-Z]{8,24}) (?P<host>\S{1,255}) (?P<app>\S{1,64}) (?P<pid>\S{1,32}) "
     r"(?P<tag>[A-Z][A-Z0-9_]{1,80}) \[junos@"
 )
-TAG = re.compile(r"(?:^|[ \]:])(?!RT_[A-Z]{2,8}[: ])([A-Z][A-Z0-9]{1,20}(?:_[A-Z0-9]{1,30}){1,8}):? ")
+TAG = re.compile(r"(?:^|[ \]:])(?!RT_[A-Z]{2,8}[: ]|PERF_MON[: ])([A-Z][A-Z0-9]{1,20}(?:_[A-Z0-9]{1,30}){1,8}):? ")
 ELEMENT = re.compile(r"\[junos@[\d.]{1,40} ")
 HOLES = {
     **dict.fromkeys(("s", "d"), r"[0-9A-Fa-f.:]{2,45}?"), **dict.fromkeys(("p", "q"), r"\d{1,5}"),
@@ -29,7 +29,7 @@ HOLES = {
     "rules": r"\S.{1,200}?", "reason": r"[^:]{1,80}", "icmp": r"\d{1,3}", "attack": r"[^!]{1,80}",
     "action": r"[^,\"]{1,64}", "url": r"\S{1,2000}", "class": r"[^']{0,64}", "pid": r"\d{1,10}",
     "ssh": r"[^']{0,128}", "command": r".{0,4000}",
-    "vpn": r"\S{0,128}",
+    "vpn": r"[^\s,]{0,128}",
 }  # fmt: skip
 PAIR = "{s}/{p}->{d}/{q}"
 OPENED = forms.compiled(
@@ -64,13 +64,15 @@ VIRUS = forms.compiled(
     HOLES,
 )
 ENDS = forms.compiled(
-    r"(?<![\w.:]){s}[/(:]{p}\)? ?-> ?{d}[/(:]{q}\)?(?![\w.:/])",
+    r"(?<![\w.:]){s}[/(:]{p}\)? ?(?:--?>|to) ?{d}[/(:]{q}\)?(?![\w.:/])",
     HOLES | dict.fromkeys(("s", "d"), r"[0-9A-Fa-f.:]{2,45}"),
 )
 PACKET = forms.compiled(
     r"FW: {interface} {1,8}{action} {1,8}{proto} {s} {d} {1,8}{p} {1,8}{q} \({packets} packets?\)",
     HOLES | {"action": "[ADRN]"},
 )
+CHANGED = r"(?P<was>\w{1,16}) to (?P<state>\w{1,16})"
+IKE = r"IKE negotiation failed with error: (?P<why>.{1,128}?)\. IKE Version: \d, VPN: {vpn} Gateway: \S{1,128}"
 SAID = tuple(
     forms.compiled(form, HOLES)
     for form in (
@@ -87,6 +89,30 @@ SAID = tuple(
         r"(?:Failed|Accepted) \S{1,64} for (?:invalid user )?{user} from {s} port {p}.{0,100}",
         r"error: PAM: [Aa]uthentication (?:error|failure) for (?:i\w{5,6} user )?{user} from {s}(?: .{0,99})?",
         r"PAM authentication error for user {user}",
+        r"User {user} logged in as root from host {s} on device .{1,64}",
+        r"User {user} of group \S{1,64} at {s} is (?:accepted|rejected).{0,200}",
+        r"User {user} at {s} is (?:accepted|rejected).{0,200}",
+        r"User '{user}' is performing an? '{command}'",
+        r"System rebooted by '{user}'",
+        r"Received invalid authentication challenge for user '{user}': .{0,200}",
+        r"Local gateway: {d}, Remote gateway: {s}, .{0,400}?, SPI: (?P<spi>\w{1,20}).{0,200}",
+        IKE + r", Local: {s}/{p}, Remote: {d}/{q}, .{0,400}Role: Initiator.{0,20}",
+        IKE + r", Local: {d}/{q}, Remote: {s}/{p}(?:, .{0,400})?",
+        r"IKE Phase-[12] Failure: (?P<why>.{1,200}?) \[spi=[^,]{0,40}, src_ip=(?:{s}|<none>), dst_ip=(?:{d}|<none>)\]",
+        r"BGP peer {s} \([^()]{1,64}\) changed state from (?P<was>\w{1,16}) to (?P<state>\w{1,16}) \(event .{0,200}",
+        r"(?:\w{1,64}:(?:\d{1,6}:)? )?.{0,40}?(?:received from|read from peer|peer) {s} \((?:Ex|In)ternal AS .{0,900}",
+        r"(?:\w{1,64}:(?:\d{1,6}:)? )?NOTIFICATION sent to {d} \((?:Ex|In)ternal AS .{0,900}",
+        r"{s} \((?:Ex|In)ternal AS \d{1,10}\): Configured maximum .{0,300}",
+        r"OSPF neighbor {s} \(realm \S{1,16} {interface} area \S{1,40}\) state changed from "
+        + CHANGED
+        + " due to .{0,300}",
+        r"LDP neighbor {s} \({interface}\) is (?P<state>up|down).{0,200}",
+        r"local discriminator: \d{1,10}, new state: (?P<state>\w{1,16}), interface: {interface}, peer addr: {s}",
+        r"ifIndex \d{1,10}, ifAdminStatus \S{1,16}, ifOperStatus (?P<state>\w{1,8})\S{0,8}, ifName {interface}",
+        r"Alarm (?P<state>set|cleared): .{0,64}reason=(?P<why>.{1,256})",
+        r"Redundancy-group \d+ transitioned from '(?P<was>[^']+)' to '(?P<state>[^']+)' \w+ due to (?P<why>.+)",
+        r".{0,200}(?:bad SPI\. |[Ff]rom ){s} ?(?:->|to) ?{d}/\d{1,3}, ESP, SPI (?P<spi>\w{1,20}).{0,64}",
+        r"Interface {interface} \(local addr: \S{1,45}\) for vrid \d{1,4} became (?P<state>\w{1,16}).{0,200}",
         r"VPN {vpn} from {s} is (?:up|down)\. Local-ip: {d},.{0,2000}",
     )
 )
@@ -98,11 +124,18 @@ AS = {
     "attack": "attack-name", "rule": "rule-name", "base": "rulebase-name", "at": "epoch-time", "file": "filename",
     "nested": "nested-application", "app": "application", "ssh": "ssh-connection", "type": "message-type",
     "virus": "name", "class": "class-name", "packets": "packets-from-client", "icmp": "icmp-type", "vpn": "vpn-name",
+    "why": "reason", "was": "old-state", "state": "new-state",
 }  # fmt: skip
 IDP_AS = {
     "name": "attack-name", "inbytes": "inbound-bytes", "outbytes": "outbound-bytes", "repeat": "repeat-count",
     "inpackets": "inbound-packets", "outpackets": "outbound-packets", "time-elapsed": "elapsed-time",
 }  # fmt: skip
+PROGRAMS = TABLES["programs"]
+ENDING = re.compile(
+    r"_(?:(?P<yes>SUCCESS|SUCCEEDED|SUCCESSFUL|OK|ESTABLISHED|COMPLETED|UPDATED)|FAIL|FAILED|FAILURE|ERR|ERROR|INVALID|BAD"
+    r"|REJECTED|DENIED|TIMEOUT|EXPIRED|EXCEEDED)(?:_|$)"
+)
+ENDED = re.compile(r"IKE (?:(?P<yes>Phase-[12] (?:completed|succeeded))|negotiation failed|Phase-[12] Failure)")
 PART = re.compile(r"(?:^|, )([a-z\-]{2,20})=")
 FILTERED = {"A": "accept", "D": "discard", "R": "reject", "N": "next"}
 SCREENOS = re.compile(
@@ -259,6 +292,8 @@ def _details(found: Fields, said: Mapping[str, str], tag: str) -> None:
     seconds = said.get("elapsed-time", "")
     if seconds.isdecimal() and len(seconds) < 10:
         found["event.duration"] = int(seconds) * 1_000_000_000
+    if tag.startswith("RPD_BGP") and (peer := text.address(said.get("peer-name", "").partition(" ")[0])):
+        found["source.ip"] = peer
     if "@timestamp" not in found and (epoch := said.get("epoch-time", "")).isdecimal():
         found["@timestamp"] = when.iso(when.epoch(epoch))
     if len(ends := said.get("ssh-connection", "").split()) == 4:
@@ -287,7 +322,10 @@ def _meaning(found: Fields, said: Mapping[str, str], tag: str, message: str) -> 
     key = tag
     while key and key not in TABLES["tags"]:
         key = key.rpartition("_")[0]
-    row = TABLES["tags"].get(key, "")
+    program = str(found.get("process.name", ""))
+    row = TABLES["tags"].get(key) or (
+        "" if tag else next((PROGRAMS[one] for one in PROGRAMS if program.startswith(one)), "")
+    )
     if not tag and (told := message.strip())[:7] in {"Failed ", "Accepte", "error: "} and "username" in said:
         row = f"event|authentication|start|{'success' if told[0] == 'A' else 'failure'}"
     if row.count("|") == 2 and "network" in row and "action" in said:
@@ -296,6 +334,8 @@ def _meaning(found: Fields, said: Mapping[str, str], tag: str, message: str) -> 
         )
         result = "allowed" if said["action"].lower().startswith(("none", "alarm")) else result
         row += f" {result}|success" if result else ""
+    if row.count("|") == 2 and (ending := ENDING.search(tag) or ENDED.match(message.strip())):
+        row += "|success" if ending["yes"] else "|failure"
     if "event.action" not in found:
         text.put(found, (("event.action", tag.lower().replace("_", "-")),))
     verdict.says(found, row)
