@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from sentinel.config import INVENTORY, Config
 from sentinel.config.files import made, secret
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sentinel.parse.record import Reader
     from sentinel.sources.book import SourceBook
     from sentinel.spool.disk import DiskSpool
+    from sentinel.store.elastic import ElasticStore
+    from sentinel.testing.proof import Proving
 
 
 @dataclass
@@ -97,6 +100,29 @@ class App:
         """The folders of rules that are there: the shipped one and the city's own."""
         return [content("rules"), *(path for path in self.config.content.rules if path.is_dir())]
 
+    @property
+    def proving(self) -> "Proving":
+        """What puts rules to the proof, on the kind of store that is configured."""
+        from sentinel.testing.proof import Proving, embedded, over
+
+        options = self.config.store
+        memory = made(self.config.data) / "proven.json"
+        if options.kind == "embedded":
+            return Proving(embedded, options.kind, memory)
+        return Proving(over(self._scratch), f"{options.kind} {options.url}", memory)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Store]:
+        # indices of their own in the node, gone afterwards
+        store = self._elastic(f"{self.config.store.prefix}-proof-{uuid4().hex[:12]}", readonly=False)
+        try:
+            yield store
+        finally:
+            try:
+                store.forget()
+            finally:
+                store.close()
+
     def rules_in(self, paths: Sequence[Path]) -> "Rules":
         """Read the rules among and below `paths`, with the shipped pipelines; raises UsageError if one is not there."""
         from sentinel.detect.sigma import load
@@ -159,12 +185,16 @@ class App:
             from sentinel.store.embedded import EmbeddedStore
 
             return EmbeddedStore(made(self.config.store_dir), readonly=readonly)
+        return self._elastic(options.prefix, readonly=readonly)
+
+    def _elastic(self, prefix: str, *, readonly: bool) -> "ElasticStore":
         from sentinel.store.elastic import ElasticStore
 
+        options = self.config.store
         key = secret(options.api_key_file) if options.api_key_file else None
         return ElasticStore(
             options.url,
-            prefix=options.prefix,
+            prefix=prefix,
             ca_cert=options.ca_cert,
             api_key=key,
             readonly=readonly,

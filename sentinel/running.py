@@ -141,16 +141,17 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
         def made(rules: "Rules") -> Runner:
             return Runner(store, desk, rules.detections, app.clock, until=stored, seen=joiner.see, past=past)
 
+        with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
+            link.send_bytes(b"ready")  # rules new to this machine are proven first; what arrives meanwhile waits
         schedule = Schedule(
-            _Judging(app, made, joiner, Silence(books, desk), books, committed, talk),
+            _Judging(app, made, joiner, Silence(books, desk), books, committed, talk, lambda: link.poll(0)),
             every=app.config.detect_every,
             report=judged,
             failed=unjudged,
         )
         schedule.start()
         try:
-            with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
-                link.send_bytes(b"ready")
+            with suppress(BrokenPipeError):
                 link.poll(None)
         finally:
             store.give_up()
@@ -171,6 +172,7 @@ class _Judging:
     books: "SourceBook"
     committed: Callable[[], int]
     talk: Talk
+    ended: Callable[[], bool]
     judged: int = -1
 
     def __post_init__(self) -> None:
@@ -179,12 +181,17 @@ class _Judging:
 
     def _read(self) -> None:
         from sentinel.detect.exempting import Renewal
+        from sentinel.detect.proof import UNPROVEN
 
         self.renewal = Renewal(self.app.config.content.rules)  # first: what changes meanwhile is read again
         rules = self.app.rules_in(self.app.rule_folders)
+        rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self.ended)
         self.renewal.until(rules.exceptions)
         self.runner = self.made(rules)
         self.talk(f"rules: {len(rules.detections)}, refused: {len(rules.refused)}")
+        for error in rules.refused:
+            if error.reason.startswith(UNPROVEN):
+                self.talk(f"rules: refused: {error}")
         for one in rules.exceptions:
             if one.expired:
                 self.talk(f"an exception has expired and holds no more: {one.title} ({one.terms.owner}), {one.path}")

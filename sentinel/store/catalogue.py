@@ -4,6 +4,7 @@ Nothing is remembered between questions but what cannot change: each begins with
 of them vanishes on the way (sealed, or dropped by retention) the question is asked anew.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sentinel.store.segments import Segment, checksum, listing
 
 ATTEMPTS_MAX = 50
 SCHEMAS_MAX = 20_000
+_PARAMETER = re.compile(r"\$([a-z]\w*)")
 _Answer = TypeVar("_Answer")
 
 
@@ -100,7 +102,8 @@ class Catalogue:
 
     def stream(self, group: Group, sql: str, parameters: dict[str, object]) -> Iterator[Row]:
         """Yield the rows of a query on the group's files; parameters that do not occur are left out."""
-        used = {name: value for name, value in parameters.items() if f"${name}" in sql}
+        asked = set(_PARAMETER.findall(sql))  # whole names: w3 is not asked for where w31 is
+        used = {name: value for name, value in parameters.items() if name in asked}
         try:
             yield from self.engine.stream(sql, used)
         except EngineError as error:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event as Flag
@@ -122,6 +123,14 @@ class ElasticStore:
     def drop(self, day: date) -> None:
         """Forget all events that arrived on that UTC day."""
         self._ask(lambda: self._client.indices.delete(index=index_of(self._prefix, day), ignore_unavailable=True))
+
+    def forget(self) -> None:
+        """Forget every event under this prefix, and the index template: for stores that are made for a while."""
+        wanted, name = f"{self._prefix}-events-standard-*", f"{self._prefix}-events"
+        found = self._ask(lambda: self._client.indices.get(index=wanted, features="aliases").body)
+        for index in found:
+            self._ask(partial(self._client.indices.delete, index=index, ignore_unavailable=True))
+        self._ask(lambda: self._found(lambda: self._client.indices.delete_index_template(name=name).body))
 
     # -- append
 

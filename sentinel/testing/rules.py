@@ -4,6 +4,7 @@ Both hold one flat ECS event a line, as a pack would make it. The events go the 
 through the runner, into a book of alerts. Of a rule about single events every line of *fires* must be in an alert;
 of a correlation, or of a comparison with a history, the lines together must raise one. A rule that looks at a history
 has it in `x.earlier.jsonl`: what came before either, was judged before, and raised nothing.
+Each rule must also stand the conversion proof (`detect.proof`).
 """
 
 import json
@@ -21,12 +22,14 @@ from sentinel.core.detection import Baseline, Detection
 from sentinel.core.errors import RuleError
 from sentinel.core.event import Event, Fields, Value
 from sentinel.detect.documents import read_documents
+from sentinel.detect.proof import prove
 from sentinel.detect.rules import rule_files
 from sentinel.detect.runner import Runner
 from sentinel.detect.sigma import load
 from sentinel.detect.supply import Supply
 from sentinel.store.embedded import EmbeddedStore
 from sentinel.testing.packs import Problem, faults
+from sentinel.testing.proof import embedded, fixtures, neighbours
 
 __all__ = ["Problem", "check", "neighbours", "rule_files"]
 
@@ -34,11 +37,6 @@ LINES_MAX = 10_000
 ARRIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _TAG = re.compile(r"attack\.(?:t\d{4}(?:\.\d{3})?|[gs]\d{4}|[a-z]+(?:-[a-z]+)*)|[a-z0-9]+\.[a-z0-9._-]+")
 _TECHNIQUE = re.compile(r"attack\.t\d{4}(?:\.\d{3})?")
-
-
-def neighbours(rule: Path) -> tuple[Path, Path]:
-    """Return where the events lie that must raise the rule, and those that must not."""
-    return rule.with_suffix(".fires.jsonl"), rule.with_suffix(".quiet.jsonl")
 
 
 def earlier(rule: Path) -> Path:
@@ -73,7 +71,8 @@ def check(rule: Path, supplied: Collection[str] | None = None) -> list[Problem]:
             found = told.get(detection.id, set())
             problems += _loud(earlier(rule), before, found)
             problems += _missing(path, detection, events, found) if kind == "fires" else _loud(path, events, found)
-    return problems
+    verdicts = prove(rules.detections, embedded, fixtures=fixtures)
+    return [*problems, *(Problem(rule, 0, verdict.reason) for verdict in verdicts if verdict.reason)]
 
 
 def _only_filters(rule: Path) -> bool:

@@ -200,3 +200,13 @@ def test_ids_that_look_alike_have_keys_of_their_own() -> None:
         "٣" * 32,
     ]
     assert len({key_of(ident) for ident in alike}) == len(alike)
+
+
+def test_of_many_values_asked_for_some_may_drop_out(tmp_path: Path, make: Make) -> None:
+    store = EmbeddedStore(tmp_path)
+    store.append([make(number, {"user.name": f"user-{number}"}) for number in range(98, 104)])
+    store.seal()
+    absent = tuple(Is("custom.none", f"none-{number}") for number in range(5))
+    where = AnyOf((*absent, *(Is("user.name", f"user-{number}") for number in range(100))))
+    assert [event.seq for event in store.search(where, EVER, 10)] == [99, 98]
+    store.close()

@@ -2,12 +2,13 @@
 
 import typer
 
-from sentinel.cli.rules import checking, coverage, exceptions, learning
+from sentinel.cli.rules import checking, coverage, exceptions, learning, proving
 
 EXAMPLE = """
 sentinel rules list
 sentinel rules check /etc/sentinel/rules
 sentinel rules test /etc/sentinel/rules
+sentinel rules prove
 sentinel rules learning
 sentinel rules coverage sigma/rules --layer coverage.json
 sentinel rules except ssh_bruteforce --from 3f2a --field source.ip --reason 'scan, ticket 4711' --until 14d
@@ -17,6 +18,7 @@ verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=
 verb.command("list")(checking.list_)
 verb.command("check")(checking.check)
 verb.command("test")(checking.prove)
+verb.command("prove")(proving.prove)
 verb.command("coverage")(coverage.coverage)
 verb.command("learning")(learning.learning)
 verb.command("except")(exceptions.except_)

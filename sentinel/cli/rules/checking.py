@@ -16,7 +16,8 @@ from sentinel.ui import tables
 
 def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
     """List the rules that are on."""
-    rules = application(config).rules
+    app = application(config)
+    rules = app.proving.live(app.rules, talk)
     if json:
         emit(
             *(
@@ -44,9 +45,9 @@ def check(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Say which rules load and which are refused, with path and reason. Ends with 1 if any is."""
+    """Say which rules load and are proven, and which are refused, with path and reason. Ends with 1 if any is."""
     app = application(config)
-    rules = app.rules_in(paths) if paths else app.rules
+    rules = app.proving.live(app.rules_in(paths) if paths else app.rules, talk)
     if json:
         emit(*({"schema": SCHEMA, "path": one.path, "reason": one.reason} for one in rules.refused))
         emit(*(as_json(one) for one in rules.exceptions if one.expired))
