@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, cast, get_args
 
-from sentinel.alert import suppressing
+from sentinel.alert import statistics, suppressing
 from sentinel.alert.budget import BUDGET_PER_HOUR
 from sentinel.alert.file import open_file
 from sentinel.alert.folding import FLOOD, Folding
 from sentinel.alert.folding import note as _note
 from sentinel.alert.suppressing import ACTIVE
 from sentinel.core import kill
-from sentinel.core.alert import Alert, Change, State, Suppression, Verdict
+from sentinel.core.alert import Alert, Change, Record, State, Suppression, Verdict
 from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Gap, Key, Level
@@ -145,6 +145,11 @@ class Book:
         """Return the suppressions that hold, those that end first first; with `ended` all, latest first."""
         with self._lock, told(self._path), reading(self._db):
             return list(suppressing.listed(self._db, self._clock.now(), limit, ended=ended))
+
+    def records(self, rule_id: str | None = None) -> list[Record]:
+        """Return how every rule that has raised alerts has fared, or one of them."""
+        with self._lock, told(self._path), reading(self._db):
+            return list(statistics.records(self._db, rule_id))
 
     def alert(self, alert_id: str) -> Alert:
         """Return one alert by its id or an unambiguous beginning of it; raises UsageError."""

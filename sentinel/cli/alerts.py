@@ -21,7 +21,7 @@ from sentinel.cli.common import (
     show,
     talk,
 )
-from sentinel.core.alert import Alert, State, Suppression, Verdict
+from sentinel.core.alert import Alert, Record, State, Suppression, Verdict
 from sentinel.core.clock import iso
 from sentinel.core.detection import events_of
 from sentinel.core.errors import UsageError
@@ -70,13 +70,15 @@ def show_(alert_id: AlertId, json: JsonOption = False, config: ConfigOption = No
     app = application(config)
     with app.desk() as desk:
         alert = desk.alert(alert_id)
-    events = evidence(app, alert, EVIDENCE_SHOWN)
+        record = next(iter(desk.records(alert.rule_id)), None)
+    found = evidence(app, alert, EVIDENCE_SHOWN)
     if json:
-        emit(as_json(alert) | {"evidence_events": [dict(event.fields) for event in events]})
+        rule = None if record is None else record_json(record)
+        emit(as_json(alert) | {"rule": rule, "evidence_events": [dict(event.fields) for event in found]})
         return
-    show(*tables.alert_card(alert, events))
-    if len(alert.evidence) > len(events):
-        talk(f"{len(alert.evidence)} events are kept as evidence; these are the latest {len(events)}")
+    show(*tables.alert_card(alert, found, record))
+    if len(alert.evidence) > len(found):
+        talk(f"{len(alert.evidence)} events are kept as evidence; these are the latest {len(found)}")
 
 
 @verb.command()
@@ -209,6 +211,15 @@ def as_json(alert: Alert) -> dict[str, object]:
     }
     shape["history"] = [dataclasses.asdict(change) | {"at": iso(change.at)} for change in alert.history]
     return shape
+
+
+def record_json(one: Record) -> dict[str, object]:
+    """Return a rule's record as `--json` prints it; times in seconds, ratios from 0 to 1."""
+    part, low, high = one.false_positive_ratio or (None, None, None)
+    shape = dataclasses.asdict(one) | {"schema": SCHEMA, "verdicts": one.verdicts, "false_positive_ratio": part}
+    del shape["median_time"]
+    took = None if one.median_time is None else one.median_time.total_seconds()
+    return shape | {"false_positive_low": low, "false_positive_high": high, "median_seconds_to_verdict": took}
 
 
 def suppression_json(one: Suppression) -> dict[str, object]:

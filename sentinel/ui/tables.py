@@ -1,12 +1,12 @@
 """Tables of alerts, events and rules for a terminal; every text of theirs passes the gate in `visible.py`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich.table import Table
 from rich.text import Text
 
-from sentinel.core.alert import Alert, Suppression
+from sentinel.core.alert import Alert, Record, Suppression
 from sentinel.core.detection import Detection, Key, Level
 from sentinel.core.event import Event, Value
 from sentinel.core.where import plain, values
@@ -84,8 +84,27 @@ def suppressions_table(suppressions: Sequence[Suppression], now: datetime) -> Ta
     return plain_table(("no.", "until", "state", "events", "what", "about", "reason", "who"), rows)
 
 
-def alert_card(alert: Alert, evidence: Sequence[Event]) -> Iterable[Table | Text]:
-    """Yield one alert in full: what, who, when, why, its history and the lines that raised it."""
+def record_text(record: Record) -> str:
+    """Return what people have said of a rule's alerts in one line."""
+    ratio = record.false_positive_ratio
+    if ratio is None:
+        return f"{record.alerts} alerts, no verdict yet"
+    part, low, high = (f"{100 * one:.0f}" for one in ratio)
+    took = f", median time to a verdict {span_text(record.median_time)}" if record.median_time is not None else ""
+    verdicts = f"{record.true_positive} true, {record.false_positive} false, {record.benign} benign"
+    return f"{record.verdicts} verdicts: {verdicts}; false positives {part} % (95 %: {low} to {high} %){took}"
+
+
+def span_text(span: timedelta) -> str:
+    """Return a length of time as people say it."""
+    minutes = span.total_seconds() / 60
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 2 * 1440 else f"{minutes / 1440:.0f} d"
+
+
+def alert_card(alert: Alert, evidence: Sequence[Event], record: Record | None = None) -> Iterable[Table | Text]:
+    """Yield one alert in full: what, who, when, why, its rule's record, its history and the lines that raised it."""
     head = Table.grid(padding=(0, 2))
     head.add_column(style="bold", no_wrap=True)
     head.add_column()
@@ -98,6 +117,7 @@ def alert_card(alert: Alert, evidence: Sequence[Event]) -> Iterable[Table | Text
         ("Count", f"{alert.count:,}; all of them: sentinel alerts events {alert.id[:ID_SHOWN]}"),
         ("Why", alert.summary),
         ("Rule", f"{alert.rule_id} (version {alert.rule_version[:12]}, by {alert.author or 'unknown'})"),
+        ("Its record", record_text(record) if record is not None else "–"),
         ("ATT&CK", ", ".join(alert.attack) or "–"),
     ]
     if alert.suppressed_until is not None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from sentinel.cli.rules import checking, coverage, exceptions, learning, proving
+from sentinel.cli.rules import checking, coverage, exceptions, learning, proving, stats
 
 EXAMPLE = """
 sentinel rules list
@@ -23,3 +23,4 @@ verb.command("coverage")(coverage.coverage)
 verb.command("learning")(learning.learning)
 verb.command("except")(exceptions.except_)
 verb.command("exceptions")(exceptions.exceptions)
+verb.command("stats")(stats.stats)
