@@ -44,13 +44,6 @@ DENIED = re.compile(
     r"(?i)\b(?:dropp(?:ed|ing)|deny|denied|discard(?:ed|ing)?|to (?:drop|reset)|prevented|reset connection|rejected"
     r"|terminating (?:tcp|connection)|not (?:accepted|allowed)|refused)\b"
 )
-NOT = "found|available|supported|started|responding|allowed|received|able|match(?:ed|ing)?|permitted|established"
-RESULT = re.compile(
-    r"(?i)\b(?P<no>fail(?:ed|ures?|s)?|unable to|could not|cannot|can't|invalid|errors?|un(?:successful|acceptable)"
-    r"|timed out|time-?out|lost|exhausted|exceeded|mismatch(?:ed)?|expired|rejected|aborted|unsupported"
-    rf"|not (?:{NOT}|been \w{{1,20}}))\b|"
-    r"\b(?:success(?:ful|fully)?|succeeded|established|completed|restored|passed|connected|granted|^allowed)\b"
-)
 PROTOCOLS = frozenset(mapping.TRANSPORTS.values()) | {"icmp6", "icmpv6"}
 
 
@@ -333,8 +326,8 @@ def _meaning(found: Fields, number: str, said: dict[str, str], message: str = ""
         if "connection" in kinds and {"source.ip", "destination.ip"} <= found.keys() and DENIED.search(message[:256]):
             kinds = [*(one for one in kinds if one not in {"info", "allowed"}), "denied"]
             found["event.outcome"] = "success"
-        elif decided := RESULT.search(message[:256]):
-            found["event.outcome"] = "failure" if decided["no"] else "success"
+        else:
+            text.put(found, (("event.outcome", verdict.told(message[:256])),))
     text.put(found, (("event.category", tuple(categories.split())), ("event.type", tuple(dict.fromkeys(kinds)))))
 
 

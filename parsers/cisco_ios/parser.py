@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from sentinel.pack import Fields, ParseError, Raw, forms, mapping, names, syslog, text, when
+from sentinel.pack import Fields, ParseError, Raw, forms, mapping, names, syslog, text, verdict, when
 
 TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "messages.toml").read_text("utf-8"))
 MESSAGE_MAX = 4_096
@@ -18,7 +18,7 @@ FORMS = forms.table(TABLES["forms"], TABLES["holes"])
 SCANS = tuple(forms.compiled(scan, TABLES["holes"]) for scan in TABLES["scans"]["of"])
 MEANINGS = {name: (row + "||||").split("|")[:5] for name, row in TABLES["meanings"].items()}
 MARK = re.compile(
-    r"%(?P<facility>[A-Z0-9_+]{1,64}(?:-[A-Z0-9_+]{1,64}){0,3}?)-(?:SLOT\d+-|SP-|STBY-)?(?P<level>[0-7])-"
+    r"%(?P<facility>[A-Za-z0-9_+]{1,64}(?:-[A-Z0-9_+]{1,64}){0,3}?)-(?:SLOT\d+-|SP-|STBY-)?(?P<level>[0-7])-"
     r"(?P<mnemonic>[A-Z0-9_]{1,64}) ?:(?: |$)"
 )
 STAMP = re.compile(
@@ -32,9 +32,16 @@ SET = {"*": "never set", ".": "not synchronised"}
 OURS = {
     "type": "icmp_type", "code": "icmp_code", "tty": "tty", "line": "line", "via": "configured_from", "state": "state",
     "was": "previous_state", "method": "method", "method2": "method", "session": "session_id", "spi": "spi",
-    "process": "process", "zone": "zone_pair", "class": "class", "level": "privilege_level",
+    "process": "process", "zone": "zone_pair", "class": "class", "level": "privilege_level", "state2": "state",
+    "code2": "notification", "role": "role",
 }  # fmt: skip
-FAILED, WORKED = frozenset({"failed", "fail", "server dead", "no-response"}), frozenset({"succeeded", "success"})
+ON = re.compile(r"(?:(?:Switch|Chassis) \d+ )?[A-Z]\w{0,7}/\d+: (?P<program>\w{1,64}): ")
+ADDRESS = re.compile(r"(?<![\w.:/])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]{0,3}\w)")
+PHASES = {"start": "start", "stop": "end", "up": "start", "down": "end"}
+FAILED, WORKED = (
+    frozenset({"failed", "fail", "server dead", "no-response", "failure"}),
+    frozenset({"succeeded", "success"}),
+)
 NOBODY = frozenset({"", "unknown", "console", "(unknown)", "snmp"})
 
 
@@ -61,13 +68,27 @@ def parse(raw: Raw) -> Iterator[Fields]:
     message = whole[mark.end() :].strip()
     text.put(found, (("message", message),))
     plain = re.sub(r" {2,}", " ", message[:MESSAGE_MAX])
-    known = FORMS.get(f"{facility}-{mnemonic}") or FORMS.get(mnemonic) or ()
-    said = forms.read(known, plain)
+    if on := ON.match(plain):  # IOS-XE says which process on which board
+        found["process.name"], plain = on["program"], plain[on.end() :]
+    wanted = _keys(facility, mnemonic)
+    said = next((said for one in wanted if (said := forms.read(FORMS.get(one, ()), plain))), None)
     if said is None or set(said) <= {"rest", "program", "pid"}:
+        text.put(found, (("related.ip", tuple(filter(text.address, ADDRESS.findall(plain[:1024])[:16]))),))
         said = _scanned(plain) | (said or {})
     _said(found, said)
-    _meaning(found, facility, mnemonic, said)
+    _meaning(found, wanted, mnemonic, said)
     yield found
+
+
+def _keys(facility: str, mnemonic: str) -> list[str]:
+    """Return what a message may stand under: from its facility and mnemonic to the first part of the facility.
+
+    XR writes families before it (`ROUTING-BGP`), platforms write parts behind it (`BGP_SESSION`, `MAC_MOVE-SP`).
+    """
+    parts = facility.split("-")
+    ends = [part for part in (*reversed(parts), facility) if part != "SP"]
+    families = [word[: at.start()] for word in ends for at in reversed([*re.finditer("_", word)])]
+    return [f"{facility}-{mnemonic}", f"{ends[0]}-{mnemonic}", mnemonic, *ends, *families]
 
 
 def _head(found: Fields, head: str, line: syslog.Syslog, raw: Raw) -> None:
@@ -138,6 +159,10 @@ def _said(found: Fields, said: dict[str, str]) -> None:
         mapping.protocol(found, protocol)
     if (user := said.get("user", "")).lower() not in NOBODY:
         names.account(found, "user", user)
+    if "target" in said:
+        names.account(found, "user.target", said["target"])
+    if (url := said.get("url", "")) and "://" in url:
+        names.url(found, url)
     text.put(
         found,
         (
@@ -145,7 +170,12 @@ def _said(found: Fields, said: dict[str, str]) -> None:
             ("destination.ip", text.address(said.get("dst", "").rstrip(".:"))),
             ("source.port", text.port(said.get("sport")) or None),
             ("destination.port", text.port(said.get("dport")) or None),
-            ("source.mac", text.mac(said.get("mac"))),
+            ("source.mac", text.mac(said.get("mac", "").replace(".", ""))),
+            ("source.domain", said.get("host")),
+            ("source.nat.ip", text.address(said.get("nat"))),
+            ("source.nat.port", text.port(said.get("natport")) or None),
+            ("url.domain", None if "://" in url else url),
+            ("network.name", said.get("ssid")),
             ("source.bytes", text.number(said.get("sent"))),
             ("destination.bytes", text.number(said.get("received"))),
             ("network.packets", text.number(said.get("packets"))),
@@ -163,16 +193,22 @@ def _said(found: Fields, said: dict[str, str]) -> None:
     text.put(found, ((f"cisco.ios.{to}", said.get(name)) for name, to in OURS.items()))
 
 
-def _meaning(found: Fields, facility: str, mnemonic: str, said: dict[str, str]) -> None:
-    wanted = (f"{facility}-{mnemonic}", mnemonic, facility, "OTHER")
-    action, categories, types, outcome, kind = next(MEANINGS[one] for one in wanted if one in MEANINGS)
+def _meaning(found: Fields, wanted: list[str], mnemonic: str, said: dict[str, str]) -> None:
+    action, categories, types, outcome, kind = next(MEANINGS[one] for one in (*wanted, "OTHER") if one in MEANINGS)
     kinds = types.split()
+    if outcome == "-":
+        outcome = ""
+    elif not outcome and not kind:
+        outcome = verdict.told(str(found.get("message", ""))[:256]) or ""
     decision = {"permit": "allowed", "den": "denied", "drop": "denied"}
-    for word, verdict in decision.items():
+    for word, result in decision.items():
         if said.get("verdict", "").lower().startswith(word):
-            kinds.append(verdict)
-    if phase := said.get("phase"):
-        kinds.append({"Start": "start", "Stop": "end"}[phase])
+            kinds.append(result)
+    if (phase := PHASES.get(said.get("phase", "").lower())) is not None:
+        action, categories, kinds = ("session", "session", []) if action == "command" else (action, categories, kinds)
+        kinds.append(phase)
+    if action == "vpn-tunnel" and (phase := PHASES.get(said.get("state", "").lower())) is not None:
+        kinds, outcome = ["connection", phase], "success"
     result = said.get("result", "").lower()
     if result in FAILED or result in WORKED:
         outcome = "failure" if result in FAILED else "success"

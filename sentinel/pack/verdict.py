@@ -31,6 +31,24 @@ def of(action: str) -> str | None:
     return None
 
 
+_NOT = "found|available|supported|started|responding|allowed|received|able|match(?:ed|ing)?|permitted|established"
+_RESULT = re.compile(
+    r"(?i)\b(?P<no>fail(?:ed|ures?|s)?|unable to|could not|cannot|can't|invalid|errors?|un(?:successful|acceptable)"
+    r"|timed out|time-?out|lost|exhausted|exceeded|mismatch(?:ed)?|expired|rejected|aborted|unsupported"
+    rf"|not (?:{_NOT}|been \w{{1,20}}))\b|"
+    r"\b(?:success(?:ful|fully)?|succeeded|established|completed|restored|passed|connected|granted|^allowed)\b"
+)
+
+
+def told(sentence: str) -> str | None:
+    """Return `failure` or `success` by the first word of a device's sentence that says which, None if none does.
+
+    Only for sentences that the device makes up: a name that a stranger chose could hold such a word.
+    """
+    said = _RESULT.search(sentence)
+    return None if said is None else "failure" if said["no"] else "success"
+
+
 _MEANINGS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
     (re.compile(rf"\b(?:{words})", re.IGNORECASE), kind, category, kinds)
     for words, kind, category, kinds in (
