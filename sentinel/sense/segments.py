@@ -100,6 +100,10 @@ class Segments:
             return ""
         return next((name for net, name in self._nets if net.version == found.version and found in net), "")
 
+    def outside(self, address: str) -> bool:
+        """Say whether an address is somebody else's: of no segment, not private, not everybody's."""
+        return bool(address) and not (self.of(address) or internal(address) or many(address))
+
     def allows(self, src: str, dst: str, port: int, proto: int) -> bool:
         """Say whether policy lets address `src` open a flow to `dst`; for ICMP `port` does not count.
 

@@ -20,6 +20,7 @@ BREAKS = {
     "APScheduler has one door": ("sentinel/detect/runner.py", "import apscheduler"),
     "DuckDB has one door": ("sentinel/respond/search.py", "import duckdb"),
     "MaxMind has one door": ("sentinel/parse/enrich.py", "import maxminddb"),
+    "the Public Suffix List has one door": ("sentinel/sense/sensor.py", "import publicsuffixlist"),
     "packs are loaded, never imported": ("sentinel/app.py", "import parsers"),
     "the screens reach stored things only through respond": ("sentinel/ui/live.py", "import sentinel.store"),
 }
