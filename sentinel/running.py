@@ -5,7 +5,6 @@ where it is needed, so that none carries what belongs to another.
 """
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -13,35 +12,22 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
 from sentinel.app import App
 from sentinel.config import Config
 from sentinel.core.errors import ConfigError, Exit, SentinelError
-from sentinel.core.event import arrival
 from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
+from sentinel.judge import Talk, judge
+from sentinel.processes import begun, follow, settled
 
 if TYPE_CHECKING:
-    from sentinel.detect.rules import Rules
-    from sentinel.detect.runner import Runner, RunReport
-    from sentinel.join.joiner import Joiner
     from sentinel.parse.prepare import Preparer
-    from sentinel.sources.book import SourceBook
-    from sentinel.sources.silence import Silence
 
-Talk = Callable[[str], None]
-
-_COLLECTED_AFTER = 50_000
-"""So many new containers start the garbage collector: some batches of events, which leave no cycles."""
 _PARSING_NICENESS = 2
-_JUDGING_NICENESS = 5
-"""In a flood receiving comes first: a datagram not received is lost, a rule judges late events as well."""
 _ROOM_SECONDS = 5.0
 """So long an orderly end waits for room in a full spool; then what nobody was told is kept is dropped and counted."""
 _PARSERS_MAX = 4
@@ -68,152 +54,22 @@ def run(app: App, talk: Talk, proven: Callable[[], object]) -> bool:
     return running.again
 
 
-def _follow(niceness: int) -> None:
-    # Ctrl+C and a service manager's SIGTERM reach every process of the group: when to end is the first one's to say
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.nice(niceness)
-
-
-def _settled() -> None:
-    # what is loaded by now stays; looking through it again and again costs a tenth of the time
-    gc.freeze()
-    gc.set_threshold(_COLLECTED_AFTER)
-
-
 def parse(config: Config, link: Connection) -> None:
     """Be a process that parses; see `parse.workers.serve`."""
     from sentinel.parse.prepare import Preparer
     from sentinel.parse.workers import serve
 
-    _follow(_PARSING_NICENESS)
+    follow(_PARSING_NICENESS)
     app = App(config)
     with ExitStack() as stack:
 
         def made() -> "tuple[Preparer, str]":
             preparer = Preparer(stack.enter_context(app.spool()), app.reader, app.form)
-            _settled()
+            settled()
             known = "" if app.enricher is None else f"\n{app.enricher.summary}"
             return preparer, f"packs: {len(app.packs.by_name)}, refused: {len(app.packs.refused)}{known}"
 
         serve(link, made)
-
-
-def _judge(config: Config, talk: Talk, link: Connection) -> None:
-    _follow(_JUDGING_NICENESS)
-    try:
-        _judged(App(config), talk, link)
-    except SentinelError as error:
-        talk(f"rules: {error}")
-        sys.exit(error.exit_code)
-
-
-def _judged(app: App, talk: Talk, link: Connection) -> None:
-    """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
-    from sentinel.detect.runner import Runner
-    from sentinel.detect.schedule import Schedule
-    from sentinel.sources.silence import Silence
-    from sentinel.spool import checkpoint
-
-    def committed() -> int:
-        return checkpoint.load(app.config.spool_dir)[0]
-
-    def stored() -> int:
-        return arrival(committed() + 1, 0) - 1
-
-    def judged(report: "RunReport") -> None:
-        for problem in report.problems:
-            talk(f"rules: {problem}")
-
-    def unjudged(error: Exception) -> None:
-        talk(f"rules could not run, they will be run again: {error}")
-
-    with (
-        app.reading() as store,
-        app.desk() as desk,
-        app.books() as books,
-        app.joiner(store, desk.cursor()) as joiner,
-        app.past(store) as past,
-    ):
-        if past.set_aside is not None:
-            talk(f"what rules had learnt was damaged and is learnt anew; what it was is in {past.set_aside}")
-
-        def made(rules: "Rules") -> Runner:
-            return Runner(store, desk, rules.detections, app.clock, until=stored, seen=joiner.see, past=past)
-
-        with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
-            link.send_bytes(b"ready")  # rules new to this machine are proven first; what arrives meanwhile waits
-        schedule = Schedule(
-            _Judging(app, made, joiner, Silence(books, desk), books, committed, talk, lambda: link.poll(0)),
-            every=app.config.detect_every,
-            report=judged,
-            failed=unjudged,
-        )
-        schedule.start()
-        try:
-            with suppress(BrokenPipeError):
-                link.poll(None)
-        finally:
-            store.give_up()
-            schedule.stop()
-
-
-@dataclass
-class _Judging:
-    """What one run of the judge does: who is silent, for that needs no store; then the rules; then what is joined.
-
-    Rules are read anew before a run when an exception was changed, or has expired.
-    """
-
-    app: App
-    made: "Callable[[Rules], Runner]"
-    joiner: "Joiner"
-    silence: "Silence"
-    books: "SourceBook"
-    committed: Callable[[], int]
-    talk: Talk
-    ended: Callable[[], bool]
-    judged: int = -1
-
-    def __post_init__(self) -> None:
-        """Read the rules."""
-        self._read()
-
-    def _read(self) -> None:
-        from sentinel.detect.exempting import Renewal
-        from sentinel.detect.proof import UNPROVEN
-
-        self.renewal = Renewal(self.app.config.content.rules)  # first: what changes meanwhile is read again
-        rules = self.app.rules_in(self.app.rule_folders)
-        rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self.ended)
-        self.renewal.until(rules.exceptions)
-        self.runner = self.made(rules)
-        self.talk(f"rules: {len(rules.detections)}, refused: {len(rules.refused)}")
-        for error in rules.refused:
-            if error.reason.startswith(UNPROVEN):
-                self.talk(f"rules: refused: {error}")
-        for one in rules.exceptions:
-            if one.expired:
-                self.talk(f"an exception has expired and holds no more: {one.title} ({one.terms.owner}), {one.path}")
-
-    def run(self) -> "RunReport":
-        if self.renewal.due(self.app.clock.now()):
-            self._read()
-        problems: tuple[str, ...] = ()
-        try:
-            self.silence.look()
-        except SentinelError as error:
-            problems = (f"nobody can say who is silent: {error}",)
-        through = self.committed()
-        report = self.runner.run()
-        try:
-            self.joiner.run(report.cursor)
-        except SentinelError as error:
-            problems = (*problems, str(error))
-        if through != self.judged:
-            self.books.judged(through)
-            self.judged = through
-        return replace(report, problems=(*report.problems, *problems))
 
 
 class _Running:
@@ -232,7 +88,7 @@ class _Running:
         talk(f"data: {app.config.data}")
         app.inventory  # noqa: B018  one that is wrong is refused now; one that becomes wrong later is not
         # processes of their own: reading, judging and storing each get a core, and none waits for another's lock
-        self.judging, self.link = begun(_judge, "judge", app.config, talk)
+        self.judging, self.link = begun(judge, "judge", app.config, talk)
         stack.callback(self._unjudged)
         self.spool = stack.enter_context(app.spool())
         self.store = stack.enter_context(app.writing())
@@ -270,7 +126,7 @@ class _Running:
 
     def start(self) -> None:
         """Start storing."""
-        _settled()
+        settled()
         self.parsing.start()
 
     def _unjudged(self) -> None:
@@ -368,16 +224,6 @@ class _Running:
             self.failed = error
             self.stop.set()
             raise
-
-
-def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[BaseProcess, Connection]:
-    """Begin a process that does `work` with `arguments` and, last, the other end of the connection returned."""
-    spawn = get_context("spawn")
-    near, far = spawn.Pipe()
-    process = spawn.Process(target=work, args=(*arguments, far), name=name)
-    process.start()
-    far.close()
-    return process, near
 
 
 def _limits(config: Config) -> list[float]:

@@ -2,8 +2,10 @@
 
 import json
 import re
+import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, cast, get_args
@@ -18,7 +20,7 @@ from sentinel.core import kill
 from sentinel.core.alert import Alert, Change, Record, State, Suppression, Verdict
 from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
-from sentinel.core.detection import EVIDENCE_MAX, Finding, Gap, Key, Level
+from sentinel.core.detection import EVIDENCE_MAX, Finding, Key, Level
 from sentinel.core.errors import NotThereError, StoreBusyError, UsageError
 
 QUIET = timedelta(hours=24)
@@ -73,13 +75,31 @@ class Book:
         row = self._db.execute("SELECT seq FROM progress WHERE name = 'judged'").fetchone()
         return 0 if row is None else int(row[0])
 
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the file to what is kept beside the alerts, for one transaction: all or nothing."""
+        with self._lock, told(self._path), writing(self._db):
+            yield self._db
+
+    @contextmanager
+    def looking(self) -> Iterator[sqlite3.Connection]:
+        """Give the file to what is kept beside the alerts, for several questions about one state of it."""
+        with self._lock, told(self._path), reading(self._db):
+            yield self._db
+
     def record(
-        self, findings: Iterable[Finding], cursor: int, *, after: int | None = None, gaps: Sequence[Gap] = ()
+        self,
+        findings: Iterable[Finding],
+        cursor: int,
+        *,
+        after: int | None = None,
+        also: Callable[[sqlite3.Connection], None] = lambda _db: None,
     ) -> tuple[str, ...]:
         """Fold findings into alerts and move the cursor, both or neither; returns the ids of alerts newly raised.
 
         `after` is where the judging began: if the cursor stands elsewhere by now, another process has judged
-        meanwhile, nothing is written and StoreBusyError raised. The cursor never moves back.
+        meanwhile, nothing is written and StoreBusyError raised. The cursor never moves back. What `also` writes is
+        written in the same transaction.
         """
         with self._lock, told(self._path), writing(self._db):
             there = self._cursor()
@@ -90,23 +110,11 @@ class Book:
                 folding.take(finding)
             folding.finish()
             kill.point("alert.before_cursor")
-            now = micros(self._clock.now())
-            self._db.executemany(
-                "INSERT INTO gaps (at, rule_id, after, until, reason) VALUES (?, ?, ?, ?, ?)",
-                [(now, gap.rule_id, gap.after, gap.until, gap.reason) for gap in gaps],
-            )
+            also(self._db)
             self._db.execute("INSERT OR REPLACE INTO progress VALUES ('judged', ?)", (max(cursor, there),))
             kill.point("alert.before_commit")
         kill.point("alert.after_commit")
         return tuple(folding.raised)
-
-    def gaps(self, limit: int = 1000) -> list[Gap]:
-        """Return what could not be judged, latest first."""
-        with self._lock, told(self._path):
-            rows = self._db.execute(
-                "SELECT rule_id, after, until, reason FROM gaps ORDER BY number DESC LIMIT ?", (limit,)
-            )
-            return [Gap(*row) for row in rows]
 
     def alerts(self, *, states: tuple[State, ...] = (), limit: int = 1000, suppressed: bool = False) -> list[Alert]:
         """Return alerts, those last seen latest first; `states` empty means all; suppressed ones only if asked for."""

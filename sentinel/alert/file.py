@@ -56,10 +56,6 @@ _SCHEMA = (
         number INTEGER PRIMARY KEY, alert INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL,
         what TEXT NOT NULL, note TEXT NOT NULL)""",
     """CREATE INDEX history_by_alert ON history (alert)""",
-    # what could not be judged: rule, from which to which arrival, why
-    """CREATE TABLE gaps (
-        number INTEGER PRIMARY KEY, at INTEGER NOT NULL, rule_id TEXT NOT NULL, after INTEGER NOT NULL,
-        until INTEGER NOT NULL, reason TEXT NOT NULL)""",
     *_SINCE_2,
 )
 

@@ -14,7 +14,7 @@ that has nothing of what is counted (no value, no number) is passed over.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, pairwise, product
@@ -47,6 +47,10 @@ class TooManyError(Exception):
     """A group has more events around the new ones than AROUND_MAX."""
 
 
+class TooLongError(Exception):
+    """Counting has taken longer than it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Leaf:
     """One kind of event that counts: for part `number`, and if that is a correlation, there for `part` as `inner` says.
@@ -67,13 +71,17 @@ class _Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """One correlation, the store it counts in, the arrival sequence beyond which nothing counts yet, and its memory."""
+    """One correlation, the store it counts in, the arrival sequence beyond which nothing counts yet, and its memory.
+
+    `check` is called now and then; what it raises ends the counting.
+    """
 
     store: Store
     detection: Detection
     rule: Correlation
     until: int
     recent: Recent
+    check: Callable[[], None] = lambda: None
     leaves: tuple[_Leaf, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +92,7 @@ class Counting:
         """Yield what the new events `events`, for which the rule's `Where` holds, make the rule find."""
         groups: dict[Name, tuple[Key, list[Seen]]] = {}
         for event in events:
+            self.check()
             for name, (key, seen) in self._placed(event).items():
                 groups.setdefault(name, (key, []))[1].append(seen)
                 self.recent.take(name, seen)
@@ -165,6 +174,7 @@ class Counting:
         return AllOf((*same, before, leaf.part.where))
 
     def _judge(self, key: Key, new: Sequence[Seen], *, stored: bool) -> Iterator[Finding]:
+        self.check()
         around = self._around(key, new, stored=stored)
         found = firing(self.rule, around, new[0].timestamp, new[-1].timestamp)
         for run in _clusters(found, self.rule.reach):
@@ -189,6 +199,7 @@ class Counting:
             begin = first
         found.update((one.id, one) for one in self.recent.between(name, begin, end, self.until))
         while stored:
+            self.check()
             page = self.store.search(where, Span(begin, end), PAGE)
             found.update((one.id, one) for one in self._of(name, page))
             if len(page) < PAGE:

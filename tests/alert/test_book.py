@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sentinel.alert.book import Book
 from sentinel.core.alert import Alert, Desk
 from sentinel.core.clock import ManualClock
-from sentinel.core.detection import Correlation, Detection, Finding, Gap, Key
+from sentinel.core.detection import Correlation, Detection, Finding, Key
 from sentinel.core.errors import StoreBusyError, StoreError, UsageError
 from sentinel.core.where import ALWAYS
 
@@ -243,10 +243,20 @@ def test_whoever_was_overtaken_writes_nothing(book: Book) -> None:
     assert (book.cursor(), book.alerts()) == (5, [])
 
 
-def test_gaps_are_kept_with_the_cursor(book: Book) -> None:
-    gap = Gap("rule-1", 3, 9, "failed: ValueError")
-    book.record([], 9, gaps=[gap])
-    assert book.gaps() == [gap]
+def test_what_is_kept_beside_the_alerts_is_written_with_the_cursor_or_not_at_all(book: Book) -> None:
+    def table(db: sqlite3.Connection) -> None:
+        db.execute("CREATE TABLE beside (number INTEGER)")
+
+    def broken(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO beside VALUES (2)")
+        raise ValueError("not to be written")
+
+    book.record([], 9, also=table)
+    with pytest.raises(ValueError, match="not to be written"):
+        book.record([found(0)], 10, also=broken)
+    with book.looking() as db:
+        assert db.execute("SELECT count(*) FROM beside").fetchone() == (0,)
+    assert (book.cursor(), book.alerts()) == (9, [])
 
 
 def test_a_finding_that_cannot_be_written_takes_the_cursor_with_it(book: Book) -> None:

@@ -1,6 +1,7 @@
 """Every stored event is judged once by every rule, however it arrives; the alerts are those of one offline pass."""
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +12,13 @@ from hypothesis import strategies as st
 
 from sentinel.alert.book import Book
 from sentinel.core.clock import ManualClock
-from sentinel.core.detection import Correlation, Detection, Finding, Gap, Relation
+from sentinel.core.detection import Correlation, Detection, Finding, Relation
 from sentinel.core.errors import StoreBusyError, StoreError
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
 from sentinel.core.where import ALWAYS, Is, Matches, Where
-from sentinel.detect import runner as bounds
 from sentinel.detect.correlate import keys
+from sentinel.detect.ledger import Ledger
 from sentinel.detect.runner import Runner, RunReport
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -178,7 +179,7 @@ def test_too_many_events_around_one_time_are_reported_as_a_gap(
     memory.append([make(31, failure(), at=timedelta(0))])
     report = judge(memory, book, counting(50), plain())  # a new process: the thirty are in the store only
     assert "more than" in report.problems[0]
-    assert [(gap.rule_id, gap.after, gap.until) for gap in book.gaps()] == [("counting", 30, 31)]
+    assert [(gap.rule_id, gap.after, gap.until) for gap in Ledger(book).gaps()] == [("counting", 30, 31)]
     assert [one.rule_id for one in book.alerts()] == ["plain-1"]
 
 
@@ -208,15 +209,14 @@ def test_a_rule_that_fails_is_set_aside_and_the_others_go_on(memory: Store, book
     assert [one.rule_id for one in book.alerts()] == ["plain-1"]
     assert book.alerts()[0].count == 10
     assert any("plain-2" in problem and "failed" in problem for problem in report.problems)
-    spans = sorted((gap.after, gap.until) for gap in book.gaps())
-    assert spans == [(0, 1), (1, 2), (2, 10)]
+    (gap,) = Ledger(book).gaps()
+    assert (gap.rule_id, gap.after, gap.until) == ("plain-2", 0, 10)
 
 
 def test_a_rule_set_aside_leaves_a_gap_in_every_batch_of_the_run(memory: Store, book: Book, make: Make) -> None:
     memory.append([make(number, failure(message="x")) for number in range(1, 31)])
     judge(memory, book, broken(), plain(), batch=10)
-    spans = sorted((gap.after, gap.until) for gap in book.gaps())
-    assert spans == [(0, 1), (1, 2), (2, 10), (10, 20), (20, 30)]
+    assert {(gap.rule_id, gap.until) for gap in Ledger(book).gaps()} == {("plain-2", 30)}
 
 
 def test_a_rule_that_matches_everything_is_told_as_a_number(memory: Store, book: Book, make: Make) -> None:
@@ -230,7 +230,7 @@ def test_a_rule_that_matches_everything_is_told_as_a_number(memory: Store, book:
 def test_a_rule_with_too_many_subjects_ends_in_one_alert_that_says_so(
     memory: Store, book: Book, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "KEYS_MAX", 5)
+    monkeypatch.setattr("sentinel.detect.judging.KEYS_MAX", 5)
     memory.append([make(number, failure(f"192.0.2.{number}")) for number in range(1, 21)])
     judge(memory, book, plain())
     alerts = book.alerts()
@@ -256,21 +256,25 @@ def test_a_store_that_fails_leaves_cursor_and_alerts_as_they_were(
     assert {one.rule_id for one in book.alerts()} == {"plain-1", "counting"}
 
 
-def test_of_two_judges_the_one_that_was_overtaken_writes_nothing(memory: Store, book: Book, make: Make) -> None:
+def test_of_two_judges_the_one_that_was_overtaken_writes_nothing(
+    memory: Store, book: Book, make: Make, tmp_path: Path
+) -> None:
     memory.append([make(1, failure())])
 
-    class Overtaken:
-        def cursor(self) -> int:
-            return book.cursor()
-
+    class Overtaken(Book):
         def record(
-            self, findings: Iterable[Finding], cursor: int, *, after: int | None = None, gaps: Sequence[Gap] = ()
+            self,
+            findings: Iterable[Finding],
+            cursor: int,
+            *,
+            after: int | None = None,
+            also: Callable[[sqlite3.Connection], None] = lambda _db: None,
         ) -> tuple[str, ...]:
             book.record([], 1)
-            return book.record(findings, cursor, after=after, gaps=gaps)
+            return super().record(findings, cursor, after=after, also=also)
 
     with pytest.raises(StoreBusyError, match="another process has judged"):
-        Runner(memory, Overtaken(), [plain()], CLOCK, memory.newest).run()
+        Runner(memory, Overtaken(tmp_path / "state.db", CLOCK), [plain()], CLOCK, memory.newest).run()
     assert not book.alerts()
 
 

@@ -21,6 +21,7 @@ from sentinel.core.event import Event, Origin, Raw
 from sentinel.parse import workers
 from sentinel.parse.pipeline import Pipeline
 from sentinel.parse.workers import Workers
+from sentinel.processes import begun
 from sentinel.testing.packs import RECEIVED
 
 MakePack = Callable[..., Path]
@@ -59,7 +60,7 @@ def city(folder: Path, tmp_path: Path, make_pack: MakePack) -> Iterator[City]:
     said: list[str] = []
 
     def begin() -> tuple[BaseProcess, Connection]:
-        process, link = running.begun(running.parse, "parse", app.config)
+        process, link = begun(running.parse, "parse", app.config)
         processes.append(process)
         return process, link
 
@@ -129,4 +130,4 @@ def test_processes_killed_from_outside_cost_nothing(city: City) -> None:
 def test_a_process_that_cannot_begin_says_why(tmp_path: Path) -> None:
     config = Config.model_validate({"data": tmp_path, "syslog": [{"name": "x", "pack": "nobody"}]})
     with pytest.raises(ConfigError, match="asks for a pack 'nobody'"):
-        Workers(lambda: running.begun(running.parse, "parse", config), 2, print)
+        Workers(lambda: begun(running.parse, "parse", config), 2, print)

@@ -1,0 +1,35 @@
+"""Processes of Sentinel's own: how one begins, and what it does not do by itself."""
+
+import gc
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+_COLLECTED_AFTER = 50_000
+"""So many new containers start the garbage collector: some batches of events, which leave no cycles."""
+
+
+def follow(niceness: int) -> None:
+    """Leave the end to the first process: Ctrl+C and a service manager's SIGTERM reach every one of the group."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(niceness)
+
+
+def settled() -> None:
+    """Say that what is loaded by now stays; looking through it again and again costs a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_AFTER)
+
+
+def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[BaseProcess, Connection]:
+    """Begin a process that does `work` with `arguments` and, last, the other end of the connection returned."""
+    spawn = get_context("spawn")
+    near, far = spawn.Pipe()
+    process = spawn.Process(target=work, args=(*arguments, far), name=name)
+    process.start()
+    far.close()
+    return process, near
