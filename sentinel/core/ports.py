@@ -135,6 +135,13 @@ class Store(Protocol):
     def append(self, events: Sequence[Event], /) -> Appended:
         """Form events and keep them; `rejected` are those that could not be formed too."""
 
+    def amend(self, gone: Sequence[Event], new: Sequence[Event], /) -> None:
+        """Let `new` be there instead of `gone`, durably: events of the same records, of the same arrival.
+
+        Done again it changes nothing; whoever reads meanwhile sees one or the other of a segment or a document. Raises
+        StoreError if the store cannot do it now: some may then be amended and others not, until it is done again.
+        """
+
     def search(self, where: Where, span: Span, limit: int) -> list[Event]:
         """Return up to `limit` events for which `where` holds, latest first (by the span's axis, then `seq`)."""
 

@@ -42,6 +42,7 @@ def letter(entry: Entry, kind: str, reason: str, pack: Pack | None = None, part:
     }
     if pack is not None:
         said["sentinel.pack"] = pack.name
+        said["sentinel.pack_version"] = pack.version
         said["event.reference"] = pack.reference
     event = build.complete(entry, part, said, build.common(entry), DATASET, "sentinel")
     name = event_id(entry, part, kind="deadletter")

@@ -43,6 +43,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sentinel.core.errors import PackError
 from sentinel.core.join import Join, no_link
 from sentinel.core.ports import Parser
+from sentinel.parse.versions import version_of
 
 PACK_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 _Texts = tuple[Annotated[str, Field(min_length=1)], ...]
@@ -90,7 +91,10 @@ class _Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A parser and what is known about it; `name` is its folder's name."""
+    """A parser and what is known about it; `name` is its folder's name, `version` a digest of all that reads records.
+
+    That is the folder's files and the modules of `sentinel.pack` that they use.
+    """
 
     name: str
     folder: Path
@@ -102,6 +106,7 @@ class Pack:
     match: tuple[Match, ...]
     parse: Parser
     join: Join | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,7 @@ def load_one(folder: Path, *, trusted: bool = False) -> Pack:
         match=manifest.match,
         parse=_parser(folder, parser_file),
         join=_join(folder, join_file) if join_file.is_file() else None,
+        version=version_of(folder),
     )
 
 

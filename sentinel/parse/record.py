@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
+from typing import cast
 
 from sentinel.core.errors import ParseError
 from sentinel.core.event import PARTS_MAX, Entry, Event, Fields, Origin, Raw
@@ -63,8 +64,13 @@ class Reader:
             return [deadletter.letter(entry, "ParseError", error.reason, pack)]
         except Exception as error:  # noqa: BLE001  another's code: a pack's fault must cost its record alone
             return [deadletter.letter(entry, type(error).__name__, f"the pack failed: {error}", pack)]
-        if self.enrich is not None:
-            for event in events:
+        for event in events:
+            fields = cast("Fields", event.fields)  # nobody else has it yet
+            fields["sentinel.origin.via"] = entry.raw.origin.via
+            if pack is not None:
+                fields["sentinel.pack"] = pack.name
+                fields["sentinel.pack_version"] = pack.version
+            if self.enrich is not None:
                 self.enrich(entry, event)
         return events
 

@@ -33,6 +33,8 @@ from sentinel.store.es_bulk import (
     Outcome,
     Patience,
     Trouble,
+    amended,
+    amendment,
     divisible,
     index_of,
     reason,
@@ -156,6 +158,15 @@ class ElasticStore:
         formed = self._form(events)
         kept = self.keep(formed)
         return replace(kept, rejected=(*formed.rejected, *kept.rejected))
+
+    def amend(self, gone: Sequence[Event], new: Sequence[Event], /) -> None:
+        """Let `new` be there instead of `gone`; see `Store.amend`."""
+        if self._readonly:
+            raise StoreError("this store was opened for reading only")
+        for batch in requests(amendment(self._prefix, gone, new), self._request_bytes_max):
+            whole = b"".join(line.data for line in batch)
+            answer = self._ask(lambda whole=whole: self._client.bulk(operations=whole).body)  # type: ignore[misc]  # a default binds the loop's variable
+            amended(answer)
 
     def _send(self, batch: Sequence[Line]) -> object | Trouble:
         try:

@@ -198,6 +198,10 @@ class EmbeddedStore:
         formed = self._form(events)
         return replace(self.keep(formed), rejected=tuple(formed.rejected))
 
+    def amend(self, gone: Sequence[Event], new: Sequence[Event], /) -> None:
+        """Let `new` be there instead of `gone`; see `Store.amend`."""
+        self._writing().amend(gone, new)
+
     def search(self, where: Where, span: Span, limit: int) -> list[Event]:
         """Return up to `limit` events for which `where` holds; see `Store.search`."""
         return self._reader.search(where, span, limit)

@@ -128,6 +128,40 @@ class Former:
         return Lines(lines, rejected)
 
 
+def amendment(prefix: str, gone: Iterable[Event], new: Sequence[Event]) -> list[Line]:
+    """Return the lines that put `new` in the place of `gone`; raises StoreError for an event that cannot be kept."""
+    stay = {event.id for event in new}
+    lines: list[Line] = []
+    try:
+        for event in new:
+            data = b'{"index":%b}\n%b\n' % (_place(prefix, event), encode(event))
+            lines.append(Line(event.id, event.seq, data))
+        lines += [
+            Line(event.id, event.seq, b'{"delete":%b}\n' % _place(prefix, event))
+            for event in gone
+            if event.id not in stay
+        ]
+    except (UnstorableError, TypeError) as error:
+        raise StoreError(f"an amended event cannot be stored: {error}") from error
+    return lines
+
+
+def _place(prefix: str, event: Event) -> bytes:
+    index = index_of(prefix, (EPOCH + timedelta(day_of(micros(event.ingested)))).date())
+    return b'{"_index":"%b","_id":%b}' % (index.encode(), _ident(event))
+
+
+def amended(answer: object) -> None:
+    """Look at what a bulk request of amendments was answered; raises StoreError unless all of it was done."""
+    items = answer.get("items") if isinstance(answer, Mapping) else None
+    for item in items if isinstance(items, list) else [{"index": {"status": 0}}]:
+        result: object = next(iter(item.values()), {}) if isinstance(item, Mapping) else {}
+        status = result.get("status", 0) if isinstance(result, Mapping) else 0
+        if not (200 <= status < 300 or (status == 404 and "delete" in item)):
+            why = reason(result.get("error")) if isinstance(result, Mapping) else ""
+            raise StoreError(f"Elasticsearch did not amend all events (status {status}): {why}; do it again")
+
+
 def requests(wanted: Iterable[Line], bytes_max: int) -> Iterator[list[Line]]:
     """Cut lines into requests of at most `bytes_max` bytes; a line larger than that goes by itself."""
     batch: list[Line] = []

@@ -97,6 +97,23 @@ class Sealer:
         if not hot.path.exists():
             return  # dropped by retention while it waited
         point("store.seal_started")
+        self._write(hot)
+        point("store.seal_renamed")
+        self._sealed(hot)
+        hot.path.unlink()
+        sync_folder(self._folder)
+        point("store.seal_removed")
+
+    def replace(self, hot: HotFile, old: str) -> None:
+        """Seal `hot` in the place of the sealed segment called `old`; the caller holds the lock."""
+        name = self._write(hot)
+        point("store.amend_renamed")
+        if name != old:
+            (self._folder / old).unlink(missing_ok=True)
+        hot.path.unlink()
+        sync_folder(self._folder)
+
+    def _write(self, hot: HotFile) -> str:
         aside = self._folder / f"{hot.path.stem}.parquet.tmp"
         extent = hot.extent
         try:
@@ -111,13 +128,10 @@ class Sealer:
                 aside.unlink(missing_ok=True)
             raise
         point("store.seal_ids")
-        aside.rename(self._folder / sealed_name(hot.day, hot.number, extent, checksum(aside)))
+        name = sealed_name(hot.day, hot.number, extent, checksum(aside))
+        aside.rename(self._folder / name)
         sync_folder(self._folder)
-        point("store.seal_renamed")
-        self._sealed(hot)
-        hot.path.unlink()
-        sync_folder(self._folder)
-        point("store.seal_removed")
+        return name
 
     def _prove(self, path: Path, extent: Extent) -> None:
         sql = select('count(*), min("#seq"), max("#seq")', f"read_parquet([{literal(str(path))}])")

@@ -12,9 +12,11 @@ from threading import Lock
 from typing import NoReturn
 
 from sentinel.core.errors import StoreError
+from sentinel.core.event import Event
 from sentinel.core.kill import point
 from sentinel.core.ports import Appended
-from sentinel.store.codec import Encoder
+from sentinel.store.amending import Amendment
+from sentinel.store.codec import Encoder, day_of, micros
 from sentinel.store.engine import Engine, EngineError, Problem, select
 from sentinel.store.forming import Block
 from sentinel.store.hot import HotFile, recovered
@@ -22,7 +24,7 @@ from sentinel.store.ids import DayIds, Sidecar, key_of, pack
 from sentinel.store.lock import WriterLock
 from sentinel.store.sealer import Sealer, write_file
 from sentinel.store.sealing import literal
-from sentinel.store.segments import Segment, day_number, hot_name, ids_name, listing, sync_folder
+from sentinel.store.segments import Segment, day_number, hot_name, ids_name, listing, parse_name, sync_folder
 
 OPEN_DAYS_MAX = 2
 
@@ -83,8 +85,7 @@ class Writer:
     def keep(self, blocks: Sequence[Block]) -> Appended:
         """Keep blocks durably, each of another day; see `Store.keep`."""
         with self._append_lock:
-            if self._broken:
-                raise StoreError(self._broken)
+            self._usable()
             known: list[int] = []
             new: list[tuple[HotFile, Block]] = []
             for block in blocks:
@@ -168,6 +169,55 @@ class Writer:
             day.sealed.add(Sidecar(self._folder / ids_name(hot.day, hot.number), hot.count))
         day.waiting = [one for one in day.waiting if one is not hot]
 
+    # -- amending
+
+    def amend(self, gone: Sequence[Event], new: Sequence[Event]) -> None:
+        """Let `new` be there instead of `gone`; see `Store.amend`."""
+        days = {day_of(micros(event.ingested)) for event in (*gone, *new)}
+        with self._append_lock:
+            self._usable()
+            for number in days & self._days.keys():
+                hot = self._days[number].hot
+                if hot is not None and hot.count:
+                    self._detach(hot)
+        self._sealer.wait()
+        try:
+            for number in sorted(days):
+                mine = [[one for one in some if day_of(micros(one.ingested)) == number] for some in (gone, new)]
+                self._amend_day(number, Amendment.of(*mine))
+        except (OSError, EngineError, ValueError) as error:
+            raise StoreError(f"the store below {self._folder} cannot be amended now: {error}") from error
+
+    def _amend_day(self, number: int, amendment: Amendment) -> None:
+        for one in listing(self._folder):
+            if one.day != number or one.extent is None or not self._holds_some(one, one.extent.count, amendment.gone):
+                continue
+            with self._append_lock, self._sealer.lock:
+                hot = amendment.rewritten(self._folder, self._engine, one)
+                if hot is None:
+                    continue
+                point("store.amend_written")
+                if hot.count:
+                    self._sealer.replace(hot, one.name)
+                else:
+                    (self._folder / one.name).unlink()
+                    (self._folder / ids_name(one.day, one.number)).unlink(missing_ok=True)
+                    hot.path.unlink()
+                    sync_folder(self._folder)
+                if number in self._days:
+                    self._days[number].sealed = None  # read again when it is asked for
+
+    def _holds_some(self, segment: Segment, count: int, keys: set[int]) -> bool:
+        try:
+            known = Sidecar(self._folder / ids_name(segment.day, segment.number), count)
+        except (OSError, ValueError):
+            return True
+        return any(key in known for key in keys)
+
+    def _usable(self) -> None:
+        if self._broken:
+            raise StoreError(self._broken)
+
     # -- retention
 
     def drop_before(self, day: date) -> list[str]:
@@ -217,6 +267,7 @@ class Writer:
         for path in self._folder.glob("*.tmp"):
             path.unlink()
         segments = listing(self._folder)
+        self._remove_old(segments)
         self._number = max((one.number for one in segments), default=0)
         for one in segments:
             if one.extent is not None:
@@ -233,6 +284,13 @@ class Writer:
                 hot = self._taken_up(one, stays=(one.day, one.number) in stay)
                 waiting += [hot] if hot is not None else []
         return waiting
+
+    def _remove_old(self, segments: Sequence[Segment]) -> None:
+        # of two sealed files of one number one was to take the other's place
+        stay = {one.name for one in segments}
+        for path in self._folder.glob("*.parquet"):
+            if path.name not in stay and parse_name(path.name) is not None:
+                path.unlink()
 
     def _taken_up(self, segment: Segment, *, stays: bool) -> HotFile | None:
         hot, problems = recovered(self._folder, segment, self._encoder)

@@ -241,3 +241,43 @@ def test_what_can_never_be_stored_is_refused_and_the_rest_kept(store_factory: Fa
     assert [rejected.seq for rejected in done.rejected] == [2]
     assert done.rejected[0].reason
     assert [event.seq for event in store.since(0, 100, 100)] == [1, 3]
+
+
+def test_what_is_amended_is_there_instead(store_factory: Factory, make: Make) -> None:
+    store = store_factory()
+    store.append([make(number, {"message": f"first {number}", "user.name": "a"}) for number in range(1, 9)])
+    old = [make(3), make(7)]
+    new = [make(3, {"message": "second 3", "user.name": "ä"}), make(7, {"message": "second 7", "error.code": "x"})]
+    for _ in range(2):  # done again it changes nothing
+        store.amend(old, new)
+        events = store.since(0, 100, 100)
+        assert [event.seq for event in events] == list(range(1, 9))
+        assert [event.fields["message"] for event in events if event.seq in {3, 7}] == ["second 3", "second 7"]
+        assert [event.seq for event in store.search(Like("message", "second*"), EVER, 10)] == [7, 3]
+        assert store.tally(Exists("user.name"), EVER, ("user.name",), 10) == [(("a",), 6), (("ä",), 1)]
+    assert store.append([make(3, {"message": "third"}), make(9)]).duplicates == 1
+
+
+def test_events_may_go_and_further_ones_come(store_factory: Factory, make: Make) -> None:
+    store = store_factory()
+    letters = [make(number * 1024, {"message": "unread"}, ident=f"{number:032x}") for number in range(1, 6)]
+    store.append(letters)
+    read = [make(2048, {"message": "read"}, ident="a" * 32), make(2049, {"message": "too"}, ident="b" * 32)]
+    store.amend([letters[1], letters[3]], [_as_arrived(one, letters[1]) for one in read])
+    found = store.since(0, 10_000, 100)
+    assert [(event.seq, event.fields["message"]) for event in found] == [
+        (1024, "unread"), (2048, "read"), (2049, "too"), (3072, "unread"), (5120, "unread")
+    ]  # fmt: skip
+    assert store.append([letters[1]]).stored == 1  # its id is free again
+    assert store.append([_as_arrived(read[1], letters[1])]).stored == 0
+
+
+def _as_arrived(event: Event, other: Event) -> Event:
+    return Event(event.id, event.seq, other.timestamp, other.ingested, event.fields)
+
+
+def test_amending_days_that_are_not_there_does_nothing(store_factory: Factory, make: Make) -> None:
+    store = store_factory()
+    store.append([make(1)])
+    store.amend([make(2, ingested=START - timedelta(days=3))], [])
+    assert [event.seq for event in store.since(0, 100, 100)] == [1]

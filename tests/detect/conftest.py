@@ -56,6 +56,10 @@ class MemoryStore:
     def append(self, events: Sequence[Event], /) -> Appended:
         return self.keep(Plain(events))
 
+    def amend(self, gone: Sequence[Event], new: Sequence[Event], /) -> None:
+        self.events = {name: one for name, one in self.events.items() if name not in {old.id for old in gone}}
+        self.events |= {one.id: one for one in new}
+
     def _within(self, where: Where, span: Span) -> list[Event]:
         inside = [one for one in self.events.values() if span.start <= getattr(one, span.axis) < span.end]
         return [one for one in inside if holds(where, one)]

@@ -211,3 +211,36 @@ def test_a_failed_sync_stops_the_writer_until_the_store_is_opened_anew(
     again = EmbeddedStore(tmp_path)
     assert again.append([make(1), make(2)]).stored == 1
     again.close()
+
+
+AMEND = """\
+import sys
+from dataclasses import replace
+from pathlib import Path
+from sentinel.store.embedded import EmbeddedStore
+store = EmbeddedStore(Path(sys.argv[1]), segment_events=100)
+old = [one for one in store.since(0, 1 << 60, 1 << 20) if one.seq % 50 == 0]
+store.amend(old, [replace(one, fields={**one.fields, "message": "amended"}) for one in old])
+store.close()
+"""
+
+
+@pytest.mark.parametrize(
+    "where", ["store.amend_written", "store.seal_written", "store.seal_ids:2", "store.amend_renamed:2"]
+)
+def test_killed_while_amending_it_can_be_done_again(tmp_path: Path, writer: Start, where: str) -> None:
+    assert acknowledged(writer(tmp_path, 1, 451)) == 450
+    store = EmbeddedStore(tmp_path, segment_events=100)
+    store.seal()
+    store.close()
+    command = [executable, "-c", AMEND, str(tmp_path)]
+    assert run(command, env={**os.environ, "SENTINEL_KILL_AT": where}, check=False).returncode == -9
+    assert judge(tmp_path, 450) == list(range(1, 451))
+    run(command, check=True)
+    assert judge(tmp_path, 450) == list(range(1, 451))
+    store = EmbeddedStore(tmp_path, readonly=True)
+    amended = [one.seq for one in store.since(0, 1 << 60, 1 << 20) if one.fields.get("message") == "amended"]
+    store.close()
+    assert amended == list(range(50, 451, 50))
+    assert acknowledged(writer(tmp_path, 1, 451)) == 450  # what comes again is known
+    assert judge(tmp_path, 450) == list(range(1, 451))

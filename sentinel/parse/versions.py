@@ -1,0 +1,60 @@
+"""Which version of a pack read a record: a digest of the pack's own files and of the tools that they use.
+
+A pack that was mended, and one whose tool was, have another version than before; a release of Sentinel alone changes
+none.
+"""
+
+import ast
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+
+import sentinel.pack
+
+_TOOLS = "sentinel.pack"
+_TOOLS_FOLDER = Path(sentinel.pack.__path__[0])
+
+
+def version_of(folder: Path) -> str:
+    """Return the version (8 hexadecimal digits) of the pack in `folder`; its files can be read."""
+    digest = blake2b(digest_size=4)
+    sources = sorted(folder.glob("*.py"))
+    for path in (folder / "pack.toml", *sources):
+        digest.update(path.name.encode() + path.read_bytes())
+    for name in sorted(_all_tools(set().union(*(_tools(_text(path)) for path in sources)))):
+        digest.update(name.encode() + _tool(name)[0])
+    return digest.hexdigest()
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace")
+
+
+def _all_tools(names: set[str]) -> set[str]:
+    found: set[str] = set()
+    while names:
+        found |= names
+        names = set().union(*(_tool(name)[1] for name in names)) - found
+    return found
+
+
+@cache
+def _tool(name: str) -> tuple[bytes, frozenset[str]]:
+    # what is in a module of `sentinel.pack`, and which others it uses
+    path = _TOOLS_FOLDER / f"{name}.py"
+    if not path.is_file():
+        return b"", frozenset()
+    return path.read_bytes(), frozenset(_tools(_text(path)))
+
+
+def _tools(source: str) -> set[str]:
+    # the modules of `sentinel.pack` that a source imports
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == _TOOLS:
+            found.update(one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_TOOLS + "."):
+            found.add(node.module.removeprefix(_TOOLS + "."))
+        elif isinstance(node, ast.Import):
+            found.update(one.name.removeprefix(_TOOLS + ".") for one in node.names if one.name.startswith(_TOOLS + "."))
+    return found
