@@ -40,6 +40,8 @@ _PROCESS = what("vpn_started", "process", "start", "success")
 _STOPPED = what("vpn_stopped", "process", "end", "success")
 _NAME = r"'(?P<user>[^'\n]{1,256})'"
 _PFSENSE = r"openvpn server '(?P<server>[^']{1,64})' user '(?P<user>.{1,256})' address '(?P<ip>[^']{2,45})'"
+_PLUGIN = r"(?:AUTH-PAM|PAM-AUTH|RADIUS-PLUGIN|LDAP\S{0,30})"
+_PROTOCOL = what("vpn_protocol", "network", "protocol")
 _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
     (re.compile(form), said)
     for form, said in (
@@ -70,8 +72,29 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (r"(?P<reason>SIG\w+\[[^\]]{0,60}\] received, process exiting)", _STOPPED),
         (r"Initialization Sequence Completed.*", _PROCESS),
         (r"OpenVPN (?P<version>\d\S{0,30}) .*", _PROCESS),
-        (r"Control Channel: (?P<tls>(?:TLS|SSL)v[\d.]+), cipher (?:\S+ )?(?P<cipher>[^\s,]+).*", {}),
-        (r"peer info: IV_VER=(?P<client>.*)", {}),
+        (r"Control Channel: (?P<tls>(?:TLS|SSL)v[\d.]+), cipher (?:\S+ )?(?P<cipher>[^\s,]+).*",
+         _PROTOCOL),
+        (r"peer info: IV_VER=(?P<client>.*)", _PROTOCOL),
+        (r"MANAGEMENT: Client connected.*", what("vpn_management", "session", "start")),
+        (r"MANAGEMENT: Client disconnected.*", what("vpn_management", "session", "end")),
+        (r"MANAGEMENT: CMD '(?P<command>[^']{1,300})'", what("vpn_management_command", "process", "info")),
+        (rf"{_PLUGIN}: .{{0,60}}user '?(?P<user>[^'\s]{{1,256}})'? failed to authenticate(?:: (?P<reason>.*))?",
+         _FAILED),
+        (r"RADIUS-PLUGIN: .{0,40}Auth failed for user (?P<user>\S{1,256})\.?", _FAILED),
+        (r"(?:PLUGIN_CALL: POST \S+/|PLUGIN_CALL: plugin function )PLUGIN_AUTH_USER_PASS_VERIFY.*status=1.*",
+         what("vpn_login_check", "authentication", "info", "failure")),
+        (r"(?P<reason>WARNING: (?:Failed running command|.* authentication script).*)",
+         what("vpn_login_check", "authentication", "info", "failure")),
+        (r"Options error: (?P<reason>.*)", what("vpn_configuration", "configuration", "error", "failure")),
+        (r"PUSH: Received control message: .*", _PROTOCOL),
+        (r"(?:Outgoing |Incoming )?Data Channel.*|peer info: .*", _PROTOCOL),
+        (r"TLS: (?:soft reset|new session|tls_process|move_session|.{0,80}(?:expired|renegotiat)).*", _PROTOCOL),
+        (r"Replay-window.*|LZO compression.*|Bad (?:LZO|compress).*", _PROTOCOL),
+        (r"(?P<reason>(?:read|write) (?:UDP|TCP)\S{0,10}.{0,40}: .*)", what("vpn_transport", "network", "connection")),
+        (r"(?P<reason>Connection (?:refused|timed out).*|TCP connection .*)",
+         what("vpn_transport", "network", "connection")),
+        (r"(?P<reason>Exiting due to fatal error.*|Cannot .*)",
+         what("vpn_error", "process", "error", "failure")),
         (rf"{_PFSENSE} - connected", _BEGUN),
         (rf"{_PFSENSE} - disconnected", _ENDED),
         (rf"{_PFSENSE} - connecting", _TRIED),
@@ -83,6 +106,7 @@ _CN = re.compile(r"(?:^|, |/)CN=([^,/\n]{1,256})")
 _PLACES = {
     "user": "user.name", "reason": "event.reason", "subject": "tls.client.subject", "version": "observer.version",
     "cipher": "tls.cipher", "client": "openvpn.client_version", "server": "openvpn.server",
+    "command": "openvpn.command",
 }  # fmt: skip
 
 
@@ -108,6 +132,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
         raise ParseError("neither a time nor a message of OpenVPN")
     if message:
         fields["message"] = message
+    fields.setdefault("event.category", ("network",))
+    fields.setdefault("event.type", ("info",))
     yield fields
 
 

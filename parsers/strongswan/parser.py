@@ -25,6 +25,7 @@ _PAIR = (
     r"(?P<one>[0-9A-Fa-f:.]{2,45})(?:\[(?P<one_id>.{1,300}?)\])?"
     r"\.\.\.(?P<other>[0-9A-Fa-f:.]{2,45})(?:\[(?P<other_id>.{1,300})\])?"
 )
+_GATE = r"(?P<remote>[0-9A-Fa-f:.]{2,45})(?: == .*)?"
 _NAME = r"'(?P<user>[^'\n]{1,300})'"
 _FAILED = what("vpn_login", "authentication", "start", "failure")
 _LOGIN = what("vpn_login", "authentication", "start", "success")
@@ -32,6 +33,8 @@ _BEGUN = what("vpn_connected", "session network", "start connection", "success")
 _ENDED = what("vpn_disconnected", "session network", "end connection", "success")
 _TRIED = what("vpn_connection", "network", "start connection")
 _REFUSED = what("vpn_refused", "network", "connection denied", "failure")
+_UNTRUSTED = what("vpn_certificate", "authentication", "info", "failure")
+_BROKEN = what("vpn_protocol_error", "network", "protocol error", "failure")
 _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
     (re.compile(form), said)
     for form, said in (
@@ -52,7 +55,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (r"authentication of '(?P<user>[^'\n]{1,300})' with (?P<method>.{1,60}?) failed.*", _FAILED),
         (rf"(?:XAuth|RADIUS|PAM|EAP\S{{0,20}}) authentication of {_NAME} successful.*", _LOGIN),
         (rf"(?:XAuth|RADIUS|PAM|EAP\S{{0,20}}) authentication of {_NAME} failed.*", _FAILED),
-        (rf"EAP method \S{{1,60}} failed for peer {_NAME}?.*", _FAILED),
+        (r"EAP method (?P<method>\S{1,60}) failed for peer '?(?P<user>[^'\s]{1,300})'?", _FAILED),
         (r"(?P<reason>EAP-\S{1,40} verification failed.*|EAP method \S{1,60} failed.*)", _FAILED),
         (rf"(?P<reason>no (?:EAP|shared|XAuth) key found) for (?:hosts )?{_NAME}.*", _FAILED),
         (r"(?P<reason>no (?:trusted|shared|EAP|private) .{0,40}key found) for '(?P<user>[^'\n]{1,300})'.*", _FAILED),
@@ -72,6 +75,27 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
         (r"(?P<reason>giving up after \d{1,4} retransmits|peer not responding.*)",
          what("vpn_timeout", "network", "connection end", "failure")),
         (r"received DELETE for (?:IKE_SA|ESP CHILD_SA|AH CHILD_SA) .*", _ENDED),
+        (r"selected peer config '(?P<config>[^']{1,200})'.*", what("vpn_config", "network", "info", "success")),
+        (r"(?P<reason>no (?:(?:alternative|matching) )?(?:peer )?config found.*)", _REFUSED),
+        (r"(?P<reason>peer requested EAP, config inacceptable.*)", _REFUSED),
+        (r"(?P<reason>(?:subject certificate invalid|certificate was revoked).*)", _UNTRUSTED),
+        (r"(?P<reason>no (?:trusted|issuer) certificate found.*)", _UNTRUSTED),
+        (r"(?P<reason>.{0,80}certificate (?:is )?(?:revoked|expired).*|CRL is stale.*)", _UNTRUSTED),
+        (r"(?P<reason>certificate status is not available|fetching crl from .* failed.*)",
+         what("vpn_certificate", "authentication", "info", "unknown")),
+        (r"(?P<reason>destroying duplicate IKE_SA) for peer '(?P<user>[^'\n]{1,300})'.*",
+         what("vpn_replaced", "session", "end")),
+        (r"(?P<reason>(?:retransmit|sending DPD|sending keep ?alive|parsed|generating) .*)",
+         what("vpn_protocol", "network", "protocol")),
+        (r"(?P<reason>(?:MAC mismatched|could not decrypt|invalid (?:HASH|ID|MAC)|message verif|integrity).*)", _BROKEN),
+        (r"(?P<reason>received (?:INVALID|TS_UNACCEPTABLE|UNSUPPORTED|FAILED_CP|INTERNAL|PAYLOAD_MALFORMED).*)", _BROKEN),
+        (r"(?P<reason>IKE_SA deleted|CHILD_SA closed|CHILD_SA deleted|received DELETE.*|sending DELETE.*)", _ENDED),
+        (r"Starting (?:IKE )?charon.{0,80}strongSwan (?P<version>[\w.]{1,20}).*",
+         what("vpn_started", "process", "start", "success")),
+        (r"(?P<reason>signal of type SIG(?:TERM|INT) received.*)", what("vpn_stopped", "process", "end", "success")),
+        (r"(?:loaded|added|removed|unloaded) (?P<reason>(?:vici )?(?:connection|configuration|secret|certificate|pool).*)",
+         what("vpn_configuration", "configuration", "change")),
+        (rf"(?P<way>[+-]) (?P<user>.{{1,300}}) (?P<virtual>[0-9A-Fa-f:.]{{2,45}})(?:/32|/128)? == {_A} -- {_GATE}", _BEGUN),
         (r".{0,120}\b(?:ISAKMP|IPsec|IKE) SA established.*|.{0,80}\bestablished (?:IKE|Child) SA.*", _BEGUN),
     )
 )  # fmt: skip
@@ -103,6 +127,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
             fields.update(said)
             _fill(fields, {name: value for name, value in found.groupdict().items() if value})
             break
+    fields.setdefault("event.category", ("network",))
+    fields.setdefault("event.type", ("info",))
     yield fields
 
 
@@ -115,6 +141,9 @@ def _fill(fields: Fields, found: dict[str, str]) -> None:
         ("strongswan.bytes_in", found.get("in")), ("strongswan.bytes_out", found.get("out")),
         ("network.bytes", text.number(found.get("bytes"))),
     ])  # fmt: skip
+    if found.get("way") == "-":  # what the script that tells of a tunnel logs as it goes
+        fields.update(_ENDED)
+    text.put(fields, [("observer.version", found.get("version")), ("strongswan.config", found.get("config"))])
     named = (found.get(name) for name in ("one", "other", "virtual"))
     text.put(fields, [("related.ip", tuple(one for one in map(text.address, named) if one))])
     if "packet" in found:
