@@ -1,4 +1,4 @@
-"""Reads Mimecast: `datetime=…|aCode=…|acc=…` of receipt, process, delivery, AV and TTP logs, the same as JSON, audit.
+"""Reads Mimecast: `datetime=…|aCode=…|acc=…` of receipt, process, delivery, AV and TTP logs, as JSON, as CEF; audit.
 
 A value may hold a bar: a pair begins behind one only where a name and a sign follow, and the first of a name counts.
 """
@@ -11,6 +11,7 @@ from sentinel.pack import (
     Fields,
     ParseError,
     Raw,
+    cef,
     document,
     kv,
     mapping,
@@ -25,7 +26,9 @@ from sentinel.pack.maillog import addresses, what
 MESSAGE_MAX = 65_536
 _NAME = re.compile(r"(?:^|\|)([A-Za-z][\w -]{0,60})=")
 _PLACES = {
-    "sender": "email.from.address", "senderenvelope": "email.from.address", "rcpt": "email.to.address",
+    "senderaddress": "email.from.address", "recipientaddress": "email.to.address", "policy": "rule.name",
+    "policydefinition": "rule.name", "sender": "email.from.address",
+    "senderenvelope": "email.from.address", "rcpt": "email.to.address",
     "recipient": "email.to.address", "recipients": "email.to.address", "receipient": "email.to.address",
     "subject": "email.subject", "msgid": "email.message_id", "messageid": "email.message_id",
     "acode": "email.local_id", "processingid": "email.local_id",
@@ -37,11 +40,17 @@ _PLACES = {
     "cphr": "tls.cipher", "tlscipher": "tls.cipher", "host": "destination.domain", "destinationip": "destination.ip",
 }  # fmt: skip
 _SET = mapping.setters({name: place for name, place in _PLACES.items() if place != "email.to.address"})
-_HOMES = frozenset({*_PLACES, "datetime", "timestamp", "url", "dir", "direction"})
+_HOMES = frozenset({*_PLACES, "datetime", "timestamp", "url", "dir", "direction", "route"})
 _MANY = frozenset({"email.from.address", "email.to.address"})
 _WAYS = {"inbound": "inbound", "outbound": "outbound", "internal": "internal"}
 _ALLOWED = frozenset({"acc", "allow", "allowed", "none", "continue", "deliver", "delivered", "clean", "permit"})
 _DENIED = frozenset({"rej", "reject", "rejected", "block", "blocked", "hold", "held", "hld", "bnc", "bounce", "drop"})
+_AUDITED = {
+    "account_logs": ("iam", "change"), "profile_group_logs": ("iam", "group change"), "user_account_and_role_logs":
+    ("iam", "user change"), "message_action_logs": ("email", "info"), "case_review_logs": ("email", "access"),
+    "archive_service_logs": ("email", "access"), "reporting_logs": ("api", "access"),
+    "mimecast_access_logs": ("authentication", "start"),
+}  # fmt: skip
 _LOGON = re.compile(r"(?i)log(?:ged|in|on)|authentication|sign(?:ed)? ?in")
 _IP = re.compile(r"(?i)\bIP(?: Address)?: ?([0-9A-Fa-f:.]{2,45})(?:,|;|\s|$)")
 
@@ -55,7 +64,9 @@ def parse(raw: Raw) -> Iterator[Fields]:
     if whole.startswith("datetime="):
         message, fields = whole, {}
     fields |= {"observer.vendor": "Mimecast", "observer.product": "Email Security", "observer.type": "mail"}
-    if message[:1] == "{":
+    if "CEF:" in message or "CEF:" in whole[:400]:
+        _cef(whole, fields, raw)
+    elif message[:1] == "{":
         said = structured.json_object(message)
         fields.pop("message", None)
         (_audit if "auditType" in said else _record)(said, fields, raw)
@@ -65,6 +76,31 @@ def parse(raw: Raw) -> Iterator[Fields]:
             raise ParseError("neither JSON nor `datetime=`: not a record of Mimecast")
         _record(pairs, fields, raw)
     yield fields
+
+
+def _cef(whole: str, fields: Fields, raw: Raw) -> None:
+    """Read what Mimecast or a collector of its writes as CEF: the names of the extension are CEF's."""
+    record = cef.read(whole)
+    found = cef.fields(record, raw.received, raw.zone, "mimecast.")
+    for side, place in (("source", "from"), ("destination", "to")):
+        named = [found.pop(f"{side}.user.{part}", None) for part in ("name", "domain")]
+        if all(named):
+            found[f"email.{place}.address"] = ("@".join(map(str, named)),)
+    for part in ("name", "domain"):
+        found.pop(f"user.{part}", None)
+    found.pop("observer.product", None)
+    fields.update(found)
+    fields["event.category"], fields["event.type"] = ("email",), ("info",)
+    said = record.extension
+    low = {
+        "action": said.get("act", ""),
+        "eventtype": record.signature or record.name,
+        "reason": said.get("reason", ""),
+    }
+    if "url.original" in fields:
+        low |= {"url": str(fields["url.original"]), "urlcategory": said.get("cat", "")}
+    fields.pop("event.action", None)
+    _verdict(low, fields)
 
 
 def _pairs(message: str) -> dict[str, str]:
@@ -84,11 +120,18 @@ def _record(said: Mapping[str, object], fields: Fields, raw: Raw) -> None:
     for name, value in low.items():
         if name in _SET and _PLACES[name] not in _MANY:
             _SET[name](fields, value.strip("<>") if name in {"msgid", "messageid"} else value.strip("\\"))
-    sender = low.get("sender") or low.get("senderenvelope") or ""
-    recipients = low.get("rcpt") or low.get("recipient") or low.get("recipients") or low.get("receipient") or ""
+    sender = low.get("sender") or low.get("senderenvelope") or low.get("senderaddress") or ""
+    recipients = (
+        low.get("rcpt")
+        or low.get("recipientaddress")
+        or low.get("recipient")
+        or low.get("recipients")
+        or low.get("receipient")
+        or ""
+    )
     text.put(fields, [("email.from.address", addresses([sender]))])
     text.put(fields, [("email.to.address", addresses(re.split(r"[,;]", recipients)))])
-    text.put(fields, [("email.direction", _WAYS.get((low.get("dir") or low.get("direction") or "").lower()))])
+    text.put(fields, [("email.direction", _WAYS.get(_way(low)))])
     version = low.get("tlsver") or low.get("tlsversion") or ""
     if version.lower().startswith("tlsv"):
         fields |= {"tls.version_protocol": "tls", "tls.version": version[4:], "tls.established": True}
@@ -96,6 +139,10 @@ def _record(said: Mapping[str, object], fields: Fields, raw: Raw) -> None:
         text.put(fields, [(f"file.{name}", fields.get(f"email.attachments.file.{name}"))])
     _delivery(low, fields)
     _verdict(low, fields)
+
+
+def _way(low: Mapping[str, str]) -> str:
+    return (low.get("dir") or low.get("direction") or low.get("route") or "").lower()
 
 
 def _delivery(low: Mapping[str, str], fields: Fields) -> None:
@@ -106,7 +153,10 @@ def _delivery(low: Mapping[str, str], fields: Fields) -> None:
     fields.update(what("mail_sent" if done else "mail_deferred", outcome="success" if done else "unknown"))
     if "destination.ip" not in fields and "source.ip" in fields and "ip" in low:
         fields["destination.ip"] = fields.pop("source.ip")
-    text.put(fields, [("event.reason", low.get("receiptack") or low.get("err") or low.get("rejinfo"))])
+    text.put(
+        fields,
+        [("event.reason", low.get("receiptack") or low.get("deliveryerrors") or low.get("err") or low.get("rejinfo"))],
+    )
 
 
 def _verdict(low: Mapping[str, str], fields: Fields) -> None:
@@ -126,6 +176,19 @@ def _verdict(low: Mapping[str, str], fields: Fields) -> None:
         fields |= {"event.kind": "alert", "event.category": ("email", "malware")}
         if not action:
             fields["event.action"] = "malware_found"
+    elif "scanresultinfo" in low or low.get("eventtype") == "internal email protect":
+        fields |= {"event.kind": "alert", "event.action": "internal_email_protect"}
+        text.put(fields, [("event.reason", low.get("scanresultinfo") or low.get("scanresults"))])
+        if "url" in low:
+            names.url(fields, low["url"])
+    elif ("policy" in low and "senderaddress" in low) or low.get("eventtype") == "dlp":
+        fields |= {"event.kind": "alert", "event.action": "dlp_matched"}
+    elif low.get("rcptacttype") == "Jnl" or low.get("eventtype") == "journal":
+        fields["event.action"] = "mail_journaled"
+    elif low.get("eventtype") == "attachment protect" and not action:
+        fields["event.action"] = "attachment_checked"
+    elif low.get("eventtype") == "spam" and not action:
+        fields["event.action"] = "spam_found"
     elif "url" in low and ("urlcategory" in low or "reason" in low or "scanresult" in low):
         bad = low.get("reason", low.get("scanresult", "clean")).lower() != "clean"
         fields |= {"event.category": ("web",), "event.action": "url_blocked" if denied else "url_opened"}
@@ -147,8 +210,9 @@ def _audit(said: Mapping[str, object], fields: Fields, raw: Raw) -> None:
     kind = flat.get("auditType", "")
     info = flat.get("eventInfo", "")
     login = _LOGON.search(kind) or flat.get("category") == "authentication_logs"
-    fields["event.category"] = ("authentication",) if login else ("configuration",)
-    fields["event.type"] = ("start",) if login else ("change",)
+    category, kinds = _AUDITED.get(flat.get("category", ""), ("configuration", "change"))
+    fields["event.category"] = ("authentication",) if login else (category,)
+    fields["event.type"] = ("start",) if login else tuple(kinds.split())
     if login:
         fields["event.outcome"] = "failure" if re.search(r"(?i)fail|denied|invalid", kind) else "success"
     text.put(fields, [("event.action", kind), ("event.id", flat.get("id")), ("event.reason", info)])
