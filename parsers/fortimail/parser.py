@@ -59,7 +59,7 @@ def _who(found: Fields, said: Mapping[str, str]) -> None:
     else:
         text.put(found, (("source.ip", found.get("source.ip") or text.address(said.get("ui"))),))
     user = said.get("user", "")
-    if user not in text.NOTHING and user not in {"mail", "system"}:
+    if user not in text.NOTHING and user not in {"mail", "system", "ha", "none"}:
         names.account(found, "user", user)
     text.put(found, (("network.direction", WAYS.get(said.get("direction", ""))),))
 
@@ -74,7 +74,7 @@ def _mail(found: Fields, said: Mapping[str, str]) -> None:
     if said.get("type") == "event" and said.get("subtype") == "smtp":
         told = kv.cut(said.get("msg", "")[:8192], SMTP)
         relay = CLIENT.search(told.get("relay", "")[:512])
-        receiving = "from" in told
+        receiving = "from" in told or "STARTTLS=server" in said.get("msg", "")[:200]
         side = "source" if receiving else "destination"
         text.put(found, (
             ("email.from.address", _addresses(told.get("from", ""))),
@@ -102,6 +102,8 @@ def _meaning(found: Fields, said: Mapping[str, str]) -> None:
         infected = said.get("virus", "") not in text.NOTHING
         row = "alert|malware email|info" if infected else "event|email|info"
         text.put(found, (("event.action", said.get("disposition", "").lower() or None),))
+    elif kind == "dlp":
+        row = "alert|email|info"
     elif kind == "virus":
         row = "alert|malware email|info"
     elif kind in {"event", "kevent"}:
@@ -112,8 +114,11 @@ def _meaning(found: Fields, said: Mapping[str, str]) -> None:
             row = f"event|authentication|{'end' if leaving else 'start'}|{'failure' if failed else 'success'}"
         elif subtype in {"smtp", "dmarc", "mailqueue"}:
             row = f"event|email|info|{outcome}"
-        elif subtype in {"config", "admin"}:
+        elif subtype in {"config", "admin"} or subtype == "update":
             row = f"event|configuration|change|{outcome}"
         else:
-            row = f"event|host|info|{outcome}"
+            life = "start" if action in {"restart", "reboot", "startup"} else "end" if action == "shutdown" else "info"
+            row = f"event|host|{life}|{outcome}"
     verdict.says(found, row)
+    if said.get("disposition") and verdict.of(said["disposition"]) == "denied":
+        found["event.type"] = ("info", "denied")

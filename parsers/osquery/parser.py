@@ -34,6 +34,19 @@ _PEOPLE = mapping.setters({
     "euid": "user.effective.id",
 })  # fmt: skip
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp"}
+# what a table tells of whose rows are neither sockets, files nor processes, by a column that only such a table has
+_TABLES = (
+    ("service_type start_type|unit_path|sub_state", "configuration"), ("vendor_id model_id|usb_address", "host"),
+    ("tty|logon_type|last_login|tty pid", "session"), ("username shell|uid_signed|password_status", "iam"),
+    ("groupname|gid_signed", "iam"), ("authority|not_valid_after|ca self_signed", "configuration"),
+    ("install_location|bundle_identifier|package_id|source version|identifier version", "package"),
+    ("key value|data type key|sid key", "registry"), ("denylisted", "configuration"),
+    ("command event minute|next_run_time", "configuration"),
+    ("chain policy target|interface mac|address mask", "network"),
+    ("kernel_version|major minor build|uptime total_seconds|cpu_brand", "host"), ("matches", "malware"),
+)  # fmt: skip
+_SIGNS = tuple((frozenset(one.split()), category) for signs, category in _TABLES for one in signs.split("|"))
+_CHANGES = {"added": "creation", "removed": "deletion"}
 _FILE_ACTIONS = {
     "CREATED": "creation", "MOVED_TO": "creation", "UPDATED": "change", "ATTRIBUTES_MODIFIED": "change",
     "DELETED": "deletion", "MOVED_FROM": "deletion", "ACCESSED": "access", "OPENED": "access",
@@ -50,6 +63,10 @@ def parse(raw: Raw) -> Iterator[Fields]:
     said = structured.json_object(line.message[at:])
     base = _base(said, line)
     rows = list(_rows(said))
+    if {"s", "f", "m", "u"} <= said.keys():  # the daemon's own log over Kafka, Kinesis or syslog: one letter a name
+        short = {"severity": "s", "filename": "f", "line": "i", "message": "m", "unixTime": "u", "hostIdentifier": "h"}
+        said = {name: said.get(letter) for name, letter in short.items()}
+        base = _base(said, line)
     if not rows and "message" not in said and "line" not in said:
         raise ParseError("JSON that is no result of osquery")
     if not rows:
@@ -143,11 +160,23 @@ def _row(row: Mapping[str, object], action: str) -> Fields:
         found["event.category"], found["event.type"] = ("file",), ("info",)
     else:
         _set(found, columns, {"pid": _PROCESS["pid"]})
+        if category := next((category for signs, category in _SIGNS if signs <= row.keys()), None):
+            found["event.category"], found["event.type"] = (category,), (_kind(category, action),)
+    if columns.get("matches"):  # YARA
+        found["event.kind"], found["event.category"] = "alert", ("malware", "file")
+        found["rule.name"] = columns["matches"]
     _set(found, columns, _PEOPLE)
     text.put(found, (("source.ip", text.address(columns.get("host", ""))),) if "tty" in columns else ())
     names.executables(found)
     names.file(found)
     return found
+
+
+def _kind(category: str, action: str) -> str:
+    """Return what a row of a table that was added or is gone says; of a session that it began or ended."""
+    if category == "session" and action in _CHANGES:
+        return "start" if action == "added" else "end"
+    return _CHANGES.get(action, "info") if category != "malware" else "info"
 
 
 def _set(found: Fields, columns: Mapping[str, str], table: Mapping[str, mapping.Setter]) -> None:
