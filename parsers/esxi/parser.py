@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from sentinel.pack import Fields, ParseError, Raw, names, syslog, text, when
+from sentinel.pack import Fields, ParseError, Raw, names, prose, syslog, text, when
 from sentinel.pack.forms import what
 
 MESSAGE_MAX = 8_192
@@ -34,7 +34,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
     (re.compile(form, re.DOTALL), said)
     for form, said in (
         (rf"User {_AT} logged in as (?P<agent>.{{0,300}})", _LOGIN),
-        (rf"User {_AT} logged out \(login time: .{{0,100}}, user agent: (?P<agent>.{{0,300}})\)",
+        (rf"User {_AT} logged out(?: \(login time: .{{0,200}}?(?:, user agent: (?P<agent>.{{0,300}}))?\))?",
          what("logout", "authentication", "end", "success")),
         (rf"Cannot login (?:user )?{_AT}(?:: (?P<reason>.{{0,300}}))?", _FAILED),
         (r"Rejected password for user (?P<user>.{1,256}) from (?P<ip>[0-9A-Fa-f:.]{2,45})", _FAILED),
@@ -66,6 +66,25 @@ _FORMS: tuple[tuple[re.Pattern[str], Fields], ...] = tuple(
          what("vm_changed", "configuration", "change", "success")),
     )
 )  # fmt: skip
+# what an event of vCenter or a correlator is about and what happened, by the words of its name, first that fits
+_NOUNS = tuple((re.compile(words), category) for words, category in (
+    (r"Login|Logout|BadUsername|AlreadyAuthenticated|NoAccessUser|Session|\.ssh\.|\.dcui\.", "authentication"),
+    (r"Permission|Role|Account|Password|UserAssigned|UserUnassigned|\.account\.|\.user\.", "iam"),
+    (r"firewall|lockdown|Lockdown|\.config\.|\.shell\.|Alarm(?!Status)|License|Template|Profile|CustomField|Upgrade",
+     "configuration"),
+    (r"Datastore|Dvs|DV(?:Port|S)|Network|Cluster|ResourcePool|Folder|Datacenter|ScheduledTask|Reconfigured",
+     "configuration"),
+    (r"\.net\.|\.iscsi\.", "network"),
+))  # fmt: skip
+_VERBS = tuple((re.compile(words), kind) for words, kind in (
+    (r"Failed|Error|problem|ConnectionLost|NotResponding|Incompatible|Insufficient|\.down|failed|lost", "error"),
+    (r"Created|Added|Deployed|Cloned|Registered|Uploaded|created", "creation"),
+    (r"Removed|Deleted|Destroyed|Unregistered|removed|deleted", "deletion"),
+    (r"PoweredOn|Starting|Started|Resum|Login|Connected|\.boot|begin|opened|Resetting", "start"),
+    (r"PoweredOff|Stopp|Suspend|Shutdown|ShutDown|Disconnect|Logout|\.end|closed|shutdown|Terminated", "end"),
+    (r"Reconfigured|Updated|Changed|Edited|Renamed|Enabled|Disabled|Moved|Migrated|Relocated|enabled|disabled|changed",
+     "change"),
+))  # fmt: skip
 _LEVELS = {"In": "info", "Wa": "warning", "Er": "error", "Db": "debug"}
 
 
@@ -97,8 +116,28 @@ def parse(raw: Raw) -> Iterator[Fields]:
             fields.update(said)
             _fill(fields, {name: value for name, value in found.groupdict().items() if value})
             break
+    else:
+        _named(fields, message, raw)
     text.put(fields, [("message", message)])
     yield fields
+
+
+def _named(fields: Fields, message: str, raw: Raw) -> None:
+    """Set what an event's name says; what other daemons of the host say is read as a sentence."""
+    code = str(fields.get("event.code", ""))
+    bad = fields.get("log.level") in {"error", "panic"}
+    if code:
+        category = next((category for form, category in _NOUNS if form.search(code)), "host")
+        kind = next((kind for form, kind in _VERBS if form.search(code)), "error" if bad else "info")
+        fields["event.category"], fields["event.type"] = (category,), (kind,)
+        fields["event.action"] = code.rpartition("vim.event.")[2]
+        if kind == "error":
+            fields["event.outcome"] = "failure"
+    elif "event.category" not in fields:
+        if fields.get("process.name") in {"sshd", "sftp-server", "su", "sudo", "login", "dropbear"}:
+            prose.sentence(message, fields, raw.received, raw.zone)
+        fields.setdefault("event.category", ("host",))
+        fields.setdefault("event.type", ("error",) if bad else ("info",))
 
 
 def _origin(fields: Fields, head: "re.Match[str]") -> str:

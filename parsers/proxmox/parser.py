@@ -38,6 +38,30 @@ _WALL = re.compile(
     r"(?P<vmid>\d{1,10}) \d (?P<chain>\S{1,64}) (?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}) "
     r"(?:policy )?(?P<verdict>[A-Z]{3,10}): (?P<pairs>.*)"
 )
+# what the daemons of a cluster say: words, action, category, types, outcome
+_SAID = tuple((re.compile(words, re.DOTALL), *said) for words, *said in (
+    (r"worker (?:\d{1,10} )?(?:started|finished|exit).*|starting \d{1,4} worker\(s\)|detected empty handle", "worker",
+     "process", "info", ""),
+    (r"\[\w{1,12} *\] .{0,200}(?:is down|non-primary component|Quorum lost|left the membership).*", "cluster_member",
+     "host", "error", "failure"),
+    (r"\[\w{1,12}\] crit: .*", "cluster_member", "host", "error", "failure"),
+    (r"\[\w{1,12} *\] .*", "cluster_member", "host", "info", ""),
+    (r"service '(?P<id>[^']{1,100})': state changed from '.{1,40}' to '.{1,40}'.*", "ha_state", "host", "change", ""),
+    (r"(?:node '[^']{1,100}': )?(?:status change|state changed|node state|switched) .*", "ha_state", "host", "change",
+     ""),
+    (r"(?:fencing|FENCE).{0,300}|watchdog .*", "fence", "host", "end", ""),
+    (r"INFO: (?:starting new backup job|Starting Backup of VM (?P<id>\d{1,10})).*", "backup", "process", "start", ""),
+    (r"INFO: Finished Backup of VM (?P<id>\d{1,10}).*|INFO: Backup job finished successfully", "backup", "process",
+     "end", "success"),
+    (r"ERROR: Backup of VM (?P<id>\d{1,10}) failed.*|INFO: Backup job finished with errors", "backup", "process", "end",
+     "failure"),
+    (r"VM (?P<id>\d{1,10}) qmp command failed.*", "vm_command", "host", "error", "failure"),
+    (r"(?:status update error|.{0,60}rule.{0,20}error|.{0,80}iptables_restore).*", "firewall_update", "configuration",
+     "error", "failure"),
+    (r"(?:CT|VM) (?P<id>\d{1,10}) .*", "vm", "host", "info", ""),
+    (r"(?:starting|received|shutting down|server (?:starting|stopped|closing)|restarting|reloading).*", "daemon",
+     "process", "info", ""),
+))  # fmt: skip
 _VERDICTS = {"DROP": "denied", "REJECT": "denied", "ACCEPT": "allowed"}
 
 
@@ -59,7 +83,18 @@ def parse(raw: Raw) -> Iterator[Fields]:
     known = _login(message, fields) or _task(message, fields) or _access(message, fields) or _wall(message, fields, raw)
     if not known and line.app is None and "@timestamp" not in fields:
         raise ParseError("no line of Proxmox")
+    if not known:
+        _daemon(message, fields)
     yield fields
+
+
+def _daemon(message: str, fields: Fields) -> None:
+    for form, action, category, types, outcome in _SAID:
+        if found := form.fullmatch(message):
+            _put(fields, action, category, types, outcome)
+            text.put(fields, [("proxmox.id", found.groupdict().get("id")), ("event.reason", message)])
+            return
+    fields["event.category"], fields["event.type"] = ("process",), ("info",)
 
 
 def _put(fields: Fields, action: str, category: str, types: str, outcome: str | None = None) -> None:

@@ -136,20 +136,35 @@ _JSON_PLACES = (
     ("source.domain", ("workstation",)),
     ("event.code", ("eventId",)),
 )
-_CHANGES = "rename renameat write pwrite pwrite_send pwrite_recv ftruncate fset_nt_acl chmod fchmod chown fchown"
+# https://www.samba.org/samba/docs/current/man-html/vfs_full_audit.8.html
+_CHANGES = (
+    "rename renameat write pwrite pwrite_send pwrite_recv ftruncate fset_nt_acl chmod fchmod chown fchown lchown ntimes"
+    " fntimes setxattr fsetxattr removexattr fremovexattr chflags fchflags sys_acl_set_fd sys_acl_set_file"
+    " sys_acl_delete_def_file sys_acl_delete_def_fd set_nt_acl fallocate set_dos_attributes fset_dos_attributes"
+    " offload_write_send offload_write_recv copy_chunk_send copy_chunk_recv set_compression"
+)
+_READS = (
+    "open openat create_file read pread pread_send pread_recv sendfile recvfile opendir fdopendir readdir closedir"
+    " close readlink readlinkat getxattr fgetxattr listxattr flistxattr stat lstat fstat fstatat get_nt_acl fget_nt_acl"
+    " get_nt_acl_at lock getlock lseek seekdir telldir rewind_dir rewinddir realpath chdir getwd sys_acl_get_file"
+    " sys_acl_get_fd sys_acl_blob_get_file sys_acl_blob_get_fd get_dos_attributes fget_dos_attributes offload_read_send"
+    " offload_read_recv streaminfo fstreaminfo"
+)
 _VERBS = {
     verb: (category, kind)
     for category, kind, verbs in (
         ("session", "start", "connect"),
         ("session", "end", "disconnect"),
-        ("file", "creation", "mkdir mkdirat linkat symlinkat"),
+        ("file", "creation", "mkdir mkdirat link linkat symlink symlinkat mknod mknodat"),
+        ("configuration", "change", "set_quota"),
         ("file", "deletion", "unlink unlinkat rmdir"),
         ("file", "change", _CHANGES),
-        ("file", "access", "open openat create_file read pread pread_send pread_recv sendfile opendir close"),
+        ("file", "access", _READS),
     )
     for verb in verbs.split()
 }
 _FILES = frozenset({"unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "opendir", "close", "chmod", "chown"})
+_WITH_MORE = frozenset({"fchmod", "fchown", "lchown", "setxattr", "fsetxattr", "removexattr", "fremovexattr"})
 _NO_STATUS = frozenset({"ok", "Success", "NT_STATUS_OK", "0"})
 
 
@@ -284,6 +299,8 @@ def _path(fields: Fields, verb: str, rest: list[str]) -> None:
         path = "|".join(rest[3:])
     elif verb in {"rename", "renameat"} and len(rest) == 2:
         path = rest[1]
+    elif verb in _WITH_MORE and len(rest) > 1:  # a mode, an owner or the name of an attribute stands behind it
+        path = "|".join(rest[:-1])
     else:
         return
     if path:
