@@ -14,7 +14,7 @@ What began before the capture did is never counted. Windows slide in capture tim
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Literal
 
@@ -34,14 +34,19 @@ _HOUR = 3_600 * SECOND
 class Settings:
     """From how many distinct ports or hosts within `window_seconds` on it is a scan; and how much is remembered.
 
-    `keys_max` bounds the pairs watched at once, `targets_max` the distinct ports or hosts remembered of each,
-    `waiting_max` the attempts held back to be looked at in the order in which they began.
+    A slow one has `slow_ports` of one host, or `slow_hosts` on one port, within `slow_seconds`, and was not seen as a
+    fast one (ncsa/bro-simple-scan forgets after 15 minutes). `keys_max` bounds the pairs watched at once,
+    `targets_max` the distinct ports or hosts remembered of each, `waiting_max` the attempts held back to be looked at
+    in the order in which they began.
     """
 
     window_seconds: int = 300
     ports: int = 15
     hosts: int = 20
     stealth_ports: int = 3
+    slow_seconds: int = 86_400
+    slow_ports: int = 25
+    slow_hosts: int = 50
     keys_max: int = 50_000
     targets_max: int = 4_096
     waiting_max: int = 50_000
@@ -243,18 +248,43 @@ class ScanWatch:
 
 
 class Scans:
-    """Scans of TCP ports, as findings."""
+    """Scans of TCP ports, as findings: fast ones, and `scan.vertical.slow` and `scan.horizontal.slow`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._watch = ScanWatch(settings)
+        self._fast = ScanWatch(settings)
+        self._slow = ScanWatch(
+            replace(
+                settings,
+                window_seconds=settings.slow_seconds,
+                ports=settings.slow_ports,
+                hosts=settings.slow_hosts,
+                # a probe is told as one, however slow
+                stealth_ports=settings.targets_max + 1,
+            )
+        )
+        self._known: OrderedDict[_Key, None] = OrderedDict()
+        self._max = settings.keys_max
 
     def take(self, record: Record) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        return [scan.finding() for scan in self._watch.see(record)] if type(record) is Flow else ()
+        if type(record) is not Flow:
+            return ()
+        return [*self._told(self._fast.see(record)), *self._told(self._slow.see(record), slow=True)]
 
     def close(self) -> Iterable[Finding]:
         """Return every scan not told yet."""
-        return [scan.finding() for scan in self._watch.close()]
+        return [*self._told(self._fast.close()), *self._told(self._slow.close(), slow=True)]
+
+    def _told(self, scans: Iterable[Scan], *, slow: bool = False) -> Iterator[Finding]:
+        for scan in scans:
+            key = (scan.kind, scan.src, scan.target)
+            if not slow:
+                self._known[key] = None
+                if len(self._known) > self._max:
+                    self._known.popitem(last=False)
+                yield scan.finding()
+            elif key not in self._known:
+                yield replace(scan.finding(), kind=f"{scan.kind}.slow")
 
 
 def detectors(settings: Settings, scene: Scene) -> Sequence[Detector]:  # noqa: ARG001  every family is asked the same

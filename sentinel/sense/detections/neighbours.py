@@ -1,0 +1,281 @@
+"""What a host does to its neighbours: takes their addresses, gives them wrong ones, answers for names of others.
+
+- `arp.spoof`: one address held by two cards. Slips (https://github.com/stratosphereips/StratosphereLinuxIPS,
+  `modules/arp/arp.py`) tells every change; here a change alone is none, for addresses are leased anew and a cluster's
+  second node takes over. It is one if the first card speaks again (nobody has gone), if who claims an address also asks
+  for it under another, or if it is told to one host that never asked. Virtual cards (VRRP, HSRP, GLBP) belong to
+  several hosts by design.
+- `dhcp.rogue`: a server nobody knows, in a segment that has another.
+- `name.poison`: one host answers for names of others, as Responder and Inveigh do (LLMNR, RFC 4795; NetBIOS, RFC
+  1002), or for `wpad`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Scene
+from sentinel.sense.records import SECOND, Arp, Dhcp, Dns, Record
+
+_VIRTUAL = ("00:00:5e:00:01:", "00:00:5e:00:02:", "00:00:0c:07:ac:", "00:00:0c:9f:f", "00:05:73:a0:", "00:07:b4:")
+_BROADCAST = "ff:ff:ff:ff:ff:ff"
+_OFFERS = frozenset({"OFFER", "ACK", "NAK"})
+_TRAPS = frozenset({"wpad", "isatap"})
+EXAMPLES_MAX = 8
+HOSTS_MAX = 100
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How long a card is remembered to hold an address, which servers give addresses, and for how many names is many.
+
+    `dhcp_servers` are the city's own; without them the first that answers in a network is taken for it. `keys_max`
+    bounds what is remembered of each kind.
+    """
+
+    holding_seconds: float = 600.0
+    asked_seconds: float = 5.0
+    names: int = 3
+    dhcp_servers: tuple[str, ...] = ()
+    keys_max: int = 50_000
+
+
+@dataclass(slots=True)
+class _Holder:
+    # which card holds an address, since when and when it was heard last; and the one before it
+    mac: str
+    last: int
+    before: str = ""
+    before_last: int = 0
+
+
+class ArpSpoofing:
+    """`arp.spoof`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._holding = int(settings.holding_seconds * SECOND)
+        self._asking = int(settings.asked_seconds * SECOND)
+        self._holders: OrderedDict[tuple[int, str], _Holder] = OrderedDict()
+        # who asked for which address last; what each card has claimed
+        self._asked: OrderedDict[tuple[int, str, str], int] = OrderedDict()
+        self._claims: OrderedDict[tuple[int, str], OrderedDict[str, int]] = OrderedDict()
+
+    def take(self, record: Record) -> Iterable[Finding]:
+        """Take an ARP packet into account."""
+        if not isinstance(record, Arp) or not record.src_mac or record.src_mac.startswith(_VIRTUAL):
+            return ()
+        if record.src in {"", "0.0.0.0"}:  # noqa: S104  a probe (RFC 5227) claims nothing
+            return ()
+        reason = self._both(record) or self._moved(record)
+        self._claim(record)
+        if record.kind == "request" and record.dst != record.src:
+            self._asked[record.vlan, record.src, record.dst] = record.time
+            _bound(self._asked, self._settings.keys_max)
+        if not reason:
+            return ()
+        about, why = reason
+        return [
+            Finding(
+                kind="arp.spoof",
+                start=record.time,
+                end=record.time,
+                explanation=f"{record.src_mac} claims to be {about}: {why}",
+                severity=HIGH,
+                technique="T1557.002",
+                src=about,
+                dst=record.dst if record.dst != about else "",
+                vlan=record.vlan,
+                name=record.src_mac,
+                examples=tuple(list(self._claims[record.vlan, record.src_mac])[:EXAMPLES_MAX]),
+            )
+        ]
+
+    def close(self) -> Iterable[Finding]:
+        """All has been told."""
+        return ()
+
+    def _both(self, arp: Arp) -> tuple[str, str] | None:
+        # somebody who claims an address also asks for it under another
+        claimed = self._claims.get((arp.vlan, arp.src_mac))
+        since = arp.time - claimed[arp.dst] if claimed and arp.dst in claimed else self._holding + 1
+        if arp.kind != "request" or arp.dst == arp.src or since > self._holding:
+            return None
+        return arp.dst, f"the same card asks who has {arp.dst}, as {arp.src}"
+
+    def _moved(self, arp: Arp) -> tuple[str, str] | None:
+        held = self._holders.setdefault((arp.vlan, arp.src), _Holder(arp.src_mac, arp.time))
+        self._holders.move_to_end((arp.vlan, arp.src))
+        _bound(self._holders, self._settings.keys_max)
+        if held.mac == arp.src_mac:
+            held.last = max(held.last, arp.time)
+            return None
+        recent = arp.time - held.last <= self._holding
+        back = held.before == arp.src_mac and arp.time - held.before_last <= self._holding
+        first = held.mac
+        held.before, held.before_last, held.mac, held.last = held.mac, held.last, arp.src_mac, arp.time
+        if not recent:
+            return None
+        if back:
+            return arp.src, f"{first} claims it at the same time, and both go on"
+        asked = self._asked.get((arp.vlan, arp.dst, arp.src), -self._asking)
+        single = arp.kind == "reply" and arp.dst != arp.src and arp.dst_mac != _BROADCAST
+        if single and arp.time - asked > self._asking:
+            return arp.src, f"{first} had it until now, and {arp.dst} is told so without having asked"
+        return None
+
+    def _claim(self, arp: Arp) -> None:
+        claims = self._claims.setdefault((arp.vlan, arp.src_mac), OrderedDict())
+        claims[arp.src] = arp.time
+        claims.move_to_end(arp.src)
+        if len(claims) > EXAMPLES_MAX:
+            claims.popitem(last=False)
+        self._claims.move_to_end((arp.vlan, arp.src_mac))
+        _bound(self._claims, self._settings.keys_max)
+
+
+def _bound(held: "OrderedDict[_K, _V]", keys_max: int) -> None:
+    if len(held) > keys_max:
+        held.popitem(last=False)
+
+
+class RogueDhcp:
+    """`dhcp.rogue`; a network's servers are learned, or given."""
+
+    def __init__(self, settings: Settings, scene: Scene) -> None:
+        self._own = frozenset(settings.dhcp_servers)
+        self._max = settings.keys_max
+        self._segments = scene.segments
+        self._known: OrderedDict[str, dict[str, None]] = OrderedDict()
+
+    def take(self, record: Record) -> Iterable[Finding]:
+        """Take an answer of a server into account."""
+        if not isinstance(record, Dhcp) or record.message not in _OFFERS:
+            return ()
+        server = record.server_id or record.src
+        known = self._servers(record)
+        if server in known or server in self._own:
+            return ()
+        if not known and not self._own:
+            known[server] = None
+            return ()
+        others = ", ".join(list(known or self._own)[:EXAMPLES_MAX])
+        gave = f" and gives {record.address}" if record.address else ""
+        routers = f" with the gateway {', '.join(record.routers)}" if record.routers else ""
+        return [
+            Finding(
+                kind="dhcp.rogue",
+                start=record.time,
+                end=record.time,
+                explanation=(
+                    f"{server} ({record.src_mac}) answers {record.client_mac} as a DHCP server{gave}{routers}; here "
+                    f"addresses come from {others}"
+                ),
+                severity=HIGH,
+                technique="T1557.003",
+                src=server,
+                vlan=record.vlan,
+                name=record.src_mac,
+                examples=tuple(record.routers + record.name_servers)[:EXAMPLES_MAX],
+            )
+        ]
+
+    def close(self) -> Iterable[Finding]:
+        """All has been told."""
+        return ()
+
+    def learn(self, record: Record) -> None:
+        """Take a server for one of the city's."""
+        if isinstance(record, Dhcp) and record.message in _OFFERS:
+            known = self._servers(record)
+            if len(known) < EXAMPLES_MAX:
+                known[record.server_id or record.src] = None
+
+    def memory(self) -> object:
+        """Return the servers known of each network."""
+        return {place: list(servers) for place, servers in self._known.items()}
+
+    def recall(self, memory: object) -> None:
+        """Take up what `memory` returned; raises ValueError."""
+        if not isinstance(memory, dict) or not all(isinstance(servers, list) for servers in memory.values()):
+            msg = "no table of networks with their DHCP servers"
+            raise ValueError(msg)
+        self._known.update({str(place): dict.fromkeys(map(str, servers)) for place, servers in memory.items()})
+
+    def _servers(self, record: Dhcp) -> dict[str, None]:
+        # a network is a segment, or a VLAN where there are none
+        given = record.relay or record.address or record.src
+        place = self._segments.of(given) or f"vlan {record.vlan}"
+        known = self._known.setdefault(place, {})
+        self._known.move_to_end(place)
+        _bound(self._known, self._max)
+        return known
+
+
+@dataclass(slots=True)
+class _Answering:
+    start: int
+    victims: dict[str, None] = field(default_factory=dict)
+    names: dict[str, None] = field(default_factory=dict)
+
+
+class NamePoisoning:
+    """`name.poison`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._hosts: OrderedDict[str, _Answering] = OrderedDict()
+
+    def take(self, record: Record) -> Iterable[Finding]:
+        """Take an answer into account."""
+        if not isinstance(record, Dns) or record.kind != "answer" or record.service not in {"llmnr", "nbns"}:
+            return ()
+        host = record.responder
+        # a WINS server is asked itself, and knows everybody's name
+        if not host or not record.answers or (record.service == "nbns" and record.dst == host):
+            return ()
+        name = record.name.rstrip(".").partition(".")[0].strip().lower().rstrip("\x00 ")
+        if not name or name in {"*", "\x01\x02__msbrowse__\x02"}:
+            return ()
+        seen = self._hosts.setdefault(host, _Answering(record.time))
+        self._hosts.move_to_end(host)
+        _bound(self._hosts, self._settings.keys_max)
+        victim = record.dst if record.src == host else record.src
+        for held, one in ((seen.names, name), (seen.victims, victim)):
+            if len(held) < HOSTS_MAX:
+                held[one] = None
+        trap = name in _TRAPS
+        if len(seen.names) < self._settings.names and not trap:
+            return ()
+        return [
+            Finding(
+                kind="name.poison",
+                start=seen.start,
+                end=record.time,
+                explanation=(
+                    f"{host} answers {record.service.upper()} questions for {len(seen.names)} names, each of which "
+                    f"should be another host's ({', '.join(list(seen.names)[:EXAMPLES_MAX])}), to "
+                    f"{len(seen.victims)} hosts; from {self._settings.names} on, or for wpad alone, it is told"
+                ),
+                severity=CRITICAL,
+                technique="T1557.001",
+                src=host,
+                vlan=record.vlan,
+                count=len(seen.names),
+                numbers={"names": len(seen.names), "hosts": len(seen.victims), "limit": self._settings.names},
+                examples=tuple(list(seen.names)[:EXAMPLES_MAX]),
+            )
+        ]
+
+    def close(self) -> Iterable[Finding]:
+        """All has been told."""
+        return ()
+
+
+def detectors(settings: Settings, scene: Scene) -> Sequence[Detector]:
+    """Return the detectors of this family."""
+    return [ArpSpoofing(settings), RogueDhcp(settings, scene), NamePoisoning(settings)]
