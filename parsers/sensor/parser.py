@@ -1,12 +1,17 @@
 """Reads the records of Sentinel's packet sensor: one JSON object each, told apart by `type`."""
 
 import json
+import re
+import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-from sentinel.pack import Fields, ParseError, Raw, text, when
+from sentinel.pack import Fields, ParseError, Raw, Value, text, when
 
 _TRANSPORTS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "ipv6-icmp", 132: "sctp"}
 _FAILED = frozenset({"unanswered", "half_open", "refused", "aborted"})
+_BAD = frozenset({"drops", "lag", "narrowed", "dissector_restarted", "interface_down", "problem"})
 _LIST_MAX = 64
 
 # ECS field -> the record's name for it, where the value is taken as it is
@@ -14,8 +19,7 @@ _TEXTS = {
     "network.community_id": "cid", "network.protocol": "service", "sensor.state": "state", "sensor.ending": "ending",
     "sensor.flags.source": "flags_out", "sensor.flags.destination": "flags_in",
     "dns.question.type": "qtype", "dns.response_code": "rcode",
-    "tls.version": "version", "tls.cipher": "cipher", "tls.next_protocol": "alpn", "tls.client.ja3": "ja3",
-    "tls.server.ja3s": "ja3s", "message": "message", "file.name": "file",
+    "tls.cipher": "cipher", "tls.next_protocol": "alpn", "tls.client.ja3": "ja3", "tls.server.ja3s": "ja3s",
 }  # fmt: skip
 _NUMBERS = {
     "event.duration": "ns", "event.severity": "severity", "source.bytes": "bytes_out", "source.packets": "packets_out",
@@ -34,6 +38,11 @@ _SUMS = {
     "sensor.packets_with_data": ("data_out", "data_in"),
 }  # fmt: skip
 
+# records that need no more than new names
+_PLAIN: Mapping[str, Mapping[str, Any]] = tomllib.loads(
+    (Path(str(__spec__.origin)).parent / "records.toml").read_text("utf-8")
+)
+
 Record = Mapping[str, object]
 
 
@@ -47,13 +56,49 @@ def parse(raw: Raw) -> Iterator[Fields]:
         raise ParseError("no JSON object")
     kind = _text(record, "type")
     read = _READERS.get(kind or "")
-    if kind is None or read is None:
+    how = _PLAIN.get(f"{kind}_{record.get('kind')}") or _PLAIN.get(kind or "")
+    if kind is None or (read is None and how is None):
         raise ParseError("a record of no known type")
     fields = _copied(record)
     fields["event.kind"] = "event"
     fields["event.dataset"] = f"sensor.{kind}"
     fields["event.category"] = ("network",)
-    yield read(record, fields)
+    yield read(record, fields) if read else _stated(record, fields, how or {})
+
+
+def _stated(record: Record, fields: Fields, how: Mapping[str, Any]) -> Fields:
+    action, kind, code = str(how["action"]), _text(record, "kind"), _number(record, str(how.get("failed")))
+    fields["event.type"] = ("connection", "protocol", "info")
+    fields["event.action"] = f"{action}_{kind}" if kind and not action.endswith(kind) else action
+    fields["network.protocol"] = _text(record, "service") or action.partition("_")[0]
+    if code is not None:
+        fields["event.outcome"] = "failure" if code >= how.get("fails_from", 1) else "success"
+    said = _PART.sub(lambda part: _filled(part[1], record, optional=True), str(how["message"]))
+    pairs = [(name, _value(record, name, key)) for name, key in how.get("fields", {}).items()]
+    return text.put(fields, [("message", _filled(said, record).strip()), *pairs])
+
+
+_PART = re.compile(r"\[([^\[\]]*)\]")
+_NAME = re.compile(r"\{(\w+)\}")
+
+
+def _filled(form: str, record: Record, *, optional: bool = False) -> str:
+    given = {name: record.get(name) for name in _NAME.findall(form)}
+    if optional and any(value is None or isinstance(value, list | dict) for value in given.values()):
+        return ""
+    return _NAME.sub(lambda name: str(record.get(name[1], "?")).replace("{", "(").replace("}", ")"), form)
+
+
+def _value(record: Record, name: str, key: str) -> Value | None:
+    value = record.get(key)
+    if isinstance(value, list):
+        return tuple(str(one) for one in value[:_LIST_MAX] if isinstance(one, str | int) and one != "") or None
+    found = value if isinstance(value, str) and value else _number(record, key)
+    return _mac(found) if name.endswith(".mac") else found
+
+
+def _mac(value: Value | None) -> str | None:
+    return text.mac(value) if isinstance(value, str) and value.strip("0:") else None
 
 
 def _flow(record: Record, fields: Fields) -> Fields:
@@ -108,6 +153,10 @@ def _tls(record: Record, fields: Fields) -> Fields:
         fields,
         [
             ("message", f"TLS {version} to {to}" if version else f"TLS to {to}, not answered"),
+            ("tls.version", version),
+            ("sensor.tls.ja4", _text(record, "ja4")),
+            ("tls.server.x509.serial_number", _text(record, "serial")),
+            ("tls.server.x509.alternative_names", _texts(record, "names")),
             ("event.action", "tls_handshake"),
             ("network.protocol", "quic" if fields.get("network.transport") == "udp" else "tls"),
             ("tls.version_protocol", "tls" if version else None),
@@ -131,6 +180,7 @@ def _finding(record: Record, fields: Fields) -> Fields:
     return text.put(
         fields,
         [
+            ("message", _text(record, "message")),
             ("event.action", kind),
             ("event.start", fields.get("@timestamp")),
             ("rule.name", kind),
@@ -148,14 +198,25 @@ def _finding(record: Record, fields: Fields) -> Fields:
 
 def _health(record: Record, fields: Fields) -> Fields:
     problems = "; ".join(_texts(record, "problems"))
-    fields["event.type"] = ("error",) if problems else ("info",)
-    fields["event.outcome"] = "failure" if problems else "success"
+    bad = bool(problems) or _text(record, "event") in _BAD
+    fields["event.type"] = ("error",) if bad else ("info",)
+    fields["event.outcome"] = "failure" if bad else "success"
     fields["event.action"] = "sensor_health"
     all_well = f"read {_number(record, 'packets')} packets, {_number(record, 'flows')} flows, nothing left out"
-    return text.put(fields, [("message", problems or all_well), ("event.reason", problems)])
+    said = _text(record, "message") or problems or all_well
+    return text.put(
+        fields,
+        [
+            ("message", said),
+            ("event.reason", problems),
+            ("file.name", _text(record, "file")),
+            ("observer.ingress.interface.name", _text(record, "interface")),
+            ("sensor.health", _text(record, "event")),
+        ],
+    )
 
 
-_READERS = {"flow": _flow, "dns": _dns, "tls": _tls, "finding": _finding, "health": _health}
+_READERS = {"flow": _flow, "open_flow": _flow, "dns": _dns, "tls": _tls, "finding": _finding, "health": _health}
 
 
 def _copied(record: Record) -> Fields:
@@ -169,6 +230,7 @@ def _copied(record: Record) -> Fields:
     for side, key, port in (("source", "src", "sport"), ("destination", "dst", "dport")):
         address = text.address(_text(record, key))
         ends = [("ip", address), ("address", address), ("port", text.port(_number(record, port)))]
+        ends.append(("mac", _mac(_text(record, f"{key}_mac"))))
         text.put(fields, ((f"{side}.{name}", value) for name, value in ends))
         if address:
             fields["network.type"] = "ipv6" if ":" in address else "ipv4"

@@ -8,7 +8,8 @@ import typer
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, talk
 from sentinel.core.errors import Exit
 from sentinel.sense.segments import Segments, read_segments
-from sentinel.sense.sensor import SenseSettings, read_pcap, sense_file
+from sentinel.sense.sensor import read_pcap, sense_file
+from sentinel.sense.settings import SenseSettings
 from sentinel.sense.writing import shown
 
 EXAMPLE = """

@@ -1,29 +1,94 @@
-"""A bounded table of flows: packets in, one record a conversation out, every packet and byte counted exactly once.
+"""A bounded table of flows: every packet and byte counted exactly once, one record a conversation, one an hour.
 
 Times are capture time. Time-outs are Zeek's (https://docs.zeek.org, `base/init-bare.zeek`: tcp_inactivity_timeout
 5 min, udp_ and icmp_inactivity_timeout 1 min, tcp_close_delay 5 s); a TCP attempt without an answer is given up after
-one minute, the longest pause between the SYNs of a usual stack being 32 s.
+one minute, the longest pause between the SYNs of a usual stack being 32 s. What ends, and when, depends on the packets
+alone.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from socket import AF_INET, AF_INET6, inet_ntop
 from struct import error as struct_error
 
 from sentinel.pack.community import community_id, counterpart
-from sentinel.sense.records import ACK, FIN, ICMP, ICMPV6, PSH, RST, SECOND, SYN, TCP, URG, Ending, Flow, State
-from sentinel.sense.rows import Packet
+from sentinel.sense.records import (
+    ACK,
+    FIN,
+    ICMP,
+    ICMPV6,
+    PSH,
+    RST,
+    SECOND,
+    SYN,
+    TCP,
+    UDP,
+    URG,
+    Ending,
+    Flow,
+    OpenFlow,
+    State,
+)
 from sentinel.sense.segments import many
+
+__all__ = ["PROBES", "FlowTable", "Live", "Seen", "Side"]
 
 PROBES = frozenset({0, FIN, FIN | PSH | URG})
 """TCP flags that no stack sends by itself: NULL, FIN and XMAS probes."""
 
-_CLOSED, _ATTEMPT, _OTHER, _OPEN = range(4)
-_IDLE_SECONDS = (5, 60, 60, 300)
+OPEN, OTHER, ATTEMPT, CLOSED = range(4)
+"""The lanes: flows of one time-out each."""
+
+_IDLE = (300 * SECOND, 60 * SECOND, 60 * SECOND, 5 * SECOND)
+_HOUR = 3_600 * SECOND
+_BACK = 10 * SECOND
+_AHEAD = 600 * SECOND
+_REPLIES = {ICMP: frozenset({0, 9, 14, 16, 18}), ICMPV6: frozenset({129, 131, 134, 136, 140, 145})}
 
 
 @dataclass(slots=True)
+class Seen:
+    """One packet as the table takes it.
+
+    `key` is its direction: both addresses, both ports (of ICMP the type, and the code of what is never answered), for
+    other protocols than TCP and UDP the protocol, and the VLAN if any. `size` counts its bytes of payload, which begin
+    in `data` at `at`; `proto` is IANA's number.
+    """
+
+    time: int
+    wire: int
+    data: bytes
+    at: int
+    size: int
+    key: bytes
+    proto: int
+    flags: int
+    vlan: int
+    sport: int
+    dport: int
+    frame: int
+
+
+class Side:
+    """What one end of a flow has sent.
+
+    As many as `limit` of its packets with payload are shown to the dissector, and of SMB (`smb`) all but data; `words`:
+    what it says is listened to.
+    """
+
+    __slots__ = ("bytes", "data", "flags", "flow", "head", "limit", "mac", "packets", "payload", "smb", "words")
+
+    def __init__(self, flow: "Live") -> None:
+        self.flow = flow
+        self.packets = self.bytes = self.data = self.payload = self.flags = self.limit = 0
+        self.head = b""
+        self.mac = b""
+        self.smb = self.words = False
+
+
+@dataclass(slots=True, eq=False)
 class Live:
-    """A flow that still goes on; index 0 counts what the source sent, 1 what came back."""
+    """A flow that still goes on; `out` is what its source sent, `back` what came back."""
 
     src: str
     dst: str
@@ -36,70 +101,65 @@ class Live:
     touched: int
     lane: int
     frame: int
-    community_id: str = ""
-    packets: list[int] = field(default_factory=lambda: [0, 0])
-    bytes: list[int] = field(default_factory=lambda: [0, 0])
-    data: list[int] = field(default_factory=lambda: [0, 0])
-    flags: list[int] = field(default_factory=lambda: [0, 0])
+    keys: tuple[bytes, ...]
+    out: Side = field(init=False)
+    back: Side = field(init=False)
     syn: int = 0
     rst: int = 0
     opened: bool = False
     probe: bool = False
+    ending: Ending = "open"
     service: str = ""
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, object] = field(default_factory=dict)
+    cid: str | None = None
 
-    def count(self, packet: Packet) -> None:
-        """Take one packet into account."""
-        time, length, src, _, proto, sport, _, flags, data, _, service, _ = packet
-        side = int(src != self.src if self.src != self.dst else sport != self.sport)
-        self.packets[side] += 1
-        self.bytes[side] += length
-        if data:
-            self.data[side] += 1
-        if time > self.last:
-            self.last = time
-        elif time < self.start:
-            self.start = time
-        if service and not self.service:
-            self.service = service
-        if proto != TCP:
-            return
-        self.flags[side] |= flags
-        if flags & (SYN | RST | FIN) or self.lane == _ATTEMPT:
-            self._turn(flags)
-        if self.probe and not side and flags not in PROBES:
-            self.probe = False
+    def __post_init__(self) -> None:
+        """Make both sides."""
+        self.out, self.back = Side(self), Side(self)
 
-    def _turn(self, flags: int) -> None:
-        # what opens and closes a TCP connection
+    @property
+    def community_id(self) -> str:
+        """The Community ID, empty if it has none."""
+        if self.cid is None:
+            try:
+                self.cid = community_id(self.src, self.dst, self.proto, self.sport, self.dport)
+            except (OSError, struct_error):
+                self.cid = ""
+        return self.cid
+
+    def turn(self, side: Side, flags: int) -> int:
+        """Take flags into account that open or close a TCP connection; return the lane it belongs to now."""
         if flags & SYN:
             self.syn += 1
         if flags & RST:
             self.rst += 1
-        if flags & RST or self.flags[0] & self.flags[1] & FIN:
-            self.lane = _CLOSED
-        elif self.lane == _ATTEMPT and self.packets[1] and self.flags[0] & ACK:
-            self.lane = _OPEN
+        if self.probe and side is self.out and flags not in PROBES:
+            self.probe = False
+        if flags & RST or self.out.flags & self.back.flags & FIN:
+            return CLOSED
+        if self.lane == ATTEMPT and self.back.packets and self.out.flags & ACK:
+            return OPEN
+        return self.lane
 
     def state(self) -> State:
         """Return how far it came."""
+        out, back = self.out, self.back
         if self.proto != TCP:
-            return "answered" if self.packets[1] else "unanswered"
-        if self.probe and not (self.flags[1] & ~(RST | ACK) or self.data[0] or self.data[1]):
+            return "answered" if back.packets else "unanswered"
+        if self.probe and not (back.flags & ~(RST | ACK) or out.data or back.data):
             return "probe"
         if not self.opened:
             return "midstream"
-        if self.rst and not (self.data[0] or self.data[1]):
-            return "aborted" if self.flags[1] & SYN else "refused"
-        if not self.packets[1] and not self.flags[0] & ACK:
+        if self.rst and not (out.data or back.data):
+            return "aborted" if back.flags & SYN else "refused"
+        if not back.packets and not out.flags & ACK:
             return "unanswered"
-        if self.flags[0] & ACK:
-            return "established"
-        return "half_open"
+        return "established" if out.flags & ACK else "half_open"
 
-    def ended(self, ending: Ending) -> Flow:
-        """Return the finished flow."""
-        return Flow(
+    def told(self) -> Flow:
+        """Return it as a record: a Flow if it has ended, else an OpenFlow."""
+        out, back = self.out, self.back
+        return (OpenFlow if self.ending == "open" else Flow)(
             time=self.start,
             end=self.last,
             src=self.src,
@@ -108,168 +168,197 @@ class Live:
             sport=self.sport,
             dport=self.dport,
             vlan=self.vlan,
-            packets_out=self.packets[0],
-            packets_in=self.packets[1],
-            bytes_out=self.bytes[0],
-            bytes_in=self.bytes[1],
-            data_out=self.data[0],
-            data_in=self.data[1],
-            flags_out=self.flags[0],
-            flags_in=self.flags[1],
+            community_id=self.community_id,
+            frame=self.frame,
+            packets_out=out.packets,
+            packets_in=back.packets,
+            bytes_out=out.bytes,
+            bytes_in=back.bytes,
+            data_out=out.data,
+            data_in=back.data,
+            payload_out=out.payload,
+            payload_in=back.payload,
+            flags_out=out.flags,
+            flags_in=back.flags,
             syn=self.syn,
             rst=self.rst,
             state=self.state(),
-            ending=ending,
+            ending=self.ending,
             service=self.service,
-            community_id=self.community_id,
-            frame=self.frame,
+            src_mac=_card(out.mac),
+            dst_mac=_card(back.mac),
+            head_out=out.head,
+            head_in=back.head,
         )
 
 
-Key = tuple[str, int, str, int, int, int]
-Done = tuple[Flow, dict[str, str]]
-
-
 class FlowTable:
-    """Flows that go on, at most `flows_max`; what has ended waits for `drain`.
+    """Flows that go on, at most `flows_max`. `ended` takes those that end, `hourly` those that go on for an hour more.
 
-    What ends, and when, depends on the packets alone, never on how often anybody drains.
+    `tcp`, `udp` and `rest` find the side of a packet by its key (`rest`: with the protocol before it).
     """
 
-    def __init__(self, flows_max: int = 200_000) -> None:
+    def __init__(self, flows_max: int, ended: "deque[object]") -> None:
         self.evicted = 0
+        self.sweep_between = (0, 0)
+        self.tcp: dict[bytes, Side] = {}
+        self.udp: dict[bytes, Side] = {}
+        self.rest: dict[bytes, Side] = {}
         self._max = max(1, flows_max)
-        self._flows: dict[Key, Live] = {}
-        # the order in which flows of one time-out were last touched, to about a second
-        self._lanes: tuple[OrderedDict[Key, Live], ...] = tuple(OrderedDict() for _ in _IDLE_SECONDS)
-        self._done: list[Done] = []
-        self._sweep_at = 0
+        self._ended = ended
+        self._count = 0
+        # flows of one time-out in the order in which they were last touched, to about a second
+        self._lanes: tuple[OrderedDict[Live, None], ...] = tuple(OrderedDict() for _ in _IDLE)
+        self._due: OrderedDict[Live, int] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many flows go on."""
-        return len(self._flows)
+        return self._count
 
-    @property
-    def waiting(self) -> int:
-        """How many flows have ended and wait for `drain`."""
-        return len(self._done)
+    def sides(self, proto: int) -> dict[bytes, Side]:
+        """Return where the sides of a protocol's flows are found."""
+        return self.tcp if proto == TCP else self.udp if proto == UDP else self.rest
 
-    def add(self, packet: Packet) -> Live:
-        """Take one packet into account and return its flow."""
-        time = packet.time
-        if time >= self._sweep_at or time < self._sweep_at - 10 * SECOND:
-            self._sweep(time)
-        key = _key(packet)
-        flow = self._flows.get(key)
-        if flow is not None and self._is_over(flow, packet):
-            idle = packet.time - flow.last > _IDLE_SECONDS[flow.lane] * SECOND
-            self._end(key, flow, "idle" if idle and flow.lane != _CLOSED else "closed")
-            flow = None
-        if flow is None:
-            if len(self._flows) >= self._max:
+    def count(self, seen: Seen) -> Side:
+        """Take one packet into account and return its side."""
+        side = self.sides(seen.proto).get(seen.key)
+        if side is not None and self._is_over(side.flow, seen):
+            idle = seen.time - side.flow.last > _IDLE[side.flow.lane]
+            self._end(side.flow, "idle" if idle and side.flow.lane != CLOSED else "closed")
+            side = None
+        if side is None:
+            if self._count >= self._max:
                 self._evict()
-            flow = self._flows[key] = _begun(packet)
-            self._lanes[flow.lane][key] = flow
-        lane = flow.lane
-        flow.count(packet)
-        if flow.lane != lane:
-            del self._lanes[lane][key]
-            self._lanes[flow.lane][key] = flow
-            flow.touched = time
-        elif time - flow.touched > SECOND:
-            self._lanes[lane].move_to_end(key)
-            flow.touched = time
-        return flow
+            side = self._begin(seen)
+        flow = side.flow
+        side.packets += 1
+        side.bytes += seen.wire
+        if seen.size > 0:
+            side.data += 1
+            side.payload += seen.size
+        time = seen.time
+        if time > flow.last:
+            flow.last = time
+        elif time < flow.start:
+            flow.start = time
+        if seen.proto == TCP:
+            side.flags |= seen.flags
+            lane = flow.turn(side, seen.flags)
+            if lane != flow.lane:
+                del self._lanes[flow.lane][flow]
+                self._lanes[lane][flow] = None
+                flow.lane = lane
+                flow.touched = time
+        if time - flow.touched > SECOND:
+            self.touch(flow, time)
+        return side
 
-    def drain(self) -> list[Done]:
-        """Return the flows that ended since the last call, each with what was noted on it."""
-        done, self._done = self._done, []
-        return done
+    def touch(self, flow: Live, time: int) -> None:
+        """Note that a flow was active at `time`."""
+        self._lanes[flow.lane].move_to_end(flow)
+        flow.touched = time
 
-    def close(self) -> list[Done]:
-        """End every flow that still goes on, the earliest first, and return all that ended."""
-        rest = sorted(self._flows.items(), key=lambda item: (item[1].start, item[0]))
-        for key, flow in rest:
-            self._end(key, flow, "closed" if flow.lane == _CLOSED else "capture_end")
-        return self.drain()
+    def sweep(self, now: int) -> tuple[int, int]:
+        """End what has been idle for too long at `now`, and tell what has gone on for another hour.
+
+        Returns between which times nothing has to be swept (`sweep_between`): for a second, if the clock stays.
+        """
+        self.sweep_between = (now - _BACK, now + SECOND)
+        for lane, idle in zip(self._lanes, _IDLE, strict=True):
+            limit = now - idle
+            while lane:
+                flow = next(iter(lane))
+                # what is far ahead of the clock would hide all behind it
+                if limit <= flow.last <= now + _AHEAD:
+                    break
+                self._end(flow, "closed" if flow.lane == CLOSED else "idle")
+        while self._due:
+            flow, due = next(iter(self._due.items()))
+            if due > now:
+                break
+            del self._due[flow]
+            self._due[flow] = now + _HOUR
+            self._ended.append(flow.told())
+        return self.sweep_between
+
+    def close(self) -> None:
+        """End every flow that still goes on, the earliest first."""
+        flows = {side.flow for table in (self.tcp, self.udp, self.rest) for side in table.values()}
+        for flow in sorted(flows, key=lambda one: (one.start, one.frame)):
+            self._end(flow, "closed" if flow.lane == CLOSED else "capture_end")
 
     @staticmethod
-    def _is_over(flow: Live, packet: Packet) -> bool:
-        idle = packet.time - flow.last
-        if idle > _IDLE_SECONDS[flow.lane] * SECOND:
+    def _is_over(flow: Live, seen: Seen) -> bool:
+        if seen.time - flow.last > _IDLE[flow.lane]:
             return True
         # a new connection on the ports of one that is closed, or of one whose beginning we did not see
-        fresh = packet.proto == TCP and packet.flags & (SYN | ACK) == SYN
-        return fresh and (flow.lane == _CLOSED or not flow.opened)
+        fresh = seen.proto == TCP and seen.flags & (SYN | ACK) == SYN
+        return fresh and (flow.lane == CLOSED or not flow.opened)
 
-    def _end(self, key: Key, flow: Live, ending: Ending) -> None:
-        del self._flows[key]
-        del self._lanes[flow.lane][key]
-        self._done.append((flow.ended(ending), flow.notes))
-
-    def _sweep(self, now: int) -> None:
-        self._sweep_at = now + SECOND
-        for lane, seconds in zip(self._lanes, _IDLE_SECONDS, strict=True):
-            limit = now - seconds * SECOND
-            while lane:
-                key, flow = next(iter(lane.items()))
-                if flow.last >= limit:
-                    break
-                self._end(key, flow, "closed" if flow.lane == _CLOSED else "idle")
+    def _end(self, flow: Live, ending: Ending) -> None:
+        sides = self.sides(flow.proto)
+        for key in flow.keys:
+            sides.pop(key, None)
+        del self._lanes[flow.lane][flow]
+        self._due.pop(flow, None)
+        self._count -= 1
+        flow.ending = ending
+        self._ended.append(flow)
 
     def _evict(self) -> None:
         # what has least to lose goes first, so that a flood of attempts cannot push out real conversations
-        lane = next(lane for lane in self._lanes if lane)
-        key, flow = next(iter(lane.items()))
-        self._end(key, flow, "closed" if flow.lane == _CLOSED else "evicted")
+        lane = next(lane for lane in reversed(self._lanes) if lane)
+        flow = next(iter(lane))
+        self._end(flow, "closed" if flow.lane == CLOSED else "evicted")
         self.evicted += 1
 
-
-def _key(packet: Packet) -> Key:
-    _, _, src, dst, proto, sport, dport, _, _, vlan, _, _ = packet
-    if proto in {ICMP, ICMPV6}:
-        answer = counterpart(proto, sport)
-        if answer is None:
-            return (src, sport, dst, dport, proto, vlan)
-        sport, dport = min(sport, answer), max(sport, answer)
-        return (src, sport, dst, dport, proto, vlan) if src <= dst else (dst, sport, src, dport, proto, vlan)
-    if (src, sport) <= (dst, dport):
-        return (src, sport, dst, dport, proto, vlan)
-    return (dst, dport, src, sport, proto, vlan)
-
-
-def _begun(packet: Packet) -> Live:
-    time, _, src, dst, proto, sport, dport, flags, _, vlan, _, frame = packet
-    opened = probe = False
-    lane = _OTHER
-    if proto == TCP:
-        opened, probe = bool(flags & SYN), flags in PROBES
-        lane = _ATTEMPT if opened or probe else _OPEN
-        swapped = bool(flags & ACK) if opened else not probe and _is_answer(sport, dport)
-    elif proto in _REPLIES:
-        swapped = sport in _REPLIES[proto] and not many(dst)
-    else:
-        swapped = _is_answer(sport, dport) and not many(dst)
-    if swapped:
-        src, dst = dst, src
-        if proto in _REPLIES:
-            sport = counterpart(proto, sport) or 0
+    def _begin(self, seen: Seen) -> Side:
+        key, proto, sport, dport, time = seen.key, seen.proto, seen.sport, seen.dport, seen.time
+        wide = 16 if len(key) >= 32 else 4
+        one, other = key[:wide], key[wide : 2 * wide]
+        family = AF_INET6 if wide == 16 else AF_INET
+        src, dst = inet_ntop(family, one), inet_ntop(family, other)
+        lane, opened, probe = OTHER, False, False
+        if proto == TCP:
+            opened, probe = bool(seen.flags & SYN), seen.flags in PROBES
+            lane = ATTEMPT if opened or probe else OPEN
+            swapped = bool(seen.flags & ACK) if opened else not probe and _is_answer(sport, dport)
+        elif proto in _REPLIES:
+            swapped = sport in _REPLIES[proto] and not many(dst)
         else:
-            sport, dport = dport, sport
-    flow = Live(src, dst, proto, sport, dport, vlan, time, time, time, lane, frame)
-    flow.community_id = _community(src, dst, proto, sport, dport)
-    flow.opened, flow.probe = opened, probe
-    return flow
+            swapped = _is_answer(sport, dport) and not many(dst)
+        if swapped:
+            src, dst = dst, src
+            if proto in _REPLIES:
+                sport = counterpart(proto, sport) or 0
+            else:
+                sport, dport = dport, sport
+        rest = _ports_back(proto, key[2 * wide :])
+        keys = (key,) if rest is None else (key, other + one + rest)
+        flow = Live(src, dst, proto, sport, dport, seen.vlan, time, time, time, lane, seen.frame, keys)
+        flow.opened, flow.probe = opened, probe
+        side, answer = (flow.back, flow.out) if swapped else (flow.out, flow.back)
+        answer.mac, side.mac = seen.data[:6], seen.data[6:12]
+        sides = self.sides(proto)
+        sides[keys[-1]] = answer
+        sides[key] = side
+        self._lanes[lane][flow] = None
+        self._due[flow] = time + _HOUR
+        self._count += 1
+        return side
 
 
-_REPLIES = {ICMP: frozenset({0, 9, 14, 16, 18}), ICMPV6: frozenset({129, 131, 134, 136, 140, 145})}
+def _card(mac: bytes) -> str:
+    # what is no card's: none (raw IP), and the groups' (a broadcast has no answering card)
+    return mac.hex(":") if any(mac) and not mac[0] & 1 else ""
 
 
-def _community(src: str, dst: str, proto: int, sport: int, dport: int) -> str:
-    try:
-        return community_id(src, dst, proto, sport, dport)
-    except (OSError, struct_error):
-        return ""
+def _ports_back(proto: int, rest: bytes) -> bytes | None:
+    # behind the addresses: ports, then what else belongs to the key and is the same both ways; None: nothing comes back
+    if proto in _REPLIES:
+        answer = counterpart(proto, rest[0])
+        return None if answer is None else bytes((answer,)) + rest[1:]
+    return rest[2:4] + rest[:2] + rest[4:]
 
 
 def _is_answer(sport: int, dport: int) -> bool:

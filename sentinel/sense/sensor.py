@@ -2,43 +2,25 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
-from types import MappingProxyType
 
 from sentinel.core.errors import Exit
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock
-from sentinel.sense import detections, protocols, rows
-from sentinel.sense.capture import CaptureError, Reader
+from sentinel.sense import detections
+from sentinel.sense.filepass import CaptureError, FilePass
 from sentinel.sense.findings import Finding, Scene
-from sentinel.sense.flows import Done, FlowTable
 from sentinel.sense.judge import Judge
 from sentinel.sense.records import Health, Record
-from sentinel.sense.segments import Segments
+from sentinel.sense.settings import SenseSettings
 from sentinel.sense.writing import encode
 
-__all__ = ["Put", "Reading", "Report", "SenseSettings", "read_pcap", "sense_file"]
+__all__ = ["Put", "Reading", "Report", "read_pcap", "sense_file"]
 
 Put = Callable[[Sequence[Raw]], object]
 """Where records go, a batch at a time: `Spool.put`, which returns once they survive a crash."""
-
-
-@dataclass(frozen=True, slots=True)
-class SenseSettings:
-    """What may be chosen. `tshark` None: found on PATH; `stall_seconds`: silence after which tshark is stopped.
-
-    `tuning` are the operator's numbers for the detections, `learn` a capture to learn from before anything is found.
-    """
-
-    tuning: detections.Tuning = field(default_factory=lambda: MappingProxyType({}))
-    segments: Segments = field(default_factory=Segments)
-    learn: Path | None = None
-    flows_max: int = 200_000
-    batch: int = 500
-    tshark: Path | None = None
-    stall_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +60,7 @@ class Reading:
         self._counts: Counter[str] = Counter()
         self._findings: dict[object, Finding] = {}
         self._problems: tuple[str, ...] = ()
-        self._pass = _Pass(path, self._settings)
+        self._pass = FilePass(path, self._settings)
 
     @property
     def report(self) -> Report:
@@ -111,7 +93,7 @@ class Reading:
         judge = Judge(detections.load(settings.tuning, Scene(settings.segments)), settings.segments)
         if settings.learn:
             judge.learning = True
-            for record in _Pass(settings.learn, settings):
+            for record in FilePass(settings.learn, settings):
                 judge.take(record)
             judge.learning = False
         for record in self._pass:
@@ -137,61 +119,6 @@ class Reading:
             evicted=self._pass.evicted,
             problems=self._problems,
         )
-
-
-class _Pass:
-    """The records of one capture, in its order; afterwards the numbers."""
-
-    def __init__(self, path: Path, settings: SenseSettings) -> None:
-        self.problems: list[str] = []
-        self.packets = self.not_ip = self.evicted = self.last = 0
-        self._path = path
-        self._settings = settings
-        self._table = FlowTable(settings.flows_max)
-        self._bad_times = 0
-
-    def __iter__(self) -> Iterator[Record]:
-        """Yield the records."""
-        reader = Reader(self._path, rows.COLUMNS, self._settings.tshark, self._settings.stall_seconds)
-        yield from self._packet_records(reader.rows())
-        yield from self._flow_records(self._table.close())
-        self.problems += reader.problems
-        if self._bad_times:
-            self.problems.append(f"{self._bad_times} packets without a usable time were given the one before theirs")
-        self.evicted = self._table.evicted
-        if self.evicted:
-            limit = self._settings.flows_max
-            self.problems.append(f"{self.evicted} flows were cut short: more than {limit} at once")
-
-    def _packet_records(self, packets: Iterable[list[str]]) -> Iterator[Record]:
-        add, drain = self._table.add, self._table.drain
-        time = 0
-        for cells in packets:
-            self.packets += 1
-            stamp = rows.time_of(cells[0])
-            if stamp is None:
-                self._bad_times += 1
-            else:
-                time = stamp
-            packet = rows.packet_of(cells, time, self.packets)
-            if packet is None:
-                self.not_ip += 1
-                continue
-            flow = add(packet)
-            if rows.has_dns(cells):
-                yield protocols.dns_record(cells, packet, flow)
-            elif rows.has_tls(cells):
-                protocols.note_tls(cells, flow.notes)
-            if self._table.waiting >= self._settings.batch:
-                yield from self._flow_records(drain())
-        self.last = time
-
-    @staticmethod
-    def _flow_records(ended: list[Done]) -> Iterator[Record]:
-        for flow, notes in ended:
-            if notes:
-                yield protocols.tls_record(flow, notes)
-            yield flow
 
 
 def read_pcap(path: Path, source: str, clock: Clock, settings: SenseSettings | None = None) -> Reading:

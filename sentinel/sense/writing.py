@@ -5,7 +5,7 @@ Every object has `type` and `time` (RFC 3339 in UTC) and, where there are two en
 fields. Fields marked `PASSING` are never written.
 """
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -26,8 +26,8 @@ _FLAGS = "FSRPAUEC"
 _ECHOES = frozenset({0, 8, 128, 129})
 _NAMES = {"community_id": "cid"}
 _ALWAYS = frozenset(
-    {"time", "proto", "packets_out", "packets_in", "bytes_out", "bytes_in", "not_ip", "packets", "flows", "evicted",
-     "established", "problems"}
+    {"time", "kind", "service", "version", "packets_out", "packets_in", "bytes_out", "bytes_in", "not_ip", "packets",
+     "flows", "evicted", "established", "problems", "state", "ending", "event"}
 )  # fmt: skip
 
 
@@ -43,13 +43,12 @@ def shown(record: Record | Finding) -> dict[str, object]:
     if isinstance(record, Finding):
         return _finding(record)
     found: dict[str, object] = {"type": record.type}
-    for name, key, kept, stamp in _plan(type(record)):
+    for name, key, unseen, stamp in _plan(type(record)):
         value = getattr(record, name)
-        if kept or value not in _UNSEEN:
+        if value != unseen:
             found[key] = when(value) if stamp else _plain(value)
-    if "sport" in found and record.proto in {ICMP, ICMPV6}:
-        found["icmp_type"] = found.pop("sport")
-    if record.proto in {ICMP, ICMPV6} and isinstance(record, Flow):
+    if record.proto in {ICMP, ICMPV6}:
+        found.pop("sport", None)
         found.pop("dport", None)
         found.update(icmp_type=record.sport, icmp_code=record.dport)
     if isinstance(record, Flow):
@@ -68,21 +67,22 @@ def shown(record: Record | Finding) -> dict[str, object]:
     return found
 
 
-_UNSEEN: tuple[object, ...] = ("", 0, -1, (), False)
+_plans: dict[type[Record], tuple[tuple[str, str, object, bool], ...]] = {}
 
 
-_plans: dict[type[Record], tuple[tuple[str, str, bool, bool], ...]] = {}
-
-
-def _plan(kind: type[Record]) -> tuple[tuple[str, str, bool, bool], ...]:
-    # attribute, key, whether it is written even if nothing was seen, whether it is a time
+def _plan(kind: type[Record]) -> tuple[tuple[str, str, object, bool], ...]:
+    # attribute, key, the value that is left out, whether it is a time
     if kind not in _plans:
         _plans[kind] = tuple(
-            (one.name, _NAMES.get(one.name, one.name), one.name in _ALWAYS, "time" in one.metadata)
+            (one.name, _NAMES.get(one.name, one.name), _unseen(one), "time" in one.metadata)
             for one in fields(kind)
             if "passing" not in one.metadata and one.name != "certificates"
         )
     return _plans[kind]
+
+
+def _unseen(field: Field[object]) -> object:
+    return None if field.name in _ALWAYS else field.default
 
 
 def _plain(value: object) -> object:

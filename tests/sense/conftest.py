@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,22 @@ def capture(tmp_path: Path) -> Callable[[Iterable[Frame]], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def script() -> Iterable[Callable[[str], Path]]:
+    """Make a shell script, to be run by nobody, that stands where tshark is expected."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+
+    def make(text: str) -> Path:
+        path = folder / "tshark"
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    yield make
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from sentinel.core.clock import ManualClock
 from sentinel.core.errors import Exit
 from sentinel.core.event import Entry, Raw, event_id
 from sentinel.parse.packs import load_one
-from sentinel.sense.capture import CaptureError
-from sentinel.sense.sensor import Report, SenseSettings, read_pcap, sense_file
+from sentinel.sense.filepass import CaptureError
+from sentinel.sense.sensor import Report, read_pcap, sense_file
+from sentinel.sense.settings import SenseSettings
 from sentinel.testing.packets import (
     ACK,
     PSH,
@@ -122,19 +123,20 @@ def test_the_same_capture_gives_the_same_identities_whatever_it_is_called(
 
 @pytest.mark.kill
 def test_what_a_broken_reading_gave_is_not_taken_for_the_whole_later(
-    tmp_path: Path, sense: Sense, told: Told, clock: ManualClock
+    tmp_path: Path, sense: Sense, told: Told, clock: ManualClock, script: Callable[[str], Path]
 ) -> None:
-    path, tshark = tmp_path / "demo.pcap", tmp_path / "tshark"
+    path = tmp_path / "demo.pcap"
     demo_capture(path, datetime(2026, 11, 23, 8, tzinfo=UTC))
-    tshark.write_text('#!/bin/sh\n/usr/bin/tshark "$@" | head -c 60000\nkill -SEGV $$\n')
-    tshark.chmod(0o755)
+    tshark = script('/usr/bin/tshark "$@" | head -c 60000\nkill -SEGV $$')
     part, report = sense(path, SenseSettings(tshark=tshark))
     assert report.exit_code == Exit.PARTIAL
     assert "SIGSEGV" in report.problems[0]
     (health,) = told(part, "health")
     assert health["problems"] == list(report.problems)
     whole, later = sense(path)
-    assert 0 < report.packets < later.packets
+    assert report.packets == later.packets
+    assert report.records["flow"] == later.records["flow"]
+    assert 0 < report.records["dns"] < later.records["dns"]
     seen = {event_id(Entry(1, clock.now(), raw)): raw.body for raw in part}
     both = {event_id(Entry(1, clock.now(), raw)): raw.body for raw in whole}
     assert len(seen.keys() & both.keys()) > 10
@@ -165,7 +167,7 @@ def test_every_record_is_read_by_the_shipped_pack(tmp_path: Path, sense: Sense) 
     demo_capture(path, datetime(2026, 11, 23, 8, tzinfo=UTC))
     raws, _ = sense(path)
     datasets = {event["event.dataset"] for raw in raws for event in pack.parse(raw)}
-    assert datasets == {"sensor.flow", "sensor.dns", "sensor.tls", "sensor.finding", "sensor.health"}
+    assert datasets == {"sensor.flow", "sensor.dns", "sensor.tls", "sensor.mail", "sensor.finding", "sensor.health"}
 
 
 HOSTILE = [
@@ -200,20 +202,23 @@ def test_a_hostile_name_stays_inside_its_own_field(
         assert not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in text)
 
 
-def test_no_payload_and_no_password_is_written(capture: Write, story: Story, sense: Sense) -> None:
+def test_no_payload_and_no_password_is_written(capture: Write, story: Story, sense: Sense, told: Told) -> None:
     story.talk(START, PC, WEB, 21, [(b"USER amt\r\n", b"331 ok\r\n"), (b"PASS Geheim-4711\r\n", b"230 ok\r\n")])
-    story.talk(
-        START,
-        PC,
-        WEB,
-        80,
-        [(b"POST /x HTTP/1.1\r\nAuthorization: Basic R2VoZWlt\r\n\r\npass=4711", b"HTTP/1.1 200\r\n\r\n")],
-    )
+    basic = b"POST /x?pwd=4711 HTTP/1.1\r\nAuthorization: Basic YW10OkdlaGVpbQ==\r\n\r\npass=4711"
+    odd = b"GET /y HTTP/1.1\r\nAuthorization: Basic R2VoZWlt\r\nCookie: s=4711\r\n\r\n"
+    story.talk(START, PC, WEB, 80, [(basic, b"HTTP/1.1 200 ok\r\n\r\n"), (odd, b"HTTP/1.1 401 no\r\n\r\n")])
+    form = b"POST /l HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 22\r\n\r\n"
+    login = b"user=amt&password=4711"
+    story.talk(START, PC, WEB, 80, [(form, b""), (login, b"HTTP/1.1 302 ok\r\n\r\n")])
     story.talk(START, PC, WEB, 110, [(b"PASS Geheim-4711\r\n", b"+OK\r\n")])
     raws, _ = sense(capture(story.frames))
     everything = b"".join(raw.body for raw in raws)
-    for secret in (b"Geheim", b"4711", b"R2Vo", b"USER", b"amt"):
+    for secret in (b"Geheim", b"4711", b"R2Vo", b"aGVpbQ"):
         assert secret not in everything
+    (posted,) = [record for record in told(raws, "http") if record.get("form")]
+    assert posted["form"] == ["user", "password"]
+    assert [record["user"] for record in told(raws, "http") if "auth" in record] == ["amt"]
+    assert {record.get("user") for record in told(raws, "ftp")} == {"amt"}
 
 
 def test_the_inner_packet_of_a_tunnel_counts_but_not_what_an_error_quotes(
