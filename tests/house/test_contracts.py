@@ -19,6 +19,7 @@ BREAKS = {
     "pyshark has one door": ("sentinel/sense/sensor.py", "import pyshark"),
     "APScheduler has one door": ("sentinel/detect/runner.py", "import apscheduler"),
     "DuckDB has one door": ("sentinel/respond/search.py", "import duckdb"),
+    "Aho-Corasick has one door": ("sentinel/parse/indicators.py", "import ahocorasick_rs"),
     "MaxMind has one door": ("sentinel/parse/enrich.py", "import maxminddb"),
     "the Public Suffix List has one door": ("sentinel/sense/sensor.py", "import publicsuffixlist"),
     "packs are loaded, never imported": ("sentinel/app.py", "import parsers"),

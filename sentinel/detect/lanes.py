@@ -1,0 +1,241 @@
+"""The rules of one log source (or of those that an event is of at once), asked together.
+
+Of an event a lane looks up one small number a field; the tuple of them, its signature, says which rules hold. A million
+real events have some ten thousand signatures. For a new one only rules are asked of which a witness is true: an item
+without which the rule cannot hold. What a signature leaves open is decided by late items, by those that matter.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sentinel.core.event import Value
+from sentinel.core.where import Leaf, Matches, holds
+from sentinel.detect.columns import LONG, Column, Room
+from sentinel.detect.conditions import Items, Node, Truth, bound, items_of, settled, truth, witness
+
+Tripped = Callable[[int, Exception], None]
+"""Is told the place of a rule that raises, and what."""
+ColumnOf = Callable[[str, frozenset[int]], Column]
+_Places = tuple[int, ...]
+_Codes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A rule, or one of its alternatives: `place` is the rule's, `node` what an event of the lane must be."""
+
+    place: int
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    # a branch, and without its late items: `may` is true wherever it may hold, `must` only where it does
+    place: int
+    node: Node
+    items: frozenset[int]
+    may: Truth
+    must: Truth
+    late: bool
+    left: "dict[frozenset[int], _Open]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    # what is left of a branch once all but its late items are known
+    place: int
+    node: Node
+    test: Truth
+    items: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    # what a signature says: the rules that hold, and the branches that it leaves to late items
+    sure: _Places
+    open: tuple[_Open, ...] = ()
+    heavy: tuple[tuple[str, Column], ...] = ()
+    asked: "tuple[tuple[int, Late], ...]" = ()
+    decided: dict[_Codes, _Places] = field(default_factory=dict)
+
+
+class Late:
+    """A leaf that is asked of `holds`, when nothing else is left."""
+
+    __slots__ = ("_field", "_leaf", "_memo", "_room")
+
+    def __init__(self, leaf: Leaf, room: Room) -> None:
+        self._leaf = leaf
+        self._field = leaf.field if isinstance(leaf, Matches) else None
+        self._memo: dict[str, bool] = {}
+        self._room = room
+
+    def forget(self) -> None:
+        """Forget every value."""
+        self._memo.clear()
+
+    def holds(self, fields: Mapping[str, Value]) -> bool:
+        """Say whether it holds for an event; raises what `holds` raises."""
+        value = None if self._field is None else fields.get(self._field)
+        if not isinstance(value, str) or len(value) > LONG:
+            return holds(self._leaf, fields)
+        known = self._memo.get(value)
+        if known is None:
+            known = self._memo[value] = holds(self._leaf, fields)
+            self._room.take(len(value))
+        return known
+
+
+class Fork:
+    """Where one field decides which rules are left: `grow` makes what lies behind the items that are true of it."""
+
+    def __init__(self, field: str, column: Column, grow: Callable[[frozenset[int]], "Fork | Lane"]) -> None:
+        self._field = field
+        self._column = column
+        self._grow = grow
+        self._children: dict[int, Fork | Lane] = {}
+
+    def forget(self) -> None:
+        """Forget what numbers mean; to be done whenever its column forgets."""
+        self._children.clear()
+
+    def way(self, fields: Mapping[str, Value]) -> "Fork | Lane":
+        """Return where an event goes from here; raises FaultyError."""
+        value = fields.get(self._field)
+        code = self._column.memo.get(value)
+        if code is None:
+            code = self._column.learn(value)
+        child = self._children.get(code)
+        if child is None:
+            child = self._children[code] = self._grow(self._column.true[code])
+        return child
+
+
+class Lane:
+    """The rules `branches` over `items`; their columns are made by `column`, and share `room`."""
+
+    def __init__(self, branches: Iterable[Branch], items: Items, column: ColumnOf, room: Room) -> None:
+        self._room = room
+        self._items = items
+        self._firsts: dict[_Codes, _First] = {}
+        self._witnessed: dict[int, list[_Test]] = {}
+        self._always: list[_Test] = []
+        used: set[int] = set()
+        for branch in branches:
+            mine = items_of(branch.node)
+            used |= mine
+            self._sort(branch, mine)
+        self._early = frozenset(used - items.late)
+        by_field: dict[str, set[int]] = {}
+        for item in used - items.single.keys():
+            by_field.setdefault(items.fields[item], set()).add(item)
+        columns = {name: column(name, frozenset(numbers)) for name, numbers in sorted(by_field.items())}
+        late = {items.fields[item] for item in used & items.late}
+        self._light = tuple((name, one) for name, one in columns.items() if name not in late)
+        self._heavy = tuple((name, one) for name, one in columns.items() if name in late)
+        self._look = tuple((name, one.memo.get) for name, one in self._light)
+        self._late = {item: Late(items.single[item], room) for item in sorted(used & items.single.keys())}
+
+    def _sort(self, branch: Branch, items: frozenset[int]) -> None:
+        late = items & self._items.late
+        may = bound(branch.node, late, upper=True)
+        must = truth(bound(branch.node, late, upper=False) if late else may)
+        test = _Test(branch.place, branch.node, items, truth(may) if late else must, must, bool(late))
+        found = witness(may, self._items.scores)
+        if found is None:
+            self._always.append(test)
+            return
+        for item in found[1]:
+            self._witnessed.setdefault(item, []).append(test)
+
+    def forget(self) -> None:
+        """Forget every signature; to be done whenever its columns forget."""
+        self._firsts.clear()
+        for late in self._late.values():
+            late.forget()
+        for test in (*self._always, *(one for tests in self._witnessed.values() for one in tests)):
+            test.left.clear()
+
+    def judge(self, fields: Mapping[str, Value], tripped: Tripped) -> _Places:
+        """Return the places of the rules that hold for an event; raises FaultyError."""
+        get = fields.get
+        codes = [look(get(name)) for name, look in self._look]
+        if None in codes:
+            codes = [
+                column.learn(get(name)) if code is None else code
+                for (name, column), code in zip(self._light, codes, strict=True)
+            ]
+        key: _Codes = tuple(codes)  # type: ignore[arg-type]  # no None is left
+        first = self._firsts.get(key)
+        if first is None:
+            first = self._firsts[key] = self._decide(key)
+        if not first.open:
+            return first.sure
+        heavy = [column.glance(get(name)) for name, column in first.heavy]
+        try:
+            told = (*heavy, *[late.holds(fields) for _, late in first.asked])
+        except Exception:  # noqa: BLE001  a rule is others' code: its fault must stay its own
+            return self._singly(first, heavy, fields, tripped)
+        places = first.decided.get(told)
+        if places is None:
+            asked = (item for (item, _), true in zip(first.asked, told[len(heavy) :], strict=True) if true)
+            true = _united(first.heavy, heavy).union(asked)
+            found = (one.place for one in first.open if one.test(true))
+            places = first.decided[told] = tuple(sorted({*first.sure, *found}))
+            self._room.take(8 * len(told))
+        return places
+
+    def _decide(self, codes: _Codes) -> _First:
+        self._room.take(8 * len(codes))
+        true = _united(self._light, codes)
+        sure: set[int] = set()
+        left: list[_Test] = []
+        for test in self._candidates(true):
+            if test.must(true):
+                sure.add(test.place)
+            elif test.late and test.may(true):
+                left.append(test)
+        open_ = tuple(self._left(test, true) for test in left if test.place not in sure)
+        wanted = frozenset[int]().union(*(one.items for one in open_))
+        fields = {self._items.fields[item] for item in wanted}
+        return _First(
+            tuple(sorted(sure)),
+            open_,
+            tuple((name, column) for name, column in self._heavy if name in fields),
+            tuple((item, late) for item, late in self._late.items() if item in wanted),
+        )
+
+    def _left(self, test: _Test, true: frozenset[int]) -> _Open:
+        mine = test.items & true
+        left = test.left.get(mine)
+        if left is None:
+            node = settled(test.node, self._early, mine)
+            left = test.left[mine] = _Open(test.place, node, truth(node), items_of(node))
+            self._room.take(8 * len(mine))
+        return left
+
+    def _candidates(self, true: Iterable[int]) -> Iterable[_Test]:
+        found = {id(test): test for item in true for test in self._witnessed.get(item, ())}
+        return (*self._always, *found.values())
+
+    def _singly(self, first: _First, heavy: Sequence[int], fields: Mapping[str, Value], tripped: Tripped) -> _Places:
+        # a leaf raises: rules that hold or not whatever it says are none the worse
+        true = {*_united(first.heavy, heavy)}
+        raised: dict[int, Exception] = {}
+        for item, late in first.asked:
+            try:
+                if late.holds(fields):
+                    true.add(item)
+            except Exception as error:  # noqa: BLE001  as above
+                raised[item] = error
+        found = {*first.sure}
+        for one in first.open:
+            if truth(bound(one.node, raised, upper=False))(true):
+                found.add(one.place)
+            elif truth(bound(one.node, raised, upper=True))(true):
+                tripped(one.place, next(raised[item] for item in sorted(one.items) if item in raised))
+        return tuple(sorted(found))
+
+
+def _united(columns: Sequence[tuple[str, Column]], codes: Sequence[int]) -> frozenset[int]:
+    return frozenset[int]().union(*(column.true[code] for (_, column), code in zip(columns, codes, strict=True)))
