@@ -44,6 +44,7 @@ DIRECTIONS = {
     "Ausgehend": "egress",
 }  # fmt: skip
 _PAIR = re.compile(r"^[ \t]*([A-Za-zäöü][\w \-]{0,40}?) *=(.*)$", re.MULTILINE)
+_UNNAMED = re.compile(r"param\d+$")
 _LINE = re.compile(r"^[ \t]*(\w{1,60}): (.*)$", re.MULTILINE)
 _REFUSED = re.compile(
     r"(.{1,256})-((?:The |This |Your |Account |Der |Die |Das |Dieses |Dieser |Ihr |Kontoeinschr)[^-]{8,300})", re.DOTALL
@@ -83,6 +84,9 @@ def _event(record: winevent.Record, raw: Raw) -> Fields:
             target = table.get(name)
             if target is not None and value not in NOBODY:
                 target(found, value)
+    if "param1" in data:  # values without a name: Sigma calls all of them Data
+        unnamed = tuple(value for name, value in data.items() if value and _UNNAMED.match(name))
+        text.put(found, (("winlog.event_data.Data", unnamed if len(unnamed) != 1 else unnamed[0]),))
     who = _meaning(found, family, code, data)
     _people(found, data, who)
     _outcome(found, code, data, system.get("keywords", ""))

@@ -42,6 +42,8 @@ _EVTX, _GZIP = b"ElfFile\0", b"\x1f\x8b"
 _XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*(?:<\?xml[^>]*\?>\s*)?<Events?[\s>]")
 _XML_WITHIN = 2048
 """Windows events in XML are told by how the file begins, in UTF-8 or UTF-16."""
+_JSON = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*\{[ \t]*\r?\n")
+"""So are objects of JSON that have more than one line."""
 
 
 @dataclass(slots=True)
@@ -153,8 +155,11 @@ def _blocks(file: "BufferedReader | gzip.GzipFile", problems: list[str]) -> Iter
 
 def _records(blocks: Iterator[bytes], cutting: Cutting) -> Iterator[Line]:
     first = next(blocks, b"")
-    if cutting.kind == "lines" and _XML.match(first[:_XML_WITHIN].replace(b"\0", b"")):
+    head = first[:_XML_WITHIN].replace(b"\0", b"")
+    if cutting.kind == "lines" and _XML.match(head):
         cutting = replace(cutting, kind="xml-events")
+    elif cutting == LINE_BY_LINE and _JSON.match(head):
+        cutting = replace(cutting, kind="json")
     cutter = cutting.cutter(first)
     yield from cutter.feed(first)
     for block in blocks:
@@ -168,7 +173,7 @@ async def import_file(
     """Write every record of the file, an event log or text by its content; raises UsageError if it cannot be read."""
     report = ImportReport()
     try:
-        records = await asyncio.to_thread(_opened, path, source, clock, report.problems, cutting)
+        records = await asyncio.to_thread(read_file, path, source, clock, report.problems, cutting)
         batch = await asyncio.to_thread(_batch, records)
         while batch:
             following, _ = await asyncio.gather(asyncio.to_thread(_batch, records), sink.write(batch))
@@ -179,7 +184,10 @@ async def import_file(
     return report
 
 
-def _opened(path: Path, source: str, clock: Clock, problems: list[str], cutting: Cutting) -> Iterator[Raw]:
+def read_file(
+    path: Path, source: str, clock: Clock, problems: list[str], cutting: Cutting = LINE_BY_LINE
+) -> Iterator[Raw]:
+    """Yield every record of a file, an event log or text by its content; raises UsageError, OSError."""
     with path.open("rb") as file:
         start = file.read(len(_EVTX))
     if start == _EVTX:

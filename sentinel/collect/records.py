@@ -1,4 +1,4 @@
-"""Records out of the bytes of a file: a line each, several lines joined, or each `<Event>` of XML.
+"""Records out of the bytes of a file: a line each, several lines joined, each object of JSON or `<Event>` of XML.
 
 A record of several lines ends where the next begins, at its own last line, after a quiet time (whoever reads sees to
 that) or at a limit: 256 KiB or LINES_MAX lines. Then it is noted as `split`, and what follows is a record as well: no
@@ -36,11 +36,12 @@ JAVA = (
 """How a record of Log4j, Logback, Tomcat or java.util.logging begins: a time, a level, or a JSON object."""
 INDENTED = r"^\S"
 
-Kind = Literal["lines", "java", "indented", "csv-quoted", "xml-events"]
+Kind = Literal["lines", "java", "indented", "csv-quoted", "json", "xml-events"]
 Encoding = Literal["auto", "latin-1", "iso-8859-15", "cp1252", "cp850", "utf-16-le", "utf-16-be"]
 
 _MARKS = {coding: mark for mark, coding in UTF16_MARKS.items()}
 _EVENT = re.compile(rb"<Event[\s>]")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _AROUND = re.compile(rb"\xef\xbb\xbf|<\?xml[^>]*\?>|</?Events(?:\s[^>]*)?>")
 
 
@@ -88,6 +89,25 @@ class Quoted:
         """Say whether all quotes are closed."""
         self._open = (self._open and not first) != bool(line.count(b'"') & 1)
         return not self._open
+
+
+class Braced:
+    """A record is one object of JSON: it ends with the line in which its last brace is closed (RFC 8259)."""
+
+    __slots__ = ("_depth",)
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def begins(self, line: bytes, /) -> bool:
+        """Say whether an object begins at the line's very start: a damaged one before it costs no other."""
+        return line.startswith(b"{")
+
+    def ends(self, line: bytes, /, *, first: bool) -> bool:
+        """Say whether all braces are closed; text between quotes does not count."""
+        bare = _STRING.sub(b"", line)
+        self._depth = (0 if first else self._depth) + bare.count(b"{") - bare.count(b"}")
+        return self._depth <= 0
 
 
 class Records:
@@ -260,6 +280,8 @@ class Cutting:
         match self.kind:
             case "csv-quoted":
                 return Quoted()
+            case "json":
+                return Braced()
             case "java":
                 return Patterns(compile_regex(JAVA), None)
             case "indented":

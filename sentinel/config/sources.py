@@ -170,9 +170,10 @@ class FileSource(Source):
     start: Literal["beginning", "end"] = "beginning"
     """Where to begin in a file that is there when Sentinel sees this source for the first time."""
 
-    records: Literal["lines", "java", "indented", "csv-quoted", "xml-events"] = "lines"
+    records: Literal["lines", "java", "indented", "csv-quoted", "json", "xml-events"] = "lines"
     """What a record is: a line; "java": a time or level and the stack trace below; "indented": a line and the indented
-    ones below; "csv-quoted": to the end of a line outside quotes (Exchange); "xml-events": each <Event> of Windows."""
+    ones below; "csv-quoted": to the end of a line outside quotes (Exchange); "json": an object of JSON, on one line or
+    many; "xml-events": each <Event> of Windows."""
 
     record_start: str = ""
     """A record begins with every line in which this regular expression (RE2) is found, for example "^\\d{4}-"."""

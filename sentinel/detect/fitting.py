@@ -33,8 +33,11 @@ _FILLINGS = ("", " ", "x", "\\", "/", " - ")
 _TEXTS = ("x", "Zz-9", "\u00e4 \u00d8")
 
 
-def fitting(field: str, leaves: Sequence[Leaf]) -> Iterator[Value]:
-    """Yield values of `field` of which some fit all of `leaves`, comparisons that look at it alone."""
+def fitting(field: str, leaves: Sequence[Leaf], *, several: bool = True) -> Iterator[Value]:
+    """Yield values of `field` of which some fit all of `leaves`, comparisons that look at it alone.
+
+    With `several` the last is a list, of one value for each.
+    """
     if not leaves:
         yield from _any(field)
         return
@@ -47,7 +50,7 @@ def fitting(field: str, leaves: Sequence[Leaf]) -> Iterator[Value]:
     each = [list(_each(field, leaf)) for leaf in leaves]
     yield from chain.from_iterable(zip_longest(*each, fillvalue=""))
     firsts = tuple(values[0] for values in each if values)
-    if len(firsts) > 1:
+    if several and len(firsts) > 1:
         yield firsts
 
 

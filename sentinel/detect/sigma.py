@@ -253,10 +253,7 @@ class _Translation:
             case st.SigmaTimestampPart():
                 return self._dated(field, item, value, "eq")
             case st.SigmaString():
-                return _any(
-                    Like(field, _pattern(parts), cased) if _wild(parts) else Is(field, _literal(parts), cased)
-                    for parts in self._written(value)
-                )
+                return _any(_text(field, parts, cased=cased) for parts in self._written(value))
             case st.SigmaNumber():
                 return Is(field, value.number)
             case st.SigmaBool():
@@ -326,6 +323,14 @@ class _Translation:
         if not all(isinstance(one, st.SigmaNumber) and isinstance(one.number, int) for one in given):
             raise self._wrong("a part of a time is a whole number")
         return Dated(field, cast("TimePart", value.timestamp_part.name.lower()), operator, int(value.number))
+
+
+def _text(field: str, parts: _Parts, *, cased: bool) -> Where:
+    if _wild(parts):
+        return Like(field, _pattern(parts), cased)
+    text = _literal(parts)
+    # packs leave out what is empty: an empty text at the sender is a field that is not there
+    return Is(field, text, cased) if text else AnyOf((Is(field, ""), Is(field, None)))
 
 
 def _literal(parts: _Parts) -> str:

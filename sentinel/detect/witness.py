@@ -32,6 +32,8 @@ TARGETS_MAX = 24
 CASES_MAX = 160
 ATTEMPTS_MAX = 24
 """So many ways through a condition are tried for one comparison."""
+_SINGLE_ATTEMPTS = 8
+"""So often fields with a single value each are looked for first."""
 _FITS_MAX = 64
 _SOURCE_TARGETS_MAX = 3
 
@@ -120,7 +122,7 @@ def _witness(where: Where, path: _Path) -> tuple[Fields, list[Wanted], Wanted] |
     for attempt in range(ATTEMPTS_MAX):
         wanted: list[Wanted] = []
         target = _way(where, path, wanted, chance if attempt else None, want=True)
-        fields = solved(wanted)
+        fields = solved(wanted, several=attempt >= _SINGLE_ATTEMPTS)
         if fields is not None and target is not None and holds(where, fields):
             return fields, wanted, target
     return None
@@ -151,8 +153,11 @@ def _way(where: Where, path: _Path | None, wanted: list[Wanted], chance: Random 
 # -- values that fit
 
 
-def solved(wanted: Iterable[Wanted]) -> Fields | None:
-    """Return fields for which each of `wanted` is as it says, as far as one field at a time can tell; None: none."""
+def solved(wanted: Iterable[Wanted], *, several: bool = True) -> Fields | None:
+    """Return fields for which each of `wanted` is as it says, as far as one field at a time can tell; None: none.
+
+    With `several` a field may be given a list of values.
+    """
     wanted = list(wanted)
     asked: dict[str, list[Leaf]] = {}
     absent: set[str] = set()
@@ -175,7 +180,8 @@ def solved(wanted: Iterable[Wanted]) -> Fields | None:
         return None
     fields: Fields = {}
     for field, leaves in asked.items():
-        value = _value(field, leaves, [leaf for leaf, want in wanted if not want and field in fields_of(leaf)])
+        against = [leaf for leaf, want in wanted if not want and field in fields_of(leaf)]
+        value = _value(field, leaves, against, several=several)
         if value is None:
             return None
         fields[field] = value
@@ -189,9 +195,9 @@ def solved(wanted: Iterable[Wanted]) -> Fields | None:
     return fields
 
 
-def _value(field: str, positive: Sequence[Leaf], negative: Sequence[Leaf]) -> Value | None:
+def _value(field: str, positive: Sequence[Leaf], negative: Sequence[Leaf], *, several: bool) -> Value | None:
     alone = [leaf for leaf in negative if not isinstance(leaf, Same)]
-    for value in islice(fitting(field, positive), _FITS_MAX):
+    for value in islice(fitting(field, positive, several=several), _FITS_MAX):
         one: Fields = {field: value}
         if all(holds(leaf, one) for leaf in positive) and not any(holds(leaf, one) for leaf in alone):
             return value

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentinel.collect.evtx import import_file
+from sentinel.collect.evtx import import_file, read_text
 from sentinel.collect.lines import MESSAGE_MAX
 from sentinel.collect.records import LINES_MAX, Cutting, Kind, Patterns, Records, XmlEvents
-from sentinel.core.clock import ManualClock
+from sentinel.core.clock import ManualClock, SystemClock
 from sentinel.core.regex import compile_regex
 from tests.collect.following import HEADER, Follower, Writer
 
@@ -512,3 +512,27 @@ def test_the_mark_stands_before_a_record_that_is_not_over(follow: Follow) -> Non
     follower.poll()
     (mark,) = json.loads(follower.checkpoint.read_bytes())["streams"]
     assert mark["offset"] == len(writer.sent[0]) + 1
+
+
+OBJECTS = ['{\n  "a": "}{ \\" }",\n  "b": {\n    "c": []\n  }\n}', '{"one": {"line": 1}}', '{\n  "d": "{"\n}']
+
+
+def test_every_object_of_a_json_file_is_a_record(follow: Follow) -> None:
+    follower = following(follow, "json")
+    content = "\n".join(OBJECTS).encode() + b"\n"
+    path = follower.logs / "app.log"
+    for end in (1, 3, 20, len(content) // 2 + 1, len(content)):
+        path.write_bytes(content[:end])
+        follower.poll()
+        follower.stop()
+        follower.fresh()
+    quiet(follower)
+    assert [raw.body.decode() for raw in follower.sink.raws()] == OBJECTS
+    assert len(set(follower.sink.ids())) == len(OBJECTS)
+
+
+def test_a_damaged_object_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    path.write_text('{\n  "torn": {\n' + "\n".join(OBJECTS) + "\n")
+    told = [raw.body.decode() for raw in read_text(path, "test", SystemClock())]
+    assert told == ['{\n  "torn": {', *OBJECTS]

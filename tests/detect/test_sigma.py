@@ -49,7 +49,7 @@ EXACT: list[tuple[str, Where]] = [
     ("source.port: 22", Is("source.port", 22)),
     ("tls.established: true", Is("tls.established", value=True)),
     ("user.name: null", Is("user.name", None)),
-    ("user.name: ''", Is("user.name", "")),
+    ("user.name: ''", AnyOf((Is("user.name", ""), Is("user.name", None)))),
     ("user.name: 'a*b?c'", Like("user.name", "a*b?c")),
     (r"user.name: 'a\*b'", Is("user.name", "a*b")),
     (r"user.name: 'a\\*b'", Like("user.name", r"a\\*b")),

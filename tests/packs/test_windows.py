@@ -296,3 +296,11 @@ def test_a_message_alone_says_who_joined_which_group_and_who_added_him() -> None
 @pytest.mark.parametrize("code", [4768, 4769, 4771, 4776])
 def test_a_status_tells_the_outcome_where_the_keywords_got_lost(code: int, status: str, outcome: str) -> None:
     assert flat(EventID=code, TargetUserName="ida", Status=status)["event.outcome"] == outcome
+
+
+def test_values_without_a_name_are_what_sigma_calls_data() -> None:
+    system = {"Provider": {"#attributes": {"Name": "MSSQLSERVER"}}, "EventID": 33205, "Channel": "Application"}
+    for data, told in ((["statement:EXEC", "xp_cmdshell"], ("statement:EXEC", "xp_cmdshell")), ("one", "one")):
+        (event,) = read(json.dumps({"Event": {"System": system, "EventData": {"Data": {"#text": data}}}}))
+        assert event["winlog.event_data.Data"] == told
+        assert event["winlog.event_data.param1"] == (told if isinstance(told, str) else told[0])

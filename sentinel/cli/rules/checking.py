@@ -8,6 +8,7 @@ import typer
 
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
 from sentinel.cli.rules.exceptions import as_json
+from sentinel.cli.rules.regression import regression
 from sentinel.core.content import content
 from sentinel.core.errors import Exit
 from sentinel.testing import rules as harness
@@ -66,10 +67,20 @@ def check(
 
 def prove(
     paths: Annotated[list[Path] | None, typer.Argument(help="Rule files or folders; nothing: all shipped.")] = None,
+    checkout: Annotated[
+        Path | None, typer.Option("--sigmahq", help="A checkout of SigmaHQ/sigma: run its regression data instead.")
+    ] = None,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Prove rules on the events beside them: x.fires.jsonl must raise the rule, x.quiet.jsonl must not."""
+    """Prove rules on the events beside them: x.fires.jsonl must raise the rule, x.quiet.jsonl must not.
+
+    Or those of SigmaHQ on its own event files, which come in as imported files do. Ends with 1 if a rule fails.
+    """
     app = application(config)
+    if checkout is not None:
+        regression(app, checkout, json=json)
+        return
     files = sorted(harness.rule_files(paths or [content("rules")]))
     failed = 0
     for path in files:
