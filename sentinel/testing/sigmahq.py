@@ -6,14 +6,18 @@ event files): https://github.com/SigmaHQ/sigma/tree/master/regression_data.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from sqlite3 import Connection
+from tempfile import TemporaryDirectory
 from typing import cast
 
+from sentinel.alert.book import Book
 from sentinel.collect.evtx import read_file
-from sentinel.core.detection import Detection, Finding, Gap
+from sentinel.core.detection import Detection, Finding
 from sentinel.core.errors import RuleError, UsageError
 from sentinel.core.event import Entry, Event
 from sentinel.core.ports import Clock
@@ -105,25 +109,24 @@ def _mappings(given: object) -> list[Mapping[str, object]]:
     return [cast("Mapping[str, object]", one) for one in listed if isinstance(one, dict)]
 
 
-@dataclass(slots=True)
-class _Caught:
-    """Keeps what is found, and how far the judging has come."""
+class _Noted(Book):
+    """A book of alerts that notes which events raised which rule."""
 
-    findings: list[Finding] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    at: int = 0
-
-    def cursor(self) -> int:
-        return self.at
+    evidence: dict[str, set[str]]
 
     def record(
-        self, findings: Iterable[Finding], cursor: int, *, after: int | None = None, gaps: Sequence[Gap] = ()
+        self,
+        findings: Iterable[Finding],
+        cursor: int,
+        *,
+        after: int | None = None,
+        also: Callable[[Connection], None] = lambda _db: None,
     ) -> tuple[str, ...]:
-        del after
-        self.findings += findings
-        self.gaps += gaps
-        self.at = cursor
-        return ()
+        """Keep findings as any book does."""
+        found = list(findings)
+        for one in found:
+            self.evidence.setdefault(one.detection.id, set()).update(one.evidence)
+        return super().record(found, cursor, after=after, also=also)
 
 
 def run(checkout: Path, rules: Rules, reader: Reader, clock: Clock) -> tuple[list[Outcome], list[RuleError]]:
@@ -172,11 +175,15 @@ def _judged(events: Sequence[Event], detections: Sequence[Detection], clock: Clo
     found: dict[str, set[tuple[int, str]]] = defaultdict(set)
     alone = list(_apart(events))
     places = {event.id: event.seq for event in alone}
-    caught = _Caught()
-    with embedded(alone) as store:
-        Runner(store, caught, detections, clock, store.newest, listed_max=EVENTS_MAX).run()
-    for finding in caught.findings:
-        found[finding.detection.id].update((places[ident], ident.partition("/")[0]) for ident in finding.evidence)
+    with (
+        embedded(alone) as store,
+        TemporaryDirectory(prefix="sentinel-sigmahq-") as folder,
+        _Noted(Path(folder) / "state.db", clock, quiet=timedelta(0)) as book,
+    ):
+        book.evidence = {}
+        Runner(store, book, detections, clock, store.newest, listed_max=EVENTS_MAX).run()
+    for rule_id, idents in book.evidence.items():
+        found[rule_id].update((places[ident], ident.partition("/")[0]) for ident in idents)
     return found
 
 
