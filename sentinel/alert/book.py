@@ -13,7 +13,7 @@ from typing import Self, cast, get_args
 from sentinel.alert import statistics, suppressing
 from sentinel.alert.budget import BUDGET_PER_HOUR
 from sentinel.alert.file import open_file
-from sentinel.alert.folding import FLOOD, Folding
+from sentinel.alert.folding import FLOOD, Folding, identity
 from sentinel.alert.folding import note as _note
 from sentinel.alert.suppressing import ACTIVE
 from sentinel.core import kill
@@ -149,6 +149,16 @@ class Book:
         with self._lock, told(self._path), writing(self._db):
             return suppressing.unsuppress(self._db, number, self._clock.now(), who, note)
 
+    def adopt(self, given: Suppression) -> None:
+        """Take over a suppression of another book, as it held there."""
+        key = FLOOD if given.flood else identity(given.key)
+        with self._lock, told(self._path), writing(self._db):
+            self._db.execute("INSERT OR IGNORE INTO subjects (rule_id, identity) VALUES (?, ?)", (given.rule_id, key))
+            row = self._db.execute(
+                "SELECT number FROM subjects WHERE rule_id = ? AND identity = ?", (given.rule_id, key)
+            ).fetchone()
+            suppressing.adopt(self._db, given, int(row[0]))
+
     def suppressions(self, *, ended: bool = False, limit: int = 1000) -> list[Suppression]:
         """Return the suppressions that hold, those that end first first; with `ended` all, latest first."""
         with self._lock, told(self._path), reading(self._db):
@@ -216,7 +226,7 @@ class Book:
 
     def _alert(self, row: tuple[object, ...]) -> Alert:
         (number, alert_id, version, title, level, key, first, last, raised, count, state, verdict, *rest) = row
-        summary, author, attack, rule_id, identity, suppressed = rest
+        summary, author, attack, rule_id, about, suppressed = rest
         evidence = self._db.execute(
             "SELECT event FROM evidence WHERE alert = ? ORDER BY at, event LIMIT ?", (number, EVIDENCE_MAX)
         )
@@ -241,7 +251,7 @@ class Book:
             author=str(author),
             attack=tuple(json.loads(str(attack))),
             history=tuple(Change(moment(at), who, what, text) for at, who, what, text in history),
-            flood=identity == FLOOD,
+            flood=about == FLOOD,
             suppressed_until=None if suppressed is None else moment(cast("int", suppressed)),
         )
 

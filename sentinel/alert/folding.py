@@ -132,7 +132,8 @@ class Folding:
         )
         opened = [_Open(*row) for row in rows]
         held = self._db.execute(
-            "SELECT number FROM suppressions WHERE subject = ? AND ended IS NULL AND until > ?", (number, self._now)
+            "SELECT number FROM suppressions WHERE subject = ? AND ended IS NULL AND since <= ? AND until > ?",
+            (number, self._now, self._now),
         ).fetchone()
         subject = self._subjects[rule_id, key] = _Subject(number, opened, None if held is None else int(held[0]))
         return subject

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import cast
 
+from sentinel.alert.folding import FLOOD
 from sentinel.alert.folding import note as entered
 from sentinel.core.alert import Suppression
 from sentinel.core.database import micros, moment
@@ -20,7 +21,8 @@ SPAN_MAX = timedelta(days=92)
 REASON_MAX = 2_000
 ACTIVE = "SELECT subject FROM suppressions WHERE ended IS NULL AND until > :now"
 _COLUMNS = (
-    "number, (SELECT rule_id FROM subjects WHERE subjects.number = subject), title, key, since, until, who, reason, "
+    "number, (SELECT rule_id FROM subjects WHERE subjects.number = subject), "
+    "(SELECT identity FROM subjects WHERE subjects.number = subject), title, key, since, until, who, reason, "
     "count, ended, ended_by, note"
 )
 
@@ -67,6 +69,15 @@ def unsuppress(db: sqlite3.Connection, number: int, now: datetime, who: str, tex
     return one(db, number)
 
 
+def adopt(db: sqlite3.Connection, given: Suppression, subject: int) -> None:
+    """Take over a suppression of another book, as it held there."""
+    until = given.until if given.ended is None else min(given.until, given.ended)
+    db.execute(
+        "INSERT INTO suppressions (subject, title, key, since, until, who, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (subject, given.title, json.dumps(given.key), micros(given.since), micros(until), given.who, given.reason),
+    )
+
+
 def one(db: sqlite3.Connection, number: int) -> Suppression:
     """Return a suppression; raises NotThereError."""
     row = db.execute(f"SELECT {_COLUMNS} FROM suppressions WHERE number = ?", (number,)).fetchone()  # noqa: S608  columns of our own
@@ -92,7 +103,7 @@ def _told(db: sqlite3.Connection, subject: int, now: datetime, who: str, what: s
 
 
 def _read(row: tuple[object, ...]) -> Suppression:
-    (number, rule_id, title, key, since, until, who, reason, count, ended, ended_by, text) = row
+    (number, rule_id, identity, title, key, since, until, who, reason, count, ended, ended_by, text) = row
     return Suppression(
         number=cast("int", number),
         rule_id=str(rule_id),
@@ -106,4 +117,5 @@ def _read(row: tuple[object, ...]) -> Suppression:
         ended=None if ended is None else moment(cast("int", ended)),
         ended_by=str(ended_by),
         note=str(text),
+        flood=identity == FLOOD,
     )

@@ -37,6 +37,7 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of a table.")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many at most.")]
+LastOption = Annotated[str, typer.Option("--last", help="How far back: 36h, 30d, 8w.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NoteOption = Annotated[str, typer.Option("--note", help="A note for the history.")]
 
@@ -92,15 +93,22 @@ def application(given: Path | None) -> App:
     return App(config.load(given))
 
 
+def lasting(text: str) -> timedelta:
+    """Return the length of time that an operator means: `90m`, `36h`, `30d`, `4w`; raises UsageError."""
+    length = re.fullmatch(r"([1-9]\d{0,4})([mhdw])", text.strip())
+    if length is None:
+        raise UsageError(f"not a length of time: {text!r}; say 90m, 36h, 30d or 4w")
+    return int(length[1]) * timedelta(**{_UNITS[length[2]]: 1})
+
+
 def moment(text: str, now: datetime) -> datetime:
     """Return the time (UTC) that an operator means: `36h`, `14d`, `2027-01-31` (its end, UTC), `2027-01-31T12:00`.
 
     A time without a zone is this machine's. Raises UsageError if it means none, or has passed.
     """
-    length = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
     try:
-        if length:
-            found = now + int(length[1]) * timedelta(**{_UNITS[length[2]]: 1})
+        if re.fullmatch(r"\d+[mhdw]", text.strip()):
+            found = now + lasting(text)
         elif len(text.strip()) == len("2027-01-31"):
             found = datetime.combine(date.fromisoformat(text.strip()), time(), UTC) + timedelta(days=1)
         else:

@@ -54,7 +54,8 @@ class Alert:
 class Suppression:
     """What nobody is to be shown until `until`, and why; `count` events have come since.
 
-    `rule_id` and `key` say what alerts it is about; `ended` and `ended_by` are set if somebody has ended it before.
+    `rule_id` and `key` say what alerts it is about, or it is a `flood` of the rule; `ended` and `ended_by` are set if
+    somebody has ended it before.
     """
 
     number: int
@@ -69,6 +70,7 @@ class Suppression:
     ended: datetime | None = None
     ended_by: str = ""
     note: str = ""
+    flood: bool = False
 
     def holds(self, now: datetime) -> bool:
         """Say whether it still holds."""

@@ -95,6 +95,11 @@ def record_text(record: Record) -> str:
     return f"{record.verdicts} verdicts: {verdicts}; false positives {part} % (95 %: {low} to {high} %){took}"
 
 
+def bar(number: int, most: int, width: int = 40) -> str:
+    """Return a number as a bar beside others of which `most` is the highest; what is not nothing is seen."""
+    return "█" * max(1, number * width // most) if number else ""
+
+
 def span_text(span: timedelta) -> str:
     """Return a length of time as people say it."""
     minutes = span.total_seconds() / 60

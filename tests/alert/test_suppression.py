@@ -12,7 +12,7 @@ def test_what_is_suppressed_is_not_shown_but_counted_listed_and_found(town: City
     (alert,) = town.json("alerts", "list")
     (made,) = town.json("alerts", "suppress", alert["id"][:8], "--until", "7d", "--reason", "jump host is moved")
     town.login(3, after=MINUTE)
-    town.login(1, host_name="srv-02")
+    town.login(1, host_name="srv-02", after=MINUTE)
     (other,) = town.json("alerts", "list")
     assert other["key"]["host.name"] == "srv-02"
     assert "1 suppressions hold back 3 events" in town.sentinel("alerts", "list").stderr
@@ -31,7 +31,7 @@ def test_a_suppression_can_be_undone_and_then_everything_is_shown(town: City) ->
     town.login()
     (alert,) = town.json("alerts", "list")
     (made,) = town.json("alerts", "suppress", alert["id"], "--until", "7d", "--reason", "x")
-    town.login(2)
+    town.login(2, after=MINUTE)
     assert town.json("alerts", "list") == []
     town.json("alerts", "unsuppress", str(made["number"]), "--note", "it was an attack")
     (again,) = town.json("alerts", "list")
@@ -62,7 +62,7 @@ def test_a_closed_alert_can_be_suppressed_and_what_comes_is_a_new_one_that_nobod
     (alert,) = town.json("alerts", "list")
     town.sentinel("alerts", "close", alert["id"], "--verdict", "benign")
     town.sentinel("alerts", "suppress", alert["id"], "--until", "1d", "--reason", "known")
-    town.login(2)
+    town.login(2, after=MINUTE)
     assert town.json("alerts", "list") == []
     assert sorted(one["count"] for one in town.json("alerts", "list", "--suppressed")) == [1, 2]
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from sentinel.cli.rules import checking, coverage, exceptions, learning, proving, stats
+from sentinel.cli.rules import backtest, checking, coverage, exceptions, learning, proving, stats
 
 EXAMPLE = """
 sentinel rules list
@@ -12,6 +12,7 @@ sentinel rules prove
 sentinel rules learning
 sentinel rules coverage sigma/rules --layer coverage.json
 sentinel rules except ssh_bruteforce --from 3f2a --field source.ip --reason 'scan, ticket 4711' --until 14d
+sentinel rules backtest draft.yml --last 30d
 """
 
 verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -24,3 +25,4 @@ verb.command("learning")(learning.learning)
 verb.command("except")(exceptions.except_)
 verb.command("exceptions")(exceptions.exceptions)
 verb.command("stats")(stats.stats)
+verb.command("backtest")(backtest.backtest)
