@@ -130,7 +130,7 @@ class App:
         missing = [str(path) for path in paths if not path.exists()]
         if missing:
             raise UsageError(f"there is no {missing[0]}")
-        return load(paths, self.supplied, content("rules"), self.clock.now())
+        return load(paths, self.supplied, content("rules"), self.clock.now(), self.config.data / "rules.kept")
 
     @contextmanager
     def spool(self) -> Iterator["DiskSpool"]:

@@ -39,7 +39,11 @@ def read_documents(path: Path) -> list[Document]:
     Raises RuleError for what is no plain file of at most SIZE_MAX bytes, is writable by everybody, is no YAML, uses
     aliases, nests deeper than DEPTH_MAX, or holds anything but mappings with text keys.
     """
-    text = _text(path)
+    return parsed(path, read_text(path))
+
+
+def parsed(path: Path, text: str) -> list[Document]:
+    """Return the mappings of the YAML `text` of the file `path`, as `read_documents` does."""
     try:
         _bounded(path, text)
         loader = _Strict(text)
@@ -117,7 +121,8 @@ def _with(one: Document, other: Document) -> Document:
     return both
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a plain file of at most SIZE_MAX bytes that not everybody may write; raises RuleError."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from sentinel.core.detection import Detection
 from sentinel.core.errors import RuleError, UsageError
 from sentinel.core.where import AllOf
-from sentinel.detect.documents import Document, collected, read_documents
+from sentinel.detect import compiled
+from sentinel.detect.documents import Document, collected, parsed, read_text
 from sentinel.detect.exceptions import Exemption, too_long
 from sentinel.detect.extension import asked_of
+from sentinel.detect.kept import Kept
 from sentinel.detect.linking import Chain, Filter, Linked, Plain, excepted, linked
 from sentinel.detect.placeholders import FILE as PLACEHOLDERS
 from sentinel.detect.supply import Supply
@@ -50,26 +53,39 @@ def rule_files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def assemble(paths: Iterable[Path], supply: Supply, read: Read, now: datetime | None = None) -> Rules:
-    """Read every rule file among and below `paths` by `read` and link the correlations.
+def assemble(paths: Iterable[Path], supply: Supply, read: Read, kept: Kept, now: datetime | None = None) -> Rules:
+    """Read every rule file among and below `paths` by `read`, or take what is `kept`, and link the correlations.
 
     Exceptions that have expired by `now` (None: none has) do not count.
     """
     work = _Assembly(supply, now)
     for path in dict.fromkeys(rule_files(paths)):
         try:
-            documents = collected(path, read_documents(path))
+            text = read_text(path)
         except RuleError as error:
             work.refused.append(error)
             continue
-        if not documents:
-            work.refused.append(RuleError(path, "holds no rule"))
-        for document in documents:
+        for one in kept.documents(path, text, partial(_read, path, text, read)):
             try:
-                work.take(read(path, document))
+                work.take(one)
             except RuleError as error:
                 work.refused.append(error)
+    kept.close()
     return work.done()
+
+
+def _read(path: Path, text: str, read: Read) -> list[compiled.Read]:
+    try:
+        given = collected(path, parsed(path, text))
+    except RuleError as error:
+        return [error]
+    found: list[compiled.Read] = []
+    for document in given:
+        try:
+            found.append(read(path, document))
+        except RuleError as error:
+            found.append(error)
+    return found or [RuleError(path, "holds no rule")]
 
 
 class _Assembly:
@@ -89,8 +105,11 @@ class _Assembly:
         self._paths: dict[str, str] = {}
         self._notes: list[str] = []
 
-    def take(self, rule: Plain | Chain | Filter) -> None:
+    def take(self, rule: Plain | Chain | Filter | RuleError) -> None:
         """Keep a rule; raises RuleError if its id or name is taken."""
+        if isinstance(rule, RuleError):
+            self.refused.append(rule)
+            return
         if isinstance(rule, Filter):
             self._filters.append(rule)
             return

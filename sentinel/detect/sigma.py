@@ -49,6 +49,7 @@ from sentinel.detect.chains import read_chain
 from sentinel.detect.documents import Document
 from sentinel.detect.exceptions import terms
 from sentinel.detect.extension import read_extension
+from sentinel.detect.kept import Kept
 from sentinel.detect.linking import Chain, Filter, Plain
 from sentinel.detect.pipelines import Pipelines, Source, describe, load_pipelines, log_source
 from sentinel.detect.placeholders import Placeholders, load_placeholders
@@ -76,6 +77,7 @@ def load(
     supplied: Collection[str] | None = None,
     shipped: Path | None = None,
     now: datetime | None = None,
+    kept: Path | None = None,
 ) -> Rules:
     """Read the rules among and below `paths` into detections; what cannot be used is among the refused.
 
@@ -83,14 +85,17 @@ def load(
     rule is refused for that).
     Field names are read by the shipped pipelines and by those in a folder `pipelines` of each of `paths`, placeholders
     by the file `placeholders.yml` there, or beside a path that is a file. Exceptions that have expired by `now` do not
-    count (None: none has).
+    count (None: none has). In the file `kept` what has been read is kept for the next time (None: it is not).
     """
     paths = list(paths)
     folders = [(shipped or content("rules")) / PIPELINES, *(path / PIPELINES for path in paths if path.is_dir())]
     pipelines, refused = load_pipelines(folders)
     placeholders, unread = load_placeholders(path if path.is_dir() else path.parent for path in paths)
     supply = Supply() if supplied is None else Supply.of(supplied)
-    rules = assemble(paths, supply, lambda path, document: read_document(path, document, pipelines, placeholders), now)
+    memory = Kept(kept, pipelines, placeholders)
+    rules = assemble(
+        paths, supply, lambda path, document: read_document(path, document, pipelines, placeholders), memory, now
+    )
     return replace(rules, refused=(*refused, *unread, *rules.refused))
 
 

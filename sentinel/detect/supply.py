@@ -8,6 +8,7 @@ proxies is not answered by a field that only Windows fills.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import assert_never
 
 from sentinel.core.ecs import ENRICHED
@@ -74,7 +75,7 @@ class Supply:
         """
         if self.datasets is None:
             return []
-        chosen = self.answers(among) if among is not None else ()
+        chosen = self._answered(among) if among is not None else ()
         held = [self.datasets[name] for name in chosen or self.datasets]
         asked = fields_of(where) - (fields_of(among) if chosen and among is not None else frozenset())
         return sorted(field for field in asked if not any(_has(one, field) for one in held))
@@ -104,6 +105,7 @@ def _opened(name: str, held: Iterable[str]) -> frozenset[str]:
     return fields | ALWAYS_THERE | ENRICHED | {one + "*" for one in open_here}
 
 
+@lru_cache(maxsize=65_536)
 def _has(held: frozenset[str], field: str) -> bool:
     return field in held or any(field.startswith(one) and one + "*" in held for one in OPEN_PREFIXES)
 
