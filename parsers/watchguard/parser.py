@@ -28,7 +28,10 @@ TRAFFIC = re.compile(
     r"(?P<s>[0-9A-Fa-f.:]{2,45}) (?P<d>[0-9A-Fa-f.:]{2,45})(?: (?P<p>\d{1,5}) (?P<q>\d{1,5}))?(?= |$)"
 )
 POLICY = re.compile(r"\(([^()\"=]{1,128})\)\s*$")
-VPN = r"(?:SSL VPN|SSLVPN|Mobile VPN with (?:SSL|IKEv2|IPSec|L2TP)|Firewall|PPTP|L2TP|Management|Admin)"
+VPN = (
+    r"(?:SSL VPN|SSLVPN|IKEv2 VPN|IPSec VPN|L2TP VPN|MUVPN|Mobile VPN with (?:SSL|IKEv2|IPSec|L2TP)|Firewall|PPTP|L2TP"
+    r"|Hotspot|Management|Admin)"
+)
 HOLES = {
     "user": r".{1,256}", "ip": r"[0-9A-Fa-f.:]{2,45}", "kind": r".{1,40}?", "result": r"accepted|rejected",
     "rest": r".{0,512}", "what": r"logged in|logged out",
@@ -38,14 +41,30 @@ LOGINS = tuple(
     for form in (
         r"Authentication of {kind} user \[{user}\] from {ip} was {result}(?:,{rest})?",
         VPN + r" user {user} (?:from|at) {ip}(?: \(\S{1,64}\))? {what}.{0,512}",
+        VPN + r" user {user} {what}\. Virtual IP .{0,64} Real IP address is (?P<ip>[0-9.]{6,14}\d)\.?",
+        VPN + r" user {user} {what}\. Virtual IP .{0,64}",
         VPN + r" user {user} has {what}\. .{0,200}",
         r"(?:WSM |Management |Admin )?User {user} (?:from|at) {ip} {what}.{0,512}",
     )
 )
 BLOCKED = re.compile(r"(?:Temporarily b|B)locking host (?P<ip>[0-9A-Fa-f.:]{2,45})")
+CHANGED = forms.compiled(
+    r"Management user {user} from {ip} (?P<how>modified|added|deleted|changed|saved) {rest}", HOLES
+)
+REFUSED = forms.compiled(r"Cannot start the session for user {user} from {ip}, reason: (?P<why>.{1,256})", HOLES)
+HOW = {"added": "creation", "deleted": "deletion"}
+IKE = re.compile(
+    r"(?:'(?P<gateway>[^']{1,128})' )?(?:.{1,64}? IPSec tunnel is (?P<state>established|rekeyed|deleted|terminated)"
+    r"|.{0,64}\bnegotiation\b.{0,128}?\b(?P<fail>failed|timeout)|(?P<reject>Rejected phase [12] .{1,32} from)"
+    r"|(?P<recv>\*{1,16} RECV an IKE packet)|(?P<warn>WARNING: ))"
+)
+VIRTUAL = re.compile(r"(?i)\bvirtual IP(?: address)? is ([0-9.]{6,14}\d)")
+STARTED = {"established": "start", "rekeyed": "info", "deleted": "end", "terminated": "end"}
+ENDPOINT = re.compile(r"Gateway-Endpoint='([^']{1,128})'")
+WHY = re.compile(r"\bReason=([^.]{1,256})")
 TUNNEL = re.compile(r"^\((?P<a>[0-9A-Fa-f.:]{2,45})<->(?P<b>[0-9A-Fa-f.:]{2,45})\)")
 LEASE = re.compile(
-    r"DHCP(?P<kind>[A-Z]{3,10}) (?:on|for|from) (?P<who>[0-9A-Fa-f:.]{7,17})(?: to (?P<mac>[0-9A-Fa-f:]{17}))?"
+    r"DHCP(?P<kind>[A-Z]{3,10}) (?:on|for|from) (?P<who>[0-9A-Fa-f:.]{7,17})(?: (?:to|from) (?P<mac>[0-9A-Fa-f:]{17}))?"
     r"(?: \((?P<name>[^()]{1,64})\))?"
 )
 SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)")
@@ -68,15 +87,17 @@ def parse(raw: Raw) -> Iterator[Fields]:
     start = begin.end() if begin else head.end() if head else whole.find(line.message)
     said = whole[start:]
     pairs = kv.loose(said[: said.rfind(" (")] if POLICY.search(said[-140:]) else said)
+    traffic = TRAFFIC.match(said)
+    if traffic is None:  # a sentence: only what is quoted in it is a pair
+        pairs = {name: value for name, value in pairs.items() if f'{name}="' in said}
     if begin is not None:
         pairs["msg_id"] = begin["id"].upper()
     mapping.fill(found, pairs, SETTERS, "watchguard.")
-    traffic = TRAFFIC.match(said)
     if traffic is not None:
         _traffic(found, traffic, said, pairs)
     else:
         _event(found, said)
-        if "event.category" not in found:
+        if "source.ip" not in found:
             prose.sentence(said.strip(), found, raw.received, raw.zone)
     yield found
 
@@ -149,21 +170,31 @@ def _event(found: Fields, said: str) -> None:
     text.put(found, (("message", said.strip()),))
     told = said.strip()[:4096]
     if (login := forms.read(LOGINS, told)) is not None:
-        name, at, server = login["user"].rpartition("@")
+        _user(found, login)
+        given = VIRTUAL.search(told[len(login["user"]) :])
+        inner = text.address(given[1]) if given else None
         text.put(found, (
-            ("user.name", name if at else login["user"]), ("user.domain", server if at else None),
-            ("source.ip", text.address(login.get("ip"))), ("event.reason", login.get("rest", "").strip(" ,.") or None),
+            ("event.reason", login.get("rest", "").strip(" ,.") or None),
+            ("watchguard.assigned_ip", inner), ("related.ip", (inner,) if inner else None),
         ))  # fmt: skip
         outcome = "failure" if login.get("result") == "rejected" else "success"
         phase = "end" if login.get("what") == "logged out" else "start"
         verdict.says(found, f"event|authentication|{phase}|{outcome}")
         return
+    for form, row in (
+        (CHANGED, "event|configuration|change|success"),
+        (REFUSED, "event|network session|denied|failure"),
+    ):
+        if (who := forms.read((form,), told)) is not None:
+            _user(found, who)
+            text.put(found, (("event.action", who.get("how")), ("event.reason", who.get("why"))))
+            verdict.says(found, row.replace("change|", HOW.get(who.get("how", ""), "change") + "|"))
+            return
     if (blocked := BLOCKED.match(told)) is not None:
         text.put(found, (("source.ip", text.address(blocked["ip"])),))
         verdict.says(found, "alert|intrusion_detection network|info denied|success")
     elif (ends := TUNNEL.match(told)) is not None:
-        text.put(found, (("source.ip", text.address(ends["a"])), ("destination.ip", text.address(ends["b"]))))
-        verdict.says(found, "event|network|connection")
+        _ike(found, ends, told[ends.end() :])
     elif (lease := LEASE.match(told)) is not None:
         owner = text.address(lease["who"])
         text.put(found, (
@@ -172,5 +203,41 @@ def _event(found: Fields, said: str) -> None:
             ("event.action", f"dhcp{lease['kind'].lower()}"),
         ))  # fmt: skip
         verdict.says(found, "event|network|protocol info")
-    elif any(word in told.lower() for word in ("configuration", "config file", "policy was")):
+    elif found.get("process.name") != "iked" and any(
+        word in told.lower() for word in ("configuration", "config file", "policy was")
+    ):
         verdict.says(found, "event|configuration|change")
+    elif any(word in told.lower() for word in (*ATTACK, "spoofing")) and "detected" in told:
+        verdict.says(found, "alert|intrusion_detection network|info")
+    else:
+        process = str(found.get("process.name", ""))
+        row = next((row for one, row in TABLES["processes"].items() if process.startswith(one)), "")
+        verdict.says(found, f"{row}|{verdict.told(told[:256]) or ''}" if row else "")
+
+
+def _user(found: Fields, said: Mapping[str, str]) -> None:
+    """Set who it was and from where: `name@server`, where the server knows the name."""
+    name, at, server = said["user"].rpartition("@")
+    text.put(found, (
+        ("user.name", name if at else said["user"]), ("user.domain", server if at else None),
+        ("source.ip", text.address(said.get("ip"))),
+    ))  # fmt: skip
+
+
+def _ike(found: Fields, ends: re.Match[str], told: str) -> None:
+    """Read what iked says of a tunnel: `(local<->remote)…`; who started it only some messages say."""
+    local, remote = text.address(ends["a"]), text.address(ends["b"])
+    said = IKE.match(told)
+    theirs = "role:responder" in told or (said is not None and (said["reject"] or said["recv"]))
+    text.put(found, (("source.ip", remote if theirs else local), ("destination.ip", local if theirs else remote)))
+    why, named = WHY.search(told, 0, 1024), ENDPOINT.search(told, 0, 1024)
+    gateway = (said["gateway"] if said else None) or (named[1] if named else None)
+    text.put(found, (("event.reason", why[1].strip() if why else None), ("watchguard.gateway", gateway)))
+    if said is not None and said["state"]:
+        phase = STARTED[said["state"]]
+        found["event.action"] = f"ipsec-tunnel-{said['state']}"
+        verdict.says(found, f"event|network session|connection {phase}|success")
+    elif said is not None and (said["fail"] or said["reject"] or said["warn"]):
+        verdict.says(found, "event|network|connection protocol|failure")
+    else:
+        verdict.says(found, f"event|network|connection protocol|{verdict.told(told[:256]) or ''}")
