@@ -40,8 +40,23 @@ WORDS = tuple(
         (r"\b(?:port scan|spoof|flood|attack)\b", "alert|intrusion_detection network|info"),
         (r"\b(?:virus|malware|spyware)\b", "alert|malware network|info"),
         (r"\bconfigur|\bpreferences? (?:saved|changed)", "event|configuration|change"),
+        (r"\bIKE negotiation complete\b|\bAdding IPSec SA\b", "event|network session|connection start|success"),
+        (
+            r"\b(?:IKE|IPsec|VPN|ISAKMP)\b.{0,120}"
+            + r"(?:\bfail|does not match|mismatch|time-?out|\binvalid|\billegal|\breject|not found|no response)",
+            "event|network|connection protocol|failure",
+        ),
+        (r"\b(?:IKE|ISAKMP)\b", "event|network|connection protocol"),
         (r"\b(?:drop(?:ped)?|denied|blocked|rejected)\b", "event|network|connection denied|success"),
         (r"\b(?:IKE|IPsec|VPN|tunnel|NetExtender|L2TP)\b", "event|network|info"),
+        (
+            r"\blink is (?:up|down)\b|\b(?:wan|interface|dhcp|dns|arp|route|ospf|rip|bgp|pppoe|wlan|sonicpoint)\b",
+            "event|network|info",
+        ),
+        (
+            r"\b(?:firmware|signature|license|registration|backup|ntp|restart|reboot|HA|failover|cpu|memory)\b",
+            "event|host|info",
+        ),
     )
 )
 
@@ -157,6 +172,9 @@ def _meaning(found: Fields, said: Mapping[str, str]) -> None:
     row = TABLES["events"].get(said.get("m", ""), "")
     if not row:
         row = next((row for form, row in WORDS if form.search(told)), "")
+    row = row or TABLES["categories"].get(said.get("c", ""), "")
+    if said.get("m") == "427" and (status := said.get("note", "").lower().partition("status:")[2].strip()[:4]):
+        row += {"up": " start|success", "down": " end|success"}.get(status, "")
     if not row and found.keys() >= {"source.ip", "destination.ip"}:
         row = "event|network|connection"
     if row.count("|") == 2 and "network" in row:
