@@ -28,9 +28,9 @@ TABLES = tomllib.loads((Path(str(__spec__.origin)).parent / "fields.toml").read_
 SETTERS = mapping.setters(TABLES["fields"])
 ABOUT: Fields = {"event.kind": "event", "observer.vendor": "Check Point", "observer.type": "firewall"}
 PAIRS_MAX = 512
-QUOTED = re.compile(r'(?:\[|; ?)([A-Za-z_][\w .\-]{0,63}?)[:=]"((?:[^"\\]|\\.)*)"', re.DOTALL)
+QUOTED = re.compile(r'(?:\[|; ?)([A-Za-z_][\w .\-]{0,63}?)[:=]{1,2}"((?:[^"\\]|\\.)*)"', re.DOTALL)
 ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-BARRED = re.compile(r"(?:^|(?<!\\)\|)([A-Za-z_][\w.\-]{0,63})=")
+BARRED = re.compile(r"(?:^|(?<!\\)\|)([A-Za-z_][\w.\-]{0,63}):?=")
 SEMI = re.compile(r"(?:^|; ?)([A-Za-z_][\w.\- ]{0,63}): ")
 LINE = re.compile(
     r"(?P<day>\d{1,2})(?P<month>[A-Z][a-z]{2})(?P<year>\d{4}) +(?P<clock>\d{1,2}:\d\d:\d\d)(?: +\d+)? +"
@@ -195,6 +195,12 @@ def _meaning(found: Fields, said: Mapping[str, str]) -> None:
         found["event.category"], found["event.type"] = ("authentication",), (phase,)
         found["event.outcome"] = "failure" if "fail" in status else outcome
         return
+    if action == "key install":
+        verdict.says(found, "event|network session|connection start|success")
+        return
+    if "ike" in f"{said.get('scheme', '')} {said.get('reject_category', '')}".lower() and action in DENIED:
+        verdict.says(found, "event|network|connection protocol denied|failure")
+        return
     if product not in TABLES["blades"] and not found.keys() & {"source.ip", "destination.ip"}:
         return
     if audit:
@@ -207,5 +213,7 @@ def _meaning(found: Fields, said: Mapping[str, str]) -> None:
         result = "denied" if action in DENIED else "allowed" if action in ALLOWED else verdict.of(action)
         if result and "email" not in categories and "host" not in categories:
             types, found["event.outcome"] = f"{types} {result}", "success"
+    if said.get("verdict", "").lower() in {"benign", "clean"}:
+        kind, categories, types = "event", "network file", types.replace("info", "access")
     found["event.kind"] = kind
     found["event.category"], found["event.type"] = tuple(categories.split(" ")), tuple(types.split(" "))

@@ -43,7 +43,7 @@ WORDS = tuple(
         (r"\bIKE negotiation complete\b|\bAdding IPSec SA\b", "event|network session|connection start|success"),
         (
             r"\b(?:IKE|IPsec|VPN|ISAKMP)\b.{0,120}"
-            + r"(?:\bfail|does not match|mismatch|time-?out|\binvalid|\billegal|\breject|not found|no response)",
+            r"(?:\bfail|does not match|mismatch|time-?out|\binvalid|\billegal|\breject|not found|no response)",
             "event|network|connection protocol|failure",
         ),
         (r"\b(?:IKE|ISAKMP)\b", "event|network|connection protocol"),
