@@ -42,8 +42,7 @@ WORDS = tuple(
         (r"\bconfigur|\bpreferences? (?:saved|changed)", "event|configuration|change"),
         (r"\bIKE negotiation complete\b|\bAdding IPSec SA\b", "event|network session|connection start|success"),
         (
-            r"\b(?:IKE|IPsec|VPN|ISAKMP)\b.{0,120}"
-            r"(?:\bfail|does not match|mismatch|time-?out|\binvalid|\billegal|\breject|not found|no response)",
+            r"\b(?:IKE|IPsec|VPN|ISAKMP)\b.{0,120}(?:fail|not match|mismatch|timeout|invalid|illegal|reject|not found)",
             "event|network|connection protocol|failure",
         ),
         (r"\b(?:IKE|ISAKMP)\b", "event|network|connection protocol"),
