@@ -66,6 +66,16 @@ ACTIONS = {
     "0": "allowed", "1": "aborted", "2": "blocked", "3": "quarantined", "4": "tagged", "5": "deferred",
     "6": "quarantined per user", "7": "whitelisted", "8": "encrypted", "9": "redirected", "10": "attachments stubbed",
 }  # fmt: skip
+REASONS = {
+    "1": "virus", "2": "banned attachment", "3": "RBL match", "4": "rate control", "5": "too many messages in session",
+    "6": "timeout exceeded", "7": "no such domain", "8": "no such user", "9": "subject filter match",
+}  # fmt: skip
+BOXES = (
+    ("auth", "event|authentication|info"), ("ssh", "event|authentication|info"), ("config", "event|configuration|info"),
+    ("admin", "event|configuration|info"), ("vpn", "event|network session|info"), ("dhcp", "event|network|info"),
+    ("dns", "event|network|info"), ("network", "event|network|info"), ("ospf", "event|network|info"),
+    ("http", "event|network web|info"), ("firewall", "event|network|info"), ("", "event|host|info"),
+)  # fmt: skip
 SENT = {"1": "delivered", "2": "rejected", "3": "deferred", "4": "expired"}
 SUBJECT = re.compile(r"(?:^| )SUBJ:(.*)", re.DOTALL)
 SIZE = re.compile(r"(?:^| )SZ:(\d{1,12})(?= |$)")
@@ -88,6 +98,9 @@ def parse(raw: Raw) -> Iterator[Fields]:
         found |= {"observer.type": "firewall", "observer.product": "CloudGen Firewall"}
         text.put(found, (("message", line.message), ("process.name", line.app), ("process.pid", text.number(line.pid))))
         prose.sentence(line.message, found, raw.received, raw.zone)
+        row = next(row for part, row in BOXES if part in line.app.lower())
+        if "event.category" not in found:
+            verdict.says(found, f"{row}|{verdict.told(line.message[:256]) or ''}")
     else:
         raise ParseError("no Barracuda: neither a firewall's activity nor a WAF's columns nor a mail gateway's")
     yield found
@@ -237,6 +250,7 @@ def _named(found: Fields, words: Sequence[str], columns: Sequence[str], actions:
         ("email.from.address", (said["sender"],) if "@" in said.get("sender", "") else None),
         ("email.to.address", tuple(one for one in said.get("recipient", "").split(",")[:256] if "@" in one)),
         ("event.action", actions.get(said.get("action", ""))),
+        ("event.reason", REASONS.get(said.get("reason", "")) if "sender" in said else None),
     ))  # fmt: skip
     for name in ("score", "reason", "extra", "queue_id", "encrypted"):
         text.put(found, ((f"barracuda.{name}", said.get(name)),))

@@ -71,6 +71,9 @@ def _daemon(whole: str, raw: Raw) -> Fields:
     found["event.kind"] = "event"
     text.put(found, (("message", whole[tag.end() :]),))
     prose.sentence(whole[tag.end() :], found, raw.received, raw.zone)
+    row = next((row for name, row in TABLES["utm_daemons"].items() if tag[1].startswith(name)), "")
+    if row and "event.category" not in found:
+        verdict.says(found, f"{row}|{verdict.told(whole[tag.end() :][:256]) or ''}")
     return found
 
 
@@ -165,7 +168,7 @@ def _meaning(found: Fields, said: Mapping[str, str]) -> None:
             row = "event|email|info" if mail else "event|network|connection"
     elif kind == "anti-spam" and any(word in subtype for word in ("spam", "phish")) and "clean" not in subtype:
         row = "alert|email threat|info indicator" if "phish" in subtype else row
-    elif kind == "sandbox" and subtype in {"denied", "malicious"}:
+    elif kind in {"sandbox", "zero-day protection", "zero day protection"} and subtype in {"denied", "malicious"}:
         row = "alert|malware|info"
     elif kind == "waf" and said.get("reason", "") not in text.NOTHING:
         row = "alert|web network intrusion_detection|access denied|success"

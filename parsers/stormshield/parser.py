@@ -141,7 +141,12 @@ def _meaning(found: Fields, said: Mapping[str, str]) -> None:
         begun = any(word in told for word in ("connect", "open", "created"))
         row += f" {'end' if over else 'start' if begun else ''}|{outcome}"
     elif kind == "vpn":
-        row += "|failure" if failed or said.get("result", "").lower() in {"error", "failed"} else ""
+        if failed or outcome == "failure" or said.get("result", "").lower() in {"error", "failed"}:
+            row += "|failure"
+        elif "established" in told:
+            row += " start|success"
+        elif any(word in told for word in ("deleted", "expired", "closed")):
+            row += " end|success"
     elif "network" in row and result:
         row += f" {result}|success"
     elif kind == "alarm" and said.get("virus"):

@@ -104,3 +104,40 @@ def test_its_lines_are_known_without_a_hint(mark: str) -> None:
     )
     assert pack is not None
     assert pack.name == "cisco_asa"
+
+
+CLASSES = (
+    "101 102 103 104 105 106 107 108 109 110 111 112 113 114 115 120 199 201 202 204 208 209 210 211 212 213"
+    " 214 215 216 217 218 219 220 302 303 304 305 306 307 308 311 312 313 314 315 316 317 318 319 320 321 322"
+    " 323 324 325 326 327 328 329 331 332 333 334 335 336 337 338 339 340 341 342 400 401 402 403 404 405 406"
+    " 407 408 409 410 411 412 413 414 415 416 417 418 419 420 421 422 423 424 425 426 427 428 429 430 431 433"
+    " 434 444 446 447 448 450 500 501 502 503 504 505 506 507 508 509 520 602 603 604 605 606 607 608 609 610"
+    " 611 612 613 614 615 616 617 618 620 621 622 634 701 702 703 709 710 711 713 714 715 716 717 718 719 720"
+    " 721 722 723 724 725 726 730 731 732 733 734 735 737 741 742 743 746 747 748 750 751 752 753 767 768 769"
+    " 770 771 772 774 775 776 778 779 780 785 802 803 805 806 812 815 840 850 852 880"
+)
+"""The message classes of https://www.cisco.com/c/en/us/td/docs/security/asa/syslog/asa-syslog/about.html"""
+
+
+def test_every_class_of_ciscos_table_says_what_its_messages_are_about() -> None:
+    silent = [
+        number
+        for number in CLASSES.split()
+        if not {"event.action", "event.category", "event.type"}
+        <= read(f"%ASA-6-{number}999: words of no known form").keys()
+    ]
+    assert silent == []
+
+
+def test_what_a_message_without_a_form_of_its_own_did_is_told_by_its_verb() -> None:
+    flow = "TCP flow from inside:10.1.1.20/51000 to outside:203.0.113.80/80"
+    assert read(f"%ASA-4-421999: {flow} is dropped by x")["event.type"] == ("connection", "denied")
+    assert read(f"%ASA-4-421999: {flow} is dropped by x")["event.outcome"] == "success"
+    assert read(f"%ASA-4-421999: {flow} is looked at")["event.type"] == ("connection", "info")
+    assert read("%ASA-4-737999: IPAA: Session=0x1, local pool request failed")["event.outcome"] == "failure"
+
+
+def test_a_word_behind_user_is_no_name_and_an_address_without_a_role_is_only_related() -> None:
+    event = read("%ASA-3-109999: User must authenticate before the server 10.1.2.3 and 10.1.2.4 answer")
+    assert not [name for name in event if name.startswith(("user.", "source.", "destination."))]
+    assert event["related.ip"] == ("10.1.2.3", "10.1.2.4")

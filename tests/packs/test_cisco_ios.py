@@ -71,3 +71,22 @@ def test_its_lines_are_known_without_a_hint_and_those_of_an_asa_are_not() -> Non
         pack = router.route(Raw(line.encode(), "x", NOW, Origin("test")))
         assert pack is not None
         assert pack.name == name
+
+
+@pytest.mark.parametrize(
+    ("facility", "category"),
+    [
+        ("ROUTING-BGP", "network"), ("BGP_SESSION", "network"), ("OSPFv3", "network"), ("SECURITY-SSHD", "network"),
+        ("PLATFORM-ENVMON", "host"), ("C6KPWR-SP", "host"), ("IOSXE_INFRA", "host"), ("SPANTREE_FAST", "network"),
+        ("PKI", "configuration"), ("PARSER", "configuration"), ("AAA", "authentication"), ("SISF", "network"),
+    ],
+)  # fmt: skip
+def test_a_facility_of_every_platform_is_known_by_its_family(facility: str, category: str) -> None:
+    event = read(f"Nov 23 08:15:00: %{facility}-6-NEWMESSAGE: words of no known form")
+    assert event["event.category"] == (category,)
+    assert event["event.action"] != "event"
+
+
+def test_a_word_behind_user_is_no_name() -> None:
+    assert "user.name" not in read("Nov 23 08:15:00: %SYS-6-NEW: User has logged in, Username could not be read")
+    assert read("Nov 23 08:15:00: %SYS-6-NEW: done by user anna.")["user.name"] == "anna"

@@ -131,3 +131,20 @@ def test_barracuda_says_the_same_in_columns_and_in_pairs(columns: str) -> None:
     assert "destination.nat.ip" not in event
     assert (event["rule.name"], event["event.duration"]) == ("Out", 21_132_000_000)
     assert event["event.type"] == ("connection", "end", "allowed")
+
+
+def test_a_watchguards_tunnel_was_begun_by_whom_its_role_names() -> None:
+    line = (
+        '<140>Nov 23 09:15:00 fb 80D3024D4F0D1 (2026-11-23T08:15:00) iked[1]: msg_id="0207-0001" '
+        "(198.51.100.2<->203.0.113.5)'x' BOVPN IPSec tunnel is established. local:198.51.100.2 remote:203.0.113.5"
+        " in-SA:0x1 out-SA:0x2 role:{}"
+    )
+    assert read(line.format("initiator"), "watchguard")["source.ip"] == "198.51.100.2"
+    assert read(line.format("responder"), "watchguard")["source.ip"] == "203.0.113.5"
+
+
+def test_what_neither_id_nor_words_of_a_sonicwall_tell_its_category_tells() -> None:
+    line = 'id=firewall sn=1 time="2026-11-23 08:15:00 UTC" fw=198.51.100.2 pri=6 c={} m=99999 msg="Words" n=1'
+    assert read(line.format(128), "sonicwall")["event.type"] == ("connection", "denied")
+    assert read(line.format(524288), "sonicwall")["event.category"] == ("host",)
+    assert "event.category" not in read(line.format(3), "sonicwall")

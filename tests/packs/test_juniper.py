@@ -87,3 +87,24 @@ def test_an_administrator_of_a_netscreen_cannot_choose_where_he_came_from() -> N
     assert (event["source.ip"], event["source.port"]) == ("203.0.113.66", 4213)
     assert event["user.name"] == "x via Telnet from 192.0.2.1:1"
     assert event["@timestamp"] == "2026-11-23T10:58:30.000000Z"
+
+
+def test_a_family_of_the_system_log_explorer_is_known_and_its_tag_says_what_became_of_it() -> None:
+    for tag, category, outcome in (
+        ("CHASSISD_NEW_FAILURE", "host", "failure"),
+        ("DOT1XD_USR_AUTHENTICATED", "authentication", "success"),
+        ("RPD_NEW_THING", "network", None),
+        ("IDP_POLICY_LOAD_SUCCEEDED", "configuration", "success"),
+    ):
+        event = read(f"Nov 23 10:00:00 srx1 daemon[1]: {tag}: words of no known form")
+        assert str(event["event.category"]).startswith(f"('{category}'")
+        assert event.get("event.outcome") == outcome
+
+
+def test_who_began_a_negotiation_is_the_source() -> None:
+    line = (
+        "Nov 23 10:00:00 srx1 kmd[1]: IKE negotiation failed with error: Timed out. IKE Version: 2, VPN: v Gateway: g,"
+        " Local: 198.51.100.2/500, Remote: 203.0.113.5/500, Local IKE-ID: x, Remote IKE-ID: y, VR-ID: 0: Role: {}"
+    )
+    assert read(line.format("Initiator"))["source.ip"] == "198.51.100.2"
+    assert read(line.format("Responder"))["source.ip"] == "203.0.113.5"

@@ -108,3 +108,21 @@ def test_its_lines_are_known_without_a_hint(line: str) -> None:
     pack = Router(load([SHIPPED], shipped=SHIPPED)).route(raw)
     assert pack is not None
     assert pack.name == "paloalto"
+
+
+def test_a_system_event_is_known_by_its_name_and_a_general_one_by_its_words() -> None:
+    system = HEAD.format("SYSTEM", "{}") + ",{},,0,0,general,informational,{},1,0x0"
+    down = read(system.format("vpn", "tunnel-status-down", "Tunnel x is down"))
+    assert (down["event.category"], down["event.type"]) == (("network", "session"), ("connection", "end"))
+    assert read(system.format("routing", "new-event-fail", "words"))["event.outcome"] == "failure"
+    commit = read(system.format("general", "general", "Commit job failed. JobId=1. User: anna"))
+    assert (commit["event.category"], commit["event.outcome"]) == (("configuration",), "failure")
+    assert commit["user.name"] == "anna"
+
+
+def test_globalprotects_columns_of_the_first_9_1_are_read_too() -> None:
+    rest = "vsys1,gateway-auth,login,,,anna,DE,pc7,203.0.113.20,::,10.8.0.7,::,h,s,5.1,Windows,10,1,,,,success,,1,,0,gp"
+    late = read("1,2026/11/23 08:15:02,0001,GLOBALPROTECT,0,2561,2026/11/23 08:15:00," + rest)
+    early = read("1,2026/11/23 08:15:02,0001,98,0x0,GLOBALPROTECT,0,2561,2026/11/23 08:15:00," + rest)
+    assert early == late
+    assert (early["user.name"], early["source.ip"]) == ("anna", "203.0.113.20")
