@@ -25,6 +25,11 @@ _VYATTA = re.compile(
 )
 _DESCRIBED = re.compile(r'DESCR="([^"]{1,128})"')
 _VERBS = {"A": "accept", "D": "drop", "R": "reject"}
+_BRIDGED = (
+    ("MAC source = ", "MACSRC="), ("MAC dest = ", "MACDST="), ("ARP MAC SRC=", "ARPSRC="), ("ARP MAC DST=", "ARPDST="),
+    ("ARP IP SRC=", "SRC="), ("ARP IP DST=", "DST="), ("IP proto=", "PROTO="),
+)  # fmt: skip
+"""What ebtables calls the same things (net/bridge/netfilter/ebt_log.c)."""
 _FLAGS = frozenset({"SYN", "ACK", "FIN", "RST", "PSH", "URG", "ECE", "CWR"})
 _FIELDS = mapping.setters({
     "SRC": "source.ip", "DST": "destination.ip", "SPT": "source.port", "DPT": "destination.port", "PROTO": "protocol",
@@ -45,6 +50,9 @@ def read(message: str) -> Fields | None:
 
     Of a packet within an ICMP error (in brackets) the ends are `netfilter.inner_*`: they are another packet's.
     """
+    if "MAC source = " in message:
+        for theirs, ours in _BRIDGED:
+            message = message.replace(theirs, ours, 1)
     start = _START.search(message)
     if start is None:
         return None
@@ -88,7 +96,7 @@ def _pairs(body: str) -> tuple[dict[str, str], list[str], Mapping[str, str]]:
     for word in body.split()[:PAIRS_MAX]:
         name, sign, value = word.partition("=")
         if sign:
-            pairs.setdefault(name, value)
+            pairs.setdefault(name, value.rstrip(","))
         elif word in _FLAGS and word not in flags:
             flags.append(word)
     return pairs, flags, inner

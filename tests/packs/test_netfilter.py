@@ -62,8 +62,8 @@ def test_what_a_packet_says_twice_counts_the_first_time() -> None:
 
 
 def test_other_lines_of_the_kernel_give_their_header_and_message() -> None:
-    event = read("Nov 23 08:15:00 fw1 kernel: device eth0 entered promiscuous mode")
-    assert (event["host.name"], event["message"]) == ("fw1", "device eth0 entered promiscuous mode")
+    event = read("Nov 23 08:15:00 fw1 kernel: br0: port 2(eth1) entered forwarding state")
+    assert (event["host.name"], event["message"]) == ("fw1", "br0: port 2(eth1) entered forwarding state")
     assert "event.category" not in event
 
 
@@ -73,3 +73,23 @@ def test_its_lines_are_known_without_a_hint(head: str) -> None:
     pack = Router(load([SHIPPED], shipped=SHIPPED)).route(raw)
     assert pack is not None
     assert pack.name == "netfilter"
+
+
+def test_what_the_kernel_says_of_packets_that_it_did_not_want_has_a_meaning() -> None:
+    head = "Nov 23 08:15:00 fw1 kernel: "
+    martian = read(head + "[12.345678] IPv4: martian source 198.51.100.2 from 10.1.1.66, on dev eth0")
+    assert (martian["source.ip"], martian["destination.ip"]) == ("10.1.1.66", "198.51.100.2")
+    assert martian["event.kind"] == "alert"
+    flood = read(head + "TCP: request_sock_TCP: Possible SYN flooding on port 203.0.113.80:443. Sending cookies.")
+    assert (flood["event.action"], flood["destination.port"]) == ("syn-flood", 443)
+
+
+def test_a_bridges_packet_has_the_ends_of_its_ip_or_arp() -> None:
+    macs = "MAC source = 00:00:5e:00:53:01 MAC dest = 00:00:5e:00:53:02 proto = "
+    head = f"Nov 23 08:15:00 fw1 kernel: x IN=eth0 OUT=eth1 {macs}"
+    arp = "0x0806 ARP HTYPE=1, PTYPE=0x0800, OPCODE=1 ARP MAC SRC=00:00:5e:00:53:01 ARP IP SRC=10.1.1.20"
+    asked = read(head + arp + " ARP MAC DST=00:00:00:00:00:00 ARP IP DST=10.1.1.1")
+    assert (asked["source.ip"], asked["destination.ip"]) == ("10.1.1.20", "10.1.1.1")
+    sent = read(head + "0x0800 IP SRC=10.1.1.20 IP DST=203.0.113.80, IP tos=0x00, IP proto=6 SPT=51000 DPT=443")
+    assert (sent["destination.ip"], sent["destination.port"]) == ("203.0.113.80", 443)
+    assert sent["source.mac"] == "00-00-5E-00-53-01"
