@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sentinel.core.detection import Detection
 from sentinel.core.where import AllOf, Where
+from sentinel.detect.attack import VERSION, standing, techniques
 from sentinel.detect.supply import Supply
 
 TITLES_MAX = 20
@@ -62,15 +63,16 @@ def _lack(where: Where, every: Supply, here: Supply) -> str:
 def layer(reached: Sequence[Reach], name: str) -> dict[str, object]:
     """Return an ATT&CK Navigator layer of the techniques that rules can raise, scored by how many can.
 
+    Techniques that ATT&CK does not have (any more) are left out: the Navigator would not show them.
     https://github.com/mitre-attack/attack-navigator/blob/master/layers/spec/v4.5/layerformat.md
     """
     titles: dict[str, list[str]] = {}
     for one in reached:
-        for technique in one.detection.attack if one.by else ():
-            titles.setdefault(technique, []).append(one.detection.title)
+        for technique in standing(one.detection.attack) if one.by else ():
+            titles.setdefault(technique.id, []).append(one.detection.title)
     return {
         "name": name,
-        "versions": {"layer": "4.5"},
+        "versions": {"layer": "4.5", "attack": VERSION},
         "domain": "enterprise-attack",
         "description": "Score: how many rules of Sentinel's can fire on the logs that arrive.",
         "gradient": {
@@ -79,7 +81,13 @@ def layer(reached: Sequence[Reach], name: str) -> dict[str, object]:
             "maxValue": max(map(len, titles.values()), default=1),
         },
         "techniques": [
-            {"techniqueID": technique, "score": len(those), "comment": _told(sorted(those)), "enabled": True}
+            {
+                "techniqueID": technique,
+                "score": len(those),
+                "comment": _told(sorted(those)),
+                "enabled": True,
+                "metadata": [{"name": "technique", "value": techniques()[technique].name}],
+            }
             for technique, those in sorted(titles.items())
         ],
     }

@@ -21,6 +21,7 @@ from sentinel.core.clock import ManualClock, iso
 from sentinel.core.detection import Baseline, Detection
 from sentinel.core.errors import RuleError
 from sentinel.core.event import Event, Fields, Value
+from sentinel.detect import attack
 from sentinel.detect.documents import read_documents
 from sentinel.detect.proof import prove
 from sentinel.detect.rules import rule_files
@@ -36,6 +37,7 @@ __all__ = ["Problem", "check", "neighbours", "rule_files"]
 LINES_MAX = 10_000
 ARRIVED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _TAG = re.compile(r"attack\.(?:t\d{4}(?:\.\d{3})?|[gs]\d{4}|[a-z]+(?:-[a-z]+)*)|[a-z0-9]+\.[a-z0-9._-]+")
+_TACTIC = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _TECHNIQUE = re.compile(r"attack\.t\d{4}(?:\.\d{3})?")
 
 
@@ -93,7 +95,13 @@ def _tags(rule: Path) -> Iterator[Problem]:
     for tag in tags:
         if not _TAG.fullmatch(tag):
             yield Problem(rule, 0, f"the tag {tag!r} is not shaped like one of ATT&CK's (attack.t1110.001)")
-    if not any(_TECHNIQUE.fullmatch(tag) for tag in tags):
+        named = tag.removeprefix("attack.")
+        if named != tag and _TACTIC.fullmatch(named) and named not in attack.tactics():
+            yield Problem(rule, 0, f"ATT&CK {attack.VERSION} has no tactic {named!r}: {', '.join(attack.tactics())}")
+    named_techniques = [tag.removeprefix("attack.") for tag in tags if _TECHNIQUE.fullmatch(tag)]
+    for doubt in attack.doubts(named_techniques):
+        yield Problem(rule, 0, doubt)
+    if not named_techniques:
         yield Problem(rule, 0, "names no ATT&CK technique: tag it with one (attack.t1110.001)")
 
 

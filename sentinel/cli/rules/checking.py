@@ -1,6 +1,7 @@
 """`sentinel rules list`, `check`, `test`: what is judged, what is refused and why, and the proof of each rule."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,13 @@ from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, e
 from sentinel.cli.rules.exceptions import as_json
 from sentinel.cli.rules.regression import regression
 from sentinel.core.content import content
+from sentinel.core.detection import Detection
 from sentinel.core.errors import Exit
+from sentinel.detect import attack
 from sentinel.testing import rules as harness
 from sentinel.ui import tables
+
+DOUBTS_SHOWN = 40
 
 
 def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -57,12 +62,25 @@ def check(
     for one in rules.exceptions:
         if one.expired:
             talk(f"{one.path}: has expired and holds no more; {one.terms.owner} answers for it", "yellow")
+    _doubts(rules.detections, json=json)
     reasons = Counter(one.reason.split(":")[0] for one in rules.refused)
     if len(reasons) > 1 and not json:
         show(tables.plain_table(("rules", "refused because"), [(n, reason) for reason, n in reasons.most_common()]))
     talk(f"{len(rules.detections)} rules load, {len(rules.refused)} are refused")
     if rules.refused:
         raise typer.Exit(Exit.FINDING)
+
+
+def _doubts(detections: Iterable[Detection], *, json: bool) -> None:
+    # a rule that names a technique nobody knows fires all the same: told, not refused
+    found = [(one.path, doubt) for one in detections for doubt in attack.doubts(one.attack)]
+    if json:
+        emit(*({"schema": SCHEMA, "path": path, "doubt": doubt} for path, doubt in found))
+        return
+    for path, doubt in found[:DOUBTS_SHOWN]:
+        talk(f"{path}: {doubt}", "yellow")
+    if len(found) > DOUBTS_SHOWN:
+        talk(f"{len(found) - DOUBTS_SHOWN} more techniques in doubt: --json lists each", "yellow")
 
 
 def prove(

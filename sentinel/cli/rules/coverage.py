@@ -14,6 +14,7 @@ from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, e
 from sentinel.core.errors import StoreError
 from sentinel.core.ports import Span
 from sentinel.core.where import Exists
+from sentinel.detect.attack import VERSION, standing
 from sentinel.detect.coverage import Reach, layer
 from sentinel.detect.coverage import coverage as reached
 from sentinel.ui import tables
@@ -49,9 +50,11 @@ def coverage(
         _reasons("can never fire here because", (one.lacks for one in found if not one.by))
         _reasons("can fire on", (name for one in found for name in one.by))
     able = sum(bool(one.by) for one in found)
+    covered = {technique.id for one in found if one.by for technique in standing(one.detection.attack)}
     talk(
         f"{len(found)} rules load, {len(rules.refused)} are refused; "
-        f"{able} can fire on what is being sent, {len(found) - able} cannot"
+        f"{able} can fire on what is being sent, {len(found) - able} cannot; "
+        f"they raise {len(covered)} techniques of ATT&CK {VERSION}"
     )
 
 
