@@ -118,7 +118,7 @@ def test_a_rule_that_is_not_understood_is_refused_with_path_and_reason(tmp_path:
 def test_coverage_tells_what_can_fire_on_configured_packs_and_on_what_was_stored(tmp_path: Path) -> None:
     head = f'data = "{tmp_path}/data"\n[spool]\nballast_bytes = 0\n'
     (tmp_path / "sentinel.toml").write_text(f'{head}[[syslog]]\nname = "web"\npack = "nginx"\nport = 0\n')
-    rule = "title: {0}\nid: 6ab0a7b3-3f0c-4b4c-9e70-1d1f2f5e0a0{1}\ntags: [attack.t119{1}]\nlogsource: {{{2}}}\n"
+    rule = "title: {0}\nid: 6ab0a7b3-3f0c-4b4c-9e70-1d1f2f5e0a0{1}\ntags: [attack.t120{1}]\nlogsource: {{{2}}}\n"
     rule += "detection: {{sel: {{{3}: x}}, condition: sel}}\n"
     folder = tmp_path / "rules"
     folder.mkdir()
@@ -142,7 +142,7 @@ def test_coverage_tells_what_can_fire_on_configured_packs_and_on_what_was_stored
         store.append([Event("1" * 32, 1, now, now, fields | {"event.sequence": 1})])
     assert told()["b.yml"] == ("fires", "")
     techniques = json.loads((tmp_path / "l.json").read_bytes())["techniques"]
-    assert [one["techniqueID"] for one in techniques] == ["T1190", "T1191"]
+    assert [one["techniqueID"] for one in techniques] == ["T1200", "T1201"]
     shown = sentinel("rules", "coverage", str(folder), data=tmp_path)
     assert "2 rules load, 1 are refused; 2 can fire on what is being sent, 0 cannot" in shown.stderr
     assert "no pipeline knows the log source product macos" in shown.stdout

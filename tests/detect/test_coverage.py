@@ -67,6 +67,14 @@ def test_the_layer_holds_the_techniques_of_what_can_fire_and_of_nothing_else(wri
     more = WEB.replace("0001", "0004").replace("web\n", "again\n")
     reached = coverage(_rules(write, WEB, more, login), HELD, {"nginx.access"})
     said = layer(reached, "A city")
-    assert (said["name"], said["versions"], said["domain"]) == ("A city", {"layer": "4.5", "attack": "19"}, "enterprise-attack")
-    assert said["techniques"] == [{"techniqueID": "T1190", "score": 2, "comment": "again\nweb", "enabled": True}]
+    assert (said["name"], said["versions"], said["domain"]) == (
+        "A city",
+        {"layer": "4.5", "attack": "19"},
+        "enterprise-attack",
+    )
+    name = [{"name": "technique", "value": "Exploit Public-Facing Application"}]
+    told = {"techniqueID": "T1190", "score": 2, "comment": "again\nweb", "enabled": True, "metadata": name}
+    assert said["techniques"] == [told]
+    unknown = layer(coverage(_rules(write, WEB.replace("t1190", "t9999")), HELD, {"nginx.access"}), "x")
+    assert unknown["techniques"] == []
     assert layer(coverage(_rules(write, WEB), HELD, ()), "x")["techniques"] == []
