@@ -2,7 +2,7 @@
 
 import typer
 
-from sentinel.cli.rules import backtest, checking, coverage, exceptions, learning, proving, stats
+from sentinel.cli.rules import backtest, checking, coverage, diff, exceptions, explain, learning, proving, stats
 
 EXAMPLE = """
 sentinel rules list
@@ -13,6 +13,8 @@ sentinel rules learning
 sentinel rules coverage sigma/rules --layer coverage.json
 sentinel rules except ssh_bruteforce --from 3f2a --field source.ip --reason 'scan, ticket 4711' --until 14d
 sentinel rules backtest draft.yml --last 30d
+sentinel rules explain ssh_root_from_outside 4be0643f1d98573b97cdca98a65347dd
+sentinel rules diff /etc/sentinel/rules new-rules --last 7d
 """
 
 verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -26,3 +28,5 @@ verb.command("except")(exceptions.except_)
 verb.command("exceptions")(exceptions.exceptions)
 verb.command("stats")(stats.stats)
 verb.command("backtest")(backtest.backtest)
+verb.command("explain")(explain.explain)
+verb.command("diff")(diff.diff)

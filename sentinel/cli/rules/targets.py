@@ -10,6 +10,7 @@ from sentinel.app import App
 from sentinel.core.detection import Detection
 from sentinel.core.errors import ConfigError
 from sentinel.detect.exempting import FOLDER
+from sentinel.detect.linking import Plain
 from sentinel.detect.rules import Rules, chosen
 from sentinel.testing.backtest import Options
 
@@ -34,6 +35,13 @@ def meant(app: App, said: str) -> list[Detection]:
     if not found:
         raise ConfigError(f"{path}: holds no rule that would be on")
     return found
+
+
+def meant_with(app: App, said: str) -> list[tuple[Detection, tuple[Plain, ...]]]:
+    """Return what `meant` does, each with the rules about single events that it is made of."""
+    path = Path(said)
+    origins = beside(app, path).origins if path.exists() else app.rules.origins
+    return [(one, origins[one.id]) for one in meant(app, said)]
 
 
 def beside(app: App, path: Path) -> Rules:
