@@ -21,7 +21,14 @@ Conditions = Mapping[str, Sequence[Scalar]]
 
 
 def exception(title: str, origins: Iterable[Plain], conditions: Conditions, terms: Terms) -> str:
-    """Return the text of a filter file: what meets all `conditions` is no hit of the rules `origins` any more."""
+    """Return the text of a filter file: what meets all `conditions` is no hit of the rules `origins` any more.
+
+    Raises UsageError for an empty text: in Sigma it would mean events without the field, too.
+    """
+    if empty := [field for field, values in conditions.items() if "" in values]:
+        raise UsageError(
+            f"{empty[0]} may be empty, and an exception to that would be one to events without it: leave it out"
+        )
     by_source: dict[LogSource, list[Plain]] = {}
     for one in origins:
         by_source.setdefault(one.logsource, []).append(one)

@@ -2,7 +2,7 @@
 
 import typer
 
-from sentinel.cli.rules import backtest, checking, coverage, diff, exceptions, explain, learning, proving, stats
+from sentinel.cli.rules import backtest, checking, coverage, diff, exceptions, explain, learning, new, proving, stats
 
 EXAMPLE = """
 sentinel rules list
@@ -14,6 +14,7 @@ sentinel rules coverage sigma/rules --layer coverage.json
 sentinel rules except ssh_bruteforce --from 3f2a --field source.ip --reason 'scan, ticket 4711' --until 14d
 sentinel rules backtest draft.yml --last 30d
 sentinel rules explain ssh_root_from_outside 4be0643f1d98573b97cdca98a65347dd
+sentinel rules new anna_in --from 'event.dataset:sshd.log and user.name:anna last 7d' --attack T1078
 sentinel rules diff /etc/sentinel/rules new-rules --last 7d
 """
 
@@ -27,6 +28,7 @@ verb.command("learning")(learning.learning)
 verb.command("except")(exceptions.except_)
 verb.command("exceptions")(exceptions.exceptions)
 verb.command("stats")(stats.stats)
+verb.command("new")(new.new)
 verb.command("backtest")(backtest.backtest)
 verb.command("explain")(explain.explain)
 verb.command("diff")(diff.diff)
