@@ -1,8 +1,9 @@
-"""Figures for Prometheus, on 127.0.0.1 only: what `sentinel status` says, asked anew at each visit."""
+"""Figures for Prometheus, on 127.0.0.1 only: what `sentinel status` says and the sensor's, asked anew each time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,6 +13,9 @@ from sentinel.core.clock import Clock
 from sentinel.core.errors import ConfigError, SentinelError
 from sentinel.core.source import ENDS
 from sentinel.status import Status
+
+if TYPE_CHECKING:
+    from sentinel.sense.wire import Wire
 
 HOST = "127.0.0.1"
 
@@ -104,15 +108,62 @@ def _gauges(status: Status) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"sentinel_{name}", words, value)
 
 
+class _Wires(Collector):
+    def __init__(self, wires: Sequence["Wire"]) -> None:
+        self._wires = wires
+
+    def describe(self) -> list[Metric]:
+        """Say nothing beforehand."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every figure of every interface."""
+        for name, words, number in (
+            ("packets", "Packets seen", lambda wire: wire.sifter.packets),
+            ("packets_shown", "Packets shown to tshark", lambda wire: wire.sifter.shown),
+            ("packets_missed", "Packets shown to tshark that it did not answer", lambda wire: wire.missed),
+            ("packets_dropped", "Packets the kernel could not keep", lambda wire: wire.dropped),
+            ("flows_evicted", "Flows cut short because there were too many", lambda wire: wire.sifter.table.evicted),
+            ("restarts", "Times dumpcap ended without being asked to", lambda wire: wire.restarts),
+            ("dissector_failures", "Times tshark ended without being asked to", lambda wire: wire.failures),
+        ):
+            yield self._family(CounterMetricFamily(f"sentinel_sensor_{name}", words, labels=["interface"]), number)
+        for name, words, value in (
+            ("up", "1 if packets come", lambda wire: wire.up),
+            ("flows", "Flows that go on", lambda wire: len(wire.sifter.table)),
+            ("lag_seconds", "How far tshark is behind", lambda wire: wire.lag_seconds),
+            ("per_flow", "Packets of each direction that are shown to tshark", lambda wire: wire.per_flow),
+        ):
+            yield self._family(GaugeMetricFamily(f"sentinel_sensor_{name}", words, labels=["interface"]), value)
+
+    def _family(self, family: CounterMetricFamily | GaugeMetricFamily, number: Callable[["Wire"], float]) -> Metric:
+        for wire in self._wires:
+            family.add_metric([wire.interface], number(wire))
+        return family
+
+
+@contextmanager
+def sensing(port: int, wires: Sequence["Wire"]) -> Iterator[int]:
+    """Answer for the sensor's interfaces at http://127.0.0.1:PORT/metrics from a thread, as `served` does."""
+    with _answering(port, _Wires(wires), "[sense] metrics_port") as taken:
+        yield taken
+
+
 @contextmanager
 def served(port: int, look: Callable[[], Status], clock: Clock) -> Iterator[int]:
     """Answer at http://127.0.0.1:PORT/metrics from a thread; yields the port (0 takes any). Raises ConfigError."""
+    with _answering(port, _Figures(look, clock), "[metrics] port") as taken:
+        yield taken
+
+
+@contextmanager
+def _answering(port: int, figures: Collector, option: str) -> Iterator[int]:
     registry = CollectorRegistry()
-    registry.register(_Figures(look, clock))
+    registry.register(figures)
     try:
         server, thread = start_http_server(port, HOST, registry)
     except OSError as error:
-        raise ConfigError(f"no metrics: port {port} of {HOST}: {error.strerror}; set [metrics] port") from error
+        raise ConfigError(f"no metrics: port {port} of {HOST}: {error.strerror}; set {option}") from error
     try:
         yield server.server_port
     finally:

@@ -11,7 +11,7 @@ from sentinel.pack import Fields, ParseError, Raw, Value, text, when
 
 _TRANSPORTS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "ipv6-icmp", 132: "sctp"}
 _FAILED = frozenset({"unanswered", "half_open", "refused", "aborted"})
-_BAD = frozenset({"drops", "lag", "narrowed", "dissector_restarted", "interface_down", "problem"})
+_BAD = frozenset({"drops", "lag", "narrowed", "dissector_restarted", "interface_down", "spool_full", "walls"})
 _LIST_MAX = 64
 
 # ECS field -> the record's name for it, where the value is taken as it is

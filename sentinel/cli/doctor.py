@@ -20,6 +20,7 @@ from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show
 from sentinel.core.check import Check, State
 from sentinel.core.errors import Exit, SentinelError
 from sentinel.entrances import makers
+from sentinel.sense.checks import checks
 from sentinel.ui.visible import safe
 
 EXAMPLE = """
@@ -71,6 +72,7 @@ def _checks(given: Path | None) -> Iterator[Check]:
         _tools,
         _content,
         _enrichment,
+        _sensor,
         _spool,
         _store,
     )
@@ -169,6 +171,12 @@ def _enrichment(app: App) -> Iterator[Check]:
         if file.held is not None and file.held.expired(now) == file.held.count:
             advice = "fetch it again, or raise its days_valid"
             yield Check(f"indicators {name}", "warn", "none of them is valid any more", advice)
+
+
+def _sensor(app: App) -> Iterator[Check]:
+    sensor = app.config.sense
+    if sensor.interfaces:
+        yield from checks(sensor.interfaces, sensor.segments, sensor.detections)
 
 
 def _spool(app: App) -> Iterator[Check]:

@@ -52,6 +52,7 @@ EXAMPLES = {
     "data": '"/var/lib/sentinel"',
     "path": '"/var/lib/sentinel/feeds/domains.txt"',
     "segments": '"/etc/sentinel/segments.yaml"',
+    "interfaces": '["eth1"]',
 }
 """What `example` shows where an option has no default."""
 

@@ -39,6 +39,7 @@ OWN: dict[str, Type] = {
     "sensor.icmp.code": "long",
     "sensor.icmp.size": "long",
     "sensor.packets_shown": "long",
+    "sensor.packets_missed": "long",
     "sensor.packets_dropped": "long",
     "sensor.restarts": "long",
     "sensor.smb.version": "long",

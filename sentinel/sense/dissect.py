@@ -85,6 +85,7 @@ class Dissection:
     missed: int = 0
     failures: int = 0
     wrong: int = 0
+    answered: int = 0
     problems: deque[str] = field(default_factory=deque)
     _runs: deque[_Run] = field(default_factory=deque)
     _voids: list[tuple[int, int]] = field(default_factory=list)
@@ -205,15 +206,21 @@ class Dissection:
             place = run.first + int(number) - 1 if number.isdecimal() else -1
             if run.next <= place < run.last:
                 run.next = place + 1
+                self.answered += 1
                 yield from self._release(place)
                 yield from self._answer(cells)
             else:
                 self.wrong += 1
         if self._quiet_seconds > self.stall_seconds:
-            self._lose(run, f"tshark said nothing for {self.stall_seconds:.0f} s and was stopped")
+            self.give_up()
         elif (end := run.runner.end) is not None:
             early = "" if run.finished else "tshark ended before it was asked to"
             self._lose(run, end or early)
+
+    def give_up(self) -> None:
+        """End the dissector that is to answer next, because it does not."""
+        if self._runs:
+            self._lose(self._runs[0], f"tshark said nothing for {self.stall_seconds:.0f} s and was stopped")
 
     def _lose(self, run: _Run, why: str) -> None:
         self._quiet_seconds = 0.0

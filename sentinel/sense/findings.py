@@ -89,7 +89,8 @@ class Detector(Protocol):
 class Learner(Detector, Protocol):
     """A detection that learns first what is normal, and keeps it over a restart.
 
-    During the time of learning every record goes to `learn` instead of `take`, and nothing is found.
+    During the time of learning every record goes to `learn` instead of `take`, and nothing is found; but one with
+    `finds_while_learning` set is asked as always on an interface, and learns as it goes.
     """
 
     def learn(self, record: Record, /) -> None:

@@ -215,7 +215,10 @@ class Snmp(Record):
 class Health(Record):
     """How the sensor itself is: `event` names what happened, `message` says it, numbers stand beside it.
 
-    `event`: report, drops, lag, narrowed, widened, dissector_restarted, interface_down, interface_up, problem.
+    `event`: report, drops, narrowed, widened, dissector_restarted, interface_down, interface_up, learning, walls,
+    spool_full.
+    `selected` packets were shown to tshark, `missed` of them got no answer; `dropped` the kernel could not keep;
+    `per_flow` of each direction are shown at first; `lag_seconds` is how far behind tshark is.
     """
 
     type: ClassVar[str] = "health"
@@ -229,8 +232,9 @@ class Health(Record):
     flows: int = 0
     evicted: int = 0
     selected: int = 0
+    missed: int = 0
     dropped: int = 0
     lag_seconds: float = 0.0
-    per_flow: int = 0
+    per_flow: int = -1
     restarts: int = 0
     problems: tuple[str, ...] = ()

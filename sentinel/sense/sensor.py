@@ -92,10 +92,8 @@ class Reading:
         settings = self._settings
         judge = Judge(detections.load(settings.tuning, Scene(settings.segments)), settings.segments)
         if settings.learn:
-            judge.learning = True
             for record in FilePass(settings.learn, settings):
-                judge.take(record)
-            judge.learning = False
+                judge.learn(record)
         for record in self._pass:
             yield record
             yield from self._noted(judge.take(record))

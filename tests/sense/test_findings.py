@@ -95,6 +95,8 @@ def test_what_was_learned_is_not_found_and_nothing_is_found_while_learning() -> 
     judge.learning = True
     assert list(judge.take(known)) == []
     judge.learning = False
+    judge.recall(judge.memory())
+    assert judge.recall([]) == ["it is no table of what detections learned"]
     assert list(judge.take(known)) == []
     assert [one.kind for one in judge.take(new)] == ["new.host"]
 

@@ -91,6 +91,8 @@ _Bytes = tuple[int, int]
 class Exfiltration:
     """`exfil.volume`; what hosts usually send is learned all the time and kept."""
 
+    finds_while_learning = True
+
     def __init__(self, settings: Settings, scene: Scene) -> None:
         self._settings = settings
         self._segments = scene.segments
