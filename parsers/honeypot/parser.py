@@ -1,6 +1,6 @@
-"""Reads Cowrie (text and JSON), Endlessh and sshesame: whoever speaks to them is the source.
+"""Reads Cowrie (text and JSON), Endlessh, sshesame and OpenCanary: whoever speaks to them is the source.
 
-A login that a honeypot accepts is no login; its outcome is what the honeypot said.
+A login that a honeypot accepts is no login; its outcome is what the honeypot said. Passwords are left out.
 """
 
 import re
@@ -64,6 +64,21 @@ _EVENTS = {
     "direct-tcpip.request": what("forwarding", "network", "protocol"),
 }  # fmt: skip
 
+_PROBED = ("network", "info", None)
+_CANARY: dict[str, tuple[str, str, str, str | None]] = {
+    code: (action, *(("authentication", "start", "failure") if action.endswith("login") else _PROBED))
+    for code, action in (
+        ("2000", "ftp.login"), ("3000", "http.request"), ("3001", "http.login"), ("4000", "ssh.connection"),
+        ("4001", "ssh.version"), ("4002", "ssh.login"), ("5000", "smb.file-opened"), ("5001", "portscan.syn"),
+        ("5002", "portscan.os"), ("5003", "portscan.null"), ("5004", "portscan.xmas"), ("5005", "portscan.fin"),
+        ("6001", "telnet.login"), ("7001", "http-proxy.login"), ("8001", "mysql.login"), ("9001", "mssql.login"),
+        ("9002", "mssql.windows-login"), ("10001", "tftp.request"), ("11001", "ntp.monlist"), ("12001", "vnc.login"),
+        ("13001", "snmp.request"), ("14001", "rdp.connection"), ("15001", "sip.request"), ("16001", "git.clone"),
+        ("17001", "redis.command"), ("18001", "tcp-banner.connection"),
+    )
+}  # fmt: skip
+"""https://github.com/thinkst/opencanary/blob/master/opencanary/logger.py."""
+
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Read one line."""
@@ -75,7 +90,11 @@ def parse(raw: Raw) -> Iterator[Fields]:
     message = line.message[:MESSAGE_MAX].strip()
     if line.message.startswith("{"):
         fields.pop("message", None)
-        _object(structured.json_object(line.message), fields, raw)
+        said = structured.json_object(line.message)
+        if "logtype" in said and "node_id" in said:
+            _canary(said, fields)
+        else:
+            _object(said, fields, raw)
         yield fields
         return
     stamp = stamps.find(message, raw.received, raw.zone, 1)
@@ -147,3 +166,20 @@ def _object(said: dict[str, object], fields: Fields, raw: Raw) -> None:
         fields["event.action"] = f"cowrie.{kind}"
     elif isinstance(message := fields.get("message"), str):
         prose.sentence(message, fields, raw.received, raw.zone)
+
+
+def _canary(said: dict[str, object], fields: Fields) -> None:
+    flat = {name: str(value) for name, value in document.flat(said).items() if not isinstance(value, tuple)}
+    code = flat.get("logtype", "")
+    fields.update(what(*_CANARY.get(code, (f"opencanary.{code}", *_PROBED))))
+    utc = flat.get("utc_time") or flat.get("local_time")  # the older name, and in UTC all the same
+    text.put(fields, (
+        ("@timestamp", when.iso(when.rfc3339(utc)) if utc else None), ("event.code", code),
+        ("event.provider", "opencanary"), ("host.name", flat.get("node_id")),
+        ("source.ip", text.address(flat.get("src_host"))), ("source.port", text.port(flat.get("src_port")) or None),
+        ("destination.ip", text.address(flat.get("dst_host"))),
+        ("destination.port", text.port(flat.get("dst_port")) or None),
+        ("user.name", flat.get("logdata.USERNAME")), ("user_agent.original", flat.get("logdata.USERAGENT")),
+        ("url.path", flat.get("logdata.PATH")), ("file.path", flat.get("logdata.FILENAME")),
+        ("process.command_line", flat.get("logdata.CMD")),
+    ))  # fmt: skip
