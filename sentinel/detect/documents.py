@@ -13,7 +13,7 @@ import yaml
 
 from sentinel.core.errors import RuleError
 
-SIZE_MAX = 256 * 1024
+SIZE_MAX = 512 * 1024
 DEPTH_MAX = 32
 DOCUMENTS_MAX = 256
 
