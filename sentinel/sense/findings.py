@@ -18,7 +18,9 @@ from sentinel.core.event import Scalar
 from sentinel.sense.records import SECOND, Record
 from sentinel.sense.segments import Segments
 
-__all__ = ["CRITICAL", "HIGH", "INFO", "LOW", "MEDIUM", "Detector", "Finding", "Folding", "Learner", "Scene"]
+__all__ = [
+    "CRITICAL", "HIGH", "INFO", "LOW", "MEDIUM", "Detector", "Finding", "Folding", "Learner", "Scene", "about",
+]  # fmt: skip
 
 INFO, LOW, MEDIUM, HIGH, CRITICAL = 10, 21, 47, 73, 99
 """`severity`, on the scale of Elastic's risk scores."""
@@ -59,6 +61,28 @@ class Finding:
     def key(self) -> tuple[str, str, str, int, str, int]:
         """What makes it the same finding: kind, ends, port, name and the hour of capture time in which it began."""
         return (self.kind, self.src, self.dst, self.dport, self.name, self.start // _HOUR)
+
+
+def about(  # noqa: PLR0913  what a finding of one record is made of
+    kind: str, record: Record, told: str, severity: int, technique: str, *, name: str = "", count: int = 1
+) -> Finding:
+    """Return a finding that one record makes by itself."""
+    return Finding(
+        kind=kind,
+        start=record.time,
+        end=record.time,
+        explanation=told,
+        severity=severity,
+        technique=technique,
+        src=record.src,
+        dst=record.dst,
+        dport=record.dport,
+        proto=record.proto,
+        vlan=record.vlan,
+        name=name,
+        count=count,
+        community_id=record.community_id,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,11 @@ class Window:
             del seen[old]
         return seen
 
+    def held(self, key: tuple[object, ...], time: int) -> OrderedDict[object, int]:
+        """Return what was noted of a key within the span before `time`."""
+        seen = self._seen.get(key, OrderedDict())
+        return OrderedDict((one, at) for one, at in seen.items() if at >= time - self._span)
+
 
 class ArpScans:
     """`scan.arp`."""
