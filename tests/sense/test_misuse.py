@@ -124,6 +124,7 @@ def test_weak_tickets_for_five_services_are_roasted_and_one_is_noted() -> None:
     assert kinds(*(ticket(f"mssql/db{n}", n) for n in range(5))) == {"krb.rc4_ticket", "krb.kerberoast"}
     assert kinds(*(ticket(f"mssql/db{n}", n * 20) for n in range(9))) == {"krb.rc4_ticket"}
     assert kinds(*(ticket(f"mssql/db{n}", n, etype=18) for n in range(9)), ticket("krbtgt/CITY.EXAMPLE")) == set()
+    assert kinds(*(ticket(f"cifs/fs{n}", n) for n in range(9))) == {"krb.rc4_ticket"}
 
 
 def asked(user: str, n: int, error: int = 24) -> list[Record]:
@@ -139,6 +140,8 @@ def test_many_accounts_that_are_refused_are_sprayed_and_the_first_answer_of_ever
     assert kinds(*(one for n in range(4) for one in asked(f"user{n}", n))) == set()
     assert kinds(*(one for n in range(40) for one in asked(f"user{n}", n, error=25))) == set()
     assert kinds(*(one for n in range(40) for one in asked("chef", n))) == set()
+    known = (one for n in range(40) for one in asked(f"user{n}", n)[:1])
+    assert kinds(*known, *asked("chef", 41), *asked("chef", 42)) == set()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 - `brute.*`: Zeek counts 20 failed FTP logins in 15 minutes and 30 SSH connections in 30
   (https://github.com/zeek/zeek, `policy/protocols/ftp/detect-bruteforcing.zeek`, `ssh/detect-bruteforcing.zeek`). What
   is encrypted is judged by its size: a login that fails is a short session, but longer than a look at the banner.
-- `krb.kerberoast`: tickets of weak encryption (RC4, etype 23 of RFC 4757) for many services at once; `krb.spray`: many
-  names asked for, most refused. Error 25 (pre-authentication required) is every login's first answer and no refusal.
+- `krb.kerberoast`: tickets of weak encryption (RC4, etype 23 of RFC 4757) for many services at once; `krb.spray`:
+  many names asked for, most of them refused. Error 25 (pre-authentication required) is every login's first answer and
+  no refusal.
 - `cleartext.*`: a login that is not encrypted. Only the name of the user is ever read.
 """
 
@@ -20,6 +21,10 @@ from sentinel.sense.records import TCP, Flow, Record
 _RC4 = frozenset({23, 24})
 _REFUSED = frozenset({6, 18, 24})
 """KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_CLIENT_REVOKED, KDC_ERR_PREAUTH_FAILED (RFC 4120, 7.5.9)."""
+_COMPUTERS = frozenset({
+    "cifs", "dns", "gc", "host", "ldap", "nfs", "restrictedkrbhost", "rpc", "rpcss", "termsrv", "wsman",
+})  # fmt: skip
+"""Classes of services that run as the computer itself."""
 _LOGINS = {
     "pop": frozenset({"PASS", "APOP", "AUTH"}),
     "imap": frozenset({"LOGIN", "AUTHENTICATE"}),
@@ -157,6 +162,7 @@ class KerberosAbuse:
         self._services = Window(settings.kerberos_seconds, settings.keys_max, settings.targets_max)
         self._names = Window(settings.kerberos_seconds, settings.keys_max, settings.targets_max)
         self._refusals = Window(settings.kerberos_seconds, settings.keys_max, settings.targets_max)
+        self._asked: OrderedDict[tuple[str, str, int, int], str] = OrderedDict()
 
     def take(self, record: Record) -> Iterable[Finding]:
         """Take a message of Kerberos into account."""
@@ -165,9 +171,13 @@ class KerberosAbuse:
                 return self._weak(record)
             case Kerberos(message="AS-REQ", user=user) if user:
                 self._names.note((record.src,), user.lower(), record.time)
+                self._asked[_ends(record)] = user.lower()
+                if len(self._asked) > self._settings.keys_max:
+                    self._asked.popitem(last=False)
                 return self._spray(record)
             case Kerberos(message="ERROR", error=error) if error in _REFUSED:
-                self._refusals.note((record.src,), (record.frame, record.sport, record.time), record.time)
+                refused = record.user.lower() or self._asked.get(_ends(record), "")
+                self._refusals.note((record.src,), refused, record.time)
                 return self._spray(record)
             case _:
                 return ()
@@ -181,7 +191,11 @@ class KerberosAbuse:
         if not service or service.startswith("krbtgt"):
             return
         limits = self._settings
-        seen = self._services.note((record.src,), service, record.time)
+        kind = service.partition("/")[0]
+        seen = self._services.held((record.src,), record.time)
+        # a computer's password is long and random: nobody collects tickets of its services, every login does
+        if kind not in _COMPUTERS and not service.endswith("$"):
+            seen = self._services.note((record.src,), service, record.time)
         who = f"{record.src} ({record.user})" if record.user else record.src
         if len(seen) >= limits.tickets:
             told = f"{who} got tickets with RC4 for {len(seen)} services within {limits.kerberos_seconds} s; from "
@@ -196,7 +210,7 @@ class KerberosAbuse:
         if len(names) < limits.names or len(refusals) < limits.refused:
             return ()
         told = f"{record.src} asked for {len(names)} accounts within {limits.kerberos_seconds} s and was refused "
-        told += f"{len(refusals)} times; from {limits.names} and {limits.refused} on somebody tries them out"
+        told += f"for {len(refusals)} of them; from {limits.names} and {limits.refused} on somebody tries them out"
         return [_several(about("krb.spray", record, told, HIGH, "T1110.003"), names, limits.names)]
 
 
