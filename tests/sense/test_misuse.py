@@ -262,6 +262,7 @@ def test_certificates_are_judged_at_capture_time() -> None:
     assert kinds(hello(certificates=shows(not_after=0, not_before=0))) == set()
     outside, inside = (found([hello(certificates=shows(self_signed=True), dst=one)]) for one in (OUTSIDE, SERVER))
     assert outside[0].severity > inside[0].severity
+    assert (outside[0].src, outside[0].dst) == ("", OUTSIDE)
 
 
 def test_what_is_weak_is_noted_only() -> None:

@@ -89,7 +89,9 @@ def test_bytes_and_packets_of_the_flows_are_those_of_the_capture(tmp_path: Path,
     assert (report.packets, report.not_ip) == (count, 0)
 
 
-def test_the_demo_capture_holds_one_scan_and_is_the_same_for_the_same_seed(tmp_path: Path, sense: Sense) -> None:
+def test_the_demo_capture_holds_a_scan_and_an_old_certificate_and_is_the_same_for_the_same_seed(
+    tmp_path: Path, sense: Sense
+) -> None:
     one, two, three = (tmp_path / f"{name}.pcap" for name in "abc")
     start = datetime(2026, 11, 23, 8, tzinfo=UTC)
     demo_capture(one, start)
@@ -98,7 +100,8 @@ def test_the_demo_capture_holds_one_scan_and_is_the_same_for_the_same_seed(tmp_p
     assert one.read_bytes() == two.read_bytes() != three.read_bytes()
     for path in (one, three):
         _, report = sense(path)
-        (found,) = report.findings
+        expired, found = sorted(report.findings, key=lambda one: one.kind, reverse=True)
+        assert (expired.kind, expired.name) == ("tls.expired", "lernplattform.example.org")
         assert (found.kind, found.src, found.dst) == ("scan.vertical", "10.20.17.23", "10.10.1.20")
         assert (found.technique, found.numbers["distinct"]) == ("T1046", 40)
         assert "tried 40 ports of 10.10.1.20 within 300 s" in found.explanation

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sentinel.sense.applications import Certificate, Heartbeat, Tls
 from sentinel.sense.findings import CRITICAL, HIGH, INFO, LOW, MEDIUM, Detector, Finding, Scene, about
@@ -55,7 +55,8 @@ class Handshakes:
                 told = f"{record.src} greets {_where(record)} as a program that is listed as unwanted ({fingerprint})"
                 found.append(about("tls.bad_fingerprint", record, told, HIGH, "T1071.001", name=fingerprint))
         if record.certificates and record.established:
-            found += self._certified(record, record.certificates[0])
+            # it is the server's, whoever is shown it
+            found += [replace(one, src="") for one in self._certified(record, record.certificates[0])]
         return found
 
     def close(self) -> Iterable[Finding]:
