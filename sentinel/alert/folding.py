@@ -232,7 +232,7 @@ class Folding:
         subject.open.append(alert)
         if subject.suppression is None:
             self.raised.append(alert_id)
-        note(self._db, alert.number, self._now, "sentinel", "raised")
+        note(self._db, alert.number, self._now, "sentinel", "raised", finding.late)
         return alert
 
     def _merge(self, subject: _Subject, kept: _Open, other: _Open) -> None:

@@ -121,6 +121,14 @@ def moment(text: str, now: datetime) -> datetime:
     return found
 
 
+def length(text: str) -> timedelta:
+    """Return the stretch of time that an operator means: `30m`, `24h`, `7d`, `2w`; raises UsageError."""
+    found = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
+    if not found or not int(found[1]):
+        raise UsageError(f"not a stretch of time: {text!r}; say 30m, 24h, 7d or 2w")
+    return int(found[1]) * timedelta(**{_UNITS[found[2]]: 1})
+
+
 def agreed(question: str, *, yes: bool) -> bool:
     """Ask at a terminal whether to go on; elsewhere only `yes`, the option, says so."""
     if yes:

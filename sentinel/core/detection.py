@@ -140,7 +140,7 @@ class Finding:
 
     `evidence` holds ids of the events that made it fire (at most EVIDENCE_MAX, earliest first), `count` how many
     there were; times are event times (UTC). `moments` says when each of `evidence` happened; empty: it is not known
-    better than from `first_seen` to `last_seen`.
+    better than from `first_seen` to `last_seen`. `late` says so if it was not found when its events arrived.
     """
 
     detection: Detection
@@ -151,6 +151,7 @@ class Finding:
     count: int = 1
     summary: str = field(default="", compare=False)
     moments: tuple[datetime, ...] = ()
+    late: str = field(default="", compare=False)
 
 
 EVIDENCE_MAX = 100

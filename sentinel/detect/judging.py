@@ -209,14 +209,15 @@ def _summary(event: Event) -> str:
     late = event.ingested - event.timestamp
     when = ""
     if late > LATE:
-        when = f"arrived {_rough(late)} late: "
+        when = f"arrived {rough(late)} late: "
     elif -late > LATE:
-        when = f"dated {_rough(-late)} ahead: "
+        when = f"dated {rough(-late)} ahead: "
     message = event.fields.get("message") or event.fields.get("event.original") or ""
     return (when + " ".join(str(message).split()))[:SUMMARY_MAX]
 
 
-def _rough(span: timedelta) -> str:
+def rough(span: timedelta) -> str:
+    """Return a span in words, as exact as somebody who reads an alert needs it."""
     minutes = int(span.total_seconds()) // 60
     if minutes < 120:
         return f"{minutes} min"

@@ -2,6 +2,7 @@
 
 Alerts, cursor and ledger are committed together, so a run that dies anywhere is simply done again. A rule that fails or
 takes too long is set aside for a while, the windows it has not judged are entered as skipped, and the others go on.
+When it is well again they are judged after all.
 """
 
 import sqlite3
@@ -9,37 +10,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Protocol
 
-from sentinel.core.detection import Detection, Finding, Gap
+from sentinel.core.detection import Detection, Gap
 from sentinel.core.event import Event
 from sentinel.core.ports import Clock, Store
 from sentinel.detect.breaker import Breaker
+from sentinel.detect.desk import Desk
+from sentinel.detect.fill import Filler, Repeater
 from sentinel.detect.judging import LISTED_MAX, Batch, Means, Run
-from sentinel.detect.ledger import Keeper
 from sentinel.detect.matcher import Matcher
 from sentinel.detect.past import IN_MEMORY, Past
 from sentinel.detect.planning import Planner, Touched
 from sentinel.detect.recent import Memory
 
 BATCH = 2_000
-
-
-class Desk(Keeper, Protocol):
-    """Where findings and progress are kept, together."""
-
-    def cursor(self) -> int:
-        """Return the sequence up to which everything has been judged."""
-
-    def record(
-        self,
-        findings: Iterable[Finding],
-        cursor: int,
-        *,
-        after: int | None = None,
-        also: Callable[[sqlite3.Connection], None] = ...,
-    ) -> tuple[str, ...]:
-        """Keep findings, cursor and what `also` writes, all or nothing; returns the ids of alerts newly raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +87,7 @@ class Runner:
         self._breaker = Breaker(book, detections)
         self._memory, self._past = Memory(), past
         self._means = Means(store, self._memory, past, timer, at)
+        self._repeater = Repeater(Filler(store, book, detections, clock, timer=timer, at=at), self._planner.ledger)
 
     def run(self) -> RunReport:
         """Judge everything that has arrived since the last run."""
@@ -137,16 +122,17 @@ class Runner:
         if self._planner.due(through):
             self._pass(through, cursor, aside | run.tripped, started)
         self._breaker.over(aside, run.tripped, started, judged=bool(judged))
+        filled = self._repeater.run(started, aside | run.tripped)
         return RunReport(
             started=started,
             seconds=self._timer() - begun,
             after=after,
             cursor=cursor,
             judged=judged,
-            findings=found,
-            raised=tuple(raised),
+            findings=found + filled.findings,
+            raised=(*raised, *filled.raised),
             rolled_up=run.rolled_up,
-            problems=tuple(run.problems),
+            problems=(*run.problems, *filled.problems),
             tripped=tuple(run.tripped.items()),
         )
 

@@ -17,6 +17,7 @@ from sentinel.core.detection import Correlation, Detection
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
 from sentinel.core.where import Is, Matches
+from sentinel.detect.fill import Filled, Filler
 from sentinel.detect.intervals import TABLE, Row, overlapping, paint
 from sentinel.detect.ledger import Ledger, Window
 from sentinel.detect.runner import Runner
@@ -211,10 +212,52 @@ def test_a_rule_that_cannot_be_read_any_more_is_skipped_with_the_reason_until_it
     city.rules, city.refused = [PLAIN, WIDE], {}
     city.begin()
     city.run(after=5 * MINUTE)
-    assert city.rows()[-3:] == [(5, 10, "skipped"), (10, 15, "evaluated"), (15, 16, "planned")]
-    (gap,) = city.ledger.gaps()
-    assert (gap.rule_id, after(gap.start), after(gap.end)) == ("plain", 5, 10)
+    assert city.rows() == [(0, 5, "evaluated"), (5, 10, "evaluated"), (10, 15, "evaluated"), (15, 16, "planned")]
+    assert city.windows()[1].reason == "filled: refused: no such modifier"
+    (alert,) = [one for one in city.book.alerts() if one.rule_id == "plain"]
+    assert alert.summary.startswith("found when a gap was filled, 9 min late")
+    assert alert.history[0].note == "found when a gap was filled, 9 min late"
+    assert not city.ledger.gaps()
     assert city.missing() == 0
+
+
+def test_a_gap_is_filled_without_counting_twice_what_was_found_before(city: City) -> None:
+    for number in range(5):
+        city.event(timedelta(seconds=number))
+    city.run()
+    before = [replace(one, history=()) for one in city.book.alerts()]
+    city.ledger.reopen(["plain", "wide"], [(START - MINUTE, START + 5 * MINUTE)], "parser mended", city.clock.now())
+    city.run()
+    assert not city.ledger.gaps()
+    assert [replace(one, history=()) for one in city.book.alerts()] == before
+
+
+def test_a_gap_that_needs_longer_is_filled_bit_by_bit(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentinel.detect.fill.PAGE", 3)
+    for number in range(30):
+        city.event(timedelta(seconds=30 * number))
+    city.rules = []
+    city.begin()
+    city.run(after=20 * MINUTE)
+    city.rules = [PLAIN]
+    city.begin()
+    city.run()
+    assert not city.book.alerts()
+    city.ledger.reopen(["plain"], [(START, START + 20 * MINUTE)], "a new rule", city.clock.now())
+    seconds = 0.0
+
+    def timer() -> float:
+        nonlocal seconds
+        seconds += 1
+        return seconds
+
+    filler = Filler(city.store, city.book, city.rules, city.clock, timer=timer)
+    done = filler.fill(city.ledger.gaps(), 8)
+    assert 0 < done.left < 20
+    assert sum((one.end - one.start) // MINUTE for one in city.ledger.gaps()) == done.left
+    done = filler.fill(city.ledger.gaps())
+    assert (done.left, city.ledger.gaps()) == (0, [])
+    assert [one.count for one in city.book.alerts()] == [30]
 
 
 def test_a_rule_that_fails_is_set_aside_alone_and_tried_again_later(city: City) -> None:
@@ -248,7 +291,7 @@ def test_a_rule_that_was_changed_is_tried_at_once(city: City) -> None:
     city.begin()
     city.event(timedelta(seconds=9))
     city.run()
-    assert [one.count for one in city.book.alerts()] == [1]
+    assert [one.count for one in city.book.alerts()] == [4]  # and what it has missed is made up for
 
 
 def test_a_rule_that_takes_too_long_trips_alone(city: City) -> None:
@@ -353,6 +396,7 @@ def test_the_oldest_rows_are_forgotten_but_not_what_is_to_be_judged_again(
     city.run()
     city.run(after=5 * MINUTE)
     city.ledger.reopen(["plain"], [(START, START + MINUTE)], "parser mended", city.clock.now())
+    monkeypatch.setattr("sentinel.detect.fill.Filler.fill", lambda *_: Filled())
     for _ in range(200):
         city.run(after=MINUTE)
     assert city.missing() == 0
