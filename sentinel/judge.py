@@ -1,50 +1,94 @@
 """The process that judges: runs the rules at their pace, looks who is silent, joins what belongs together."""
 
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from multiprocessing.connection import Connection
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from sentinel.app import App
+from sentinel.beat import BEGINNING, Pulse, last_beat
 from sentinel.config import Config
-from sentinel.core.errors import SentinelError
+from sentinel.config.files import made
+from sentinel.core.errors import SentinelError, StoreBusyError
 from sentinel.core.event import arrival
+from sentinel.core.lock import HeldLock
 from sentinel.processes import follow
 
 if TYPE_CHECKING:
+    from sentinel.alert.book import Book
+    from sentinel.core.ports import Store
+    from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
     from sentinel.detect.runner import Runner, RunReport
     from sentinel.join.joiner import Joiner
     from sentinel.sources.book import SourceBook
-    from sentinel.sources.silence import Silence
     from sentinel.spool.disk import DiskSpool
 
 Talk = Callable[[str], None]
 
+_ASKED_SECONDS = 0.5
+"""So often is looked whether another judge has ended."""
 _JUDGING_NICENESS = 5
 """In a flood receiving comes first: a datagram not received is lost, a rule judges late events as well."""
 
 
-def judge(config: Config, talk: Talk, link: Connection) -> None:
-    """Be the process that judges, until the other end of `link` is closed."""
+def judge(config: Config, talk: Talk, stuck: str, link: Connection) -> None:
+    """Be the process that judges, until the other end of `link` is closed.
+
+    `stuck` is the rule over which the one before did not get; it is set aside.
+    """
     follow(_JUDGING_NICENESS)
     try:
-        _judged(App(config), talk, link)
+        app = App(config)
+        with _turn(app, talk, link) as pulse:
+            if pulse is not None:
+                _judged(app, talk, stuck, pulse, link)
     except SentinelError as error:
         talk(f"rules: {error}")
         sys.exit(error.exit_code)
 
 
-def _judged(app: App, talk: Talk, link: Connection) -> None:
-    """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
-    from sentinel.detect.runner import Runner
-    from sentinel.detect.schedule import Schedule
-    from sentinel.sources.silence import Silence
+@contextmanager
+def _turn(app: App, talk: Talk, link: Connection) -> Iterator[Pulse | None]:
+    # one judges; the next is told who does, and waits until that one has ended or stands still: then it is fenced off
+    # by the cursor, for who was overtaken can write nothing. None: the end came first
+    made(app.config.data)
+    lock: HeldLock | None = None
+    told, begun = False, monotonic()
+    while lock is None:
+        try:
+            lock = HeldLock(app.config.judge_lock, "{holder} judges already")
+        except StoreBusyError as error:
+            beat = last_beat(app.config.beat_file)
+            his = beat is not None and f"process {beat.pid} on" in str(error)
+            still = beat.age() if his and beat is not None else (monotonic() - begun) / BEGINNING
+            if still > app.config.stuck_after:
+                talk(f"rules: {error}, but stands still: it is overtaken")
+                break
+            if not told:
+                talk(f"rules: {error}: waiting for its end")
+                told = True
+            if link.poll(_ASKED_SECONDS):
+                yield None
+                return
+    pulse = Pulse(app.config.beat_file)
+    try:
+        yield pulse
+    finally:
+        pulse.close()
+        if lock is not None:
+            lock.release()
 
-    def judged(report: "RunReport") -> None:
+
+def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> None:
+    """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
+    from sentinel.detect.schedule import Schedule
+
+    def told(report: "RunReport") -> None:
         for problem in report.problems:
             talk(f"rules: {problem}")
 
@@ -61,30 +105,10 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
     ):
         if past.set_aside is not None:
             talk(f"what rules had learnt was damaged and is learnt anew; what it was is in {past.set_aside}")
-        reached = _Reached(app, spool)
-
-        def made(rules: "Rules") -> Runner:
-            refused = {one.path: one.reason for one in rules.refused}
-            return Runner(
-                store,
-                desk,
-                rules.detections,
-                app.clock,
-                until=reached.sequence,
-                through=reached.moment,
-                refused=refused,
-                seen=joiner.see,
-                past=past,
-            )
-
         with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
             link.send_bytes(b"ready")  # rules new to this machine are proven first; what arrives meanwhile waits
-        schedule = Schedule(
-            _Judging(app, made, joiner, Silence(books, desk), books, reached.record, talk, lambda: link.poll(0)),
-            every=app.config.detect_every,
-            report=judged,
-            failed=unjudged,
-        )
+        judging = _Judging(app, talk, pulse, link, store, desk, books, joiner, past, _Stored(app, spool), stuck)
+        schedule = Schedule(judging, every=app.config.detect_every, report=told, failed=unjudged)
         schedule.start()
         try:
             with suppress(BrokenPipeError):
@@ -95,7 +119,7 @@ def _judged(app: App, talk: Talk, link: Connection) -> None:
 
 
 @dataclass(frozen=True)
-class _Reached:
+class _Stored:
     """How far storing has come."""
 
     app: App
@@ -117,6 +141,14 @@ class _Reached:
         waiting = self.spool.read(self.record(), 1)
         return min(now, waiting[0].written) if waiting else now
 
+    def tell(self, rule_id: str, reason: str) -> None:
+        """Write down that a rule was set aside, as a record like any other; a spool that is full tells of itself."""
+        from sentinel.collect.notices import SOURCE, notice
+
+        said: dict[str, object] = {"action": "rule_tripped", "rule": rule_id, "reason": reason}
+        with suppress(SentinelError):
+            self.spool.try_put([notice(SOURCE, self.app.clock.now(), said)])
+
 
 @dataclass
 class _Judging:
@@ -126,18 +158,32 @@ class _Judging:
     """
 
     app: App
-    made: "Callable[[Rules], Runner]"
-    joiner: "Joiner"
-    silence: "Silence"
-    books: "SourceBook"
-    committed: Callable[[], int]
     talk: Talk
-    ended: Callable[[], bool]
+    pulse: Pulse
+    link: Connection
+    store: "Store"
+    desk: "Book"
+    books: "SourceBook"
+    joiner: "Joiner"
+    past: "Past"
+    stored: _Stored
+    stuck: str
     judged: int = -1
 
     def __post_init__(self) -> None:
         """Read the rules."""
+        from sentinel.sources.silence import Silence
+
+        self.silence = Silence(self.books, self.desk)
         self._read()
+        if self.stuck:
+            reason = f"did not come to an end within {self.app.config.stuck_after:g} s"
+            self.runner.trip(self.stuck, reason)
+            self.stored.tell(self.stuck, reason)
+
+    def _ended(self) -> bool:
+        self.pulse.beat("")
+        return self.link.poll(0)
 
     def _read(self) -> None:
         from sentinel.detect.exempting import Renewal
@@ -145,9 +191,9 @@ class _Judging:
 
         self.renewal = Renewal(self.app.config.content.rules)  # first: what changes meanwhile is read again
         rules = self.app.rules_in(self.app.rule_folders)
-        rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self.ended)
+        rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self._ended)
         self.renewal.until(rules.exceptions)
-        self.runner = self.made(rules)
+        self.runner = self._made(rules)
         self.talk(f"rules: {len(rules.detections)}, refused: {len(rules.refused)}")
         for error in rules.refused:
             if error.reason.startswith(UNPROVEN):
@@ -156,7 +202,25 @@ class _Judging:
             if one.expired:
                 self.talk(f"an exception has expired and holds no more: {one.title} ({one.terms.owner}), {one.path}")
 
+    def _made(self, rules: "Rules") -> "Runner":
+        from sentinel.detect.runner import Runner
+
+        return Runner(
+            self.store,
+            self.desk,
+            rules.detections,
+            self.app.clock,
+            until=self.stored.sequence,
+            through=self.stored.moment,
+            refused={one.path: one.reason for one in rules.refused},
+            seen=self.joiner.see,
+            past=self.past,
+            at=self.pulse.beat,
+        )
+
     def run(self) -> "RunReport":
+        """Do it once."""
+        self.pulse.beat("")
         if self.renewal.due(self.app.clock.now()):
             self._read()
         problems: tuple[str, ...] = ()
@@ -164,8 +228,11 @@ class _Judging:
             self.silence.look()
         except SentinelError as error:
             problems = (f"nobody can say who is silent: {error}",)
-        through = self.committed()
+        through = self.stored.record()
         report = self.runner.run()
+        for rule_id, reason in report.tripped:
+            self.stored.tell(rule_id, reason)
+        self.pulse.beat("")
         try:
             self.joiner.run(report.cursor)
         except SentinelError as error:
@@ -173,4 +240,5 @@ class _Judging:
         if through != self.judged:
             self.books.judged(through)
             self.judged = through
+        self.pulse.beat("")
         return replace(report, problems=(*report.problems, *problems))

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 from sentinel.app import App
 from sentinel.config import Config
-from sentinel.core.errors import ConfigError, Exit, SentinelError
+from sentinel.core.errors import ConfigError, SentinelError
 from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
 from sentinel.judge import Talk, judge
 from sentinel.processes import begun, follow, settled
+from sentinel.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from sentinel.parse.prepare import Preparer
@@ -88,8 +89,8 @@ class _Running:
         talk(f"data: {app.config.data}")
         app.inventory  # noqa: B018  one that is wrong is refused now; one that becomes wrong later is not
         # processes of their own: reading, judging and storing each get a core, and none waits for another's lock
-        self.judging, self.link = begun(judge, "judge", app.config, talk)
-        stack.callback(self._unjudged)
+        self.watchdog = Watchdog(app, lambda stuck: begun(judge, "judge", app.config, talk, stuck), talk)
+        stack.callback(self.watchdog.end)
         self.spool = stack.enter_context(app.spool())
         self.store = stack.enter_context(app.writing())
         books = stack.enter_context(app.books(writer=True))
@@ -128,10 +129,6 @@ class _Running:
         """Start storing."""
         settled()
         self.parsing.start()
-
-    def _unjudged(self) -> None:
-        self.link.close()
-        self.judging.join()
 
     async def collect(self) -> None:
         """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
@@ -174,10 +171,8 @@ class _Running:
 
     async def _stopped(self, ended: asyncio.Event) -> None:
         while not ended.is_set() and not self.stop.is_set():
-            if not self.judging.is_alive():
-                self.failed = SentinelError(f"nothing judges any more: the rules' process ended ({self._ending()})")
-                if self.judging.exitcode in set(Exit) - {Exit.OK, Exit.FINDING}:  # it has said itself what is wrong
-                    self.failed.exit_code = Exit(self.judging.exitcode)
+            if not await asyncio.to_thread(self.watchdog.look):
+                self.failed = self.watchdog.failed
                 return
             try:
                 await asyncio.wait_for(ended.wait(), 0.2)
@@ -191,28 +186,16 @@ class _Running:
             waiting.cancel()
             if not task.done():
                 self.talk(f"listening: {one.collector.name} {one.where()}")
-        judges = await asyncio.to_thread(self._judges)
+        judges = await asyncio.to_thread(self.watchdog.ready)
         if judges and not any(task.done() for task in tasks):
             self.talk("ready")
-
-    def _judges(self) -> bool:
-        """Wait until the rules' process says that it is ready; False if it is gone."""
-        try:
-            return bool(self.link.recv_bytes())
-        except (EOFError, OSError):
-            return False
-
-    def _ending(self) -> str:
-        self.judging.join()
-        code = self.judging.exitcode or 0
-        return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
     def end(self) -> None:
         """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
         self.stop.set()
         self.store.give_up()
         self.parsing.join()
-        self._unjudged()
+        self.watchdog.end()
         self.talk("ended: everything that was accepted is on disk")
         if self.failed is not None:
             raise self.failed

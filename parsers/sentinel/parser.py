@@ -26,6 +26,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
             yield _lost(said)
         case "spool_problem":
             yield _spool(said)
+        case "rule_tripped":
+            yield _tripped(said)
         case "pull_failed" | "pull_recovered" | "pull_lost" as action:
             yield _pulled(said, action)
         case _:
@@ -43,6 +45,21 @@ def _spool(said: Mapping[str, object]) -> Fields:
         "event.outcome": "failure",
         "event.reason": reason,
         "message": f"the spool: {reason}",
+    }
+
+
+def _tripped(said: Mapping[str, object]) -> Fields:
+    rule, reason = (str(said.get(key) or "") for key in ("rule", "reason"))
+    if not (rule and reason):
+        raise ParseError("a rule that was set aside, without its id or a reason")
+    return {
+        "event.action": "rule_tripped",
+        "event.category": ("configuration",),
+        "event.type": ("error",),
+        "event.outcome": "failure",
+        "event.reason": reason,
+        "rule.id": rule,
+        "message": f"the rule {rule} was set aside for a while: {reason}",
     }
 
 

@@ -18,6 +18,7 @@ VERBS = {
     "status": "Whether the books balance and how far each stage has come.",
     "alerts": "Work alerts: list, show, ack, close, watch.",
     "rules": "Sigma rules: list, check, test, coverage.",
+    "health": "For monitoring: whether events are stored and judged.",
     "ledger": "Which minutes each rule has judged; judge what was missed: fill.",
     "packs": "Parser packs: list, test.",
     "assets": "The inventory: list, show.",

@@ -108,6 +108,9 @@ class DetectOptions(Section):
     every_seconds: float = Field(default=5.0, gt=0, le=3600)
     """How often rules judge what has arrived since their last run."""
 
+    stuck_seconds: float = Field(default=180.0, ge=5, le=3600)
+    """A process that judges and shows no sign of life for so long is ended and begun anew; an alert tells of it."""
+
     quiet_hours: float = Field(default=24.0, gt=0)
     """After so many hours without a repeat, the same thing is a new alert instead of a higher count."""
 
@@ -235,6 +238,16 @@ class Config(Section):
         return self.data / "state.db"
 
     @property
+    def beat_file(self) -> Path:
+        """The file that says what the judging process does."""
+        return self.data / "judge.beat"
+
+    @property
+    def judge_lock(self) -> Path:
+        """The file that says who judges."""
+        return self.data / "judge.lock"
+
+    @property
     def sources_file(self) -> Path:
         """The file of the books of sources."""
         return self.data / "sources.db"
@@ -256,6 +269,11 @@ class Config(Section):
             return 0.0
         minutes = self.silence.minutes if source.silence_minutes is None else source.silence_minutes
         return minutes * 60
+
+    @property
+    def stuck_after(self) -> float:
+        """Return after how many seconds without a sign of life the process that judges stands still."""
+        return self.detect.stuck_seconds + self.detect.every_seconds
 
     @property
     def detect_every(self) -> timedelta:

@@ -23,13 +23,10 @@ class Breaker:
 
     def aside(self, now: datetime) -> dict[str, str]:
         """Return the rules that are set aside at present, and why."""
-        with self._keeper.looking() as db:
-            rows = db.execute("SELECT rule_id, version, until, reason FROM ledger_trips").fetchall()
         return {
             rule_id: f"set aside: {reason}"
-            for rule_id, version, until, reason in rows
-            # a clock that was set back must not keep a rule out for longer than it was meant
-            if self._versions.get(rule_id) == version and now < moment(until) <= now + RETRY_MAX
+            for rule_id, (version, reason) in tripped(self._keeper, now).items()
+            if self._versions.get(rule_id) == version
         }
 
     def over(self, aside: Mapping[str, str], tripped: Mapping[str, str], now: datetime, *, judged: bool) -> None:
@@ -49,3 +46,11 @@ class Breaker:
                     "INSERT OR REPLACE INTO ledger_trips VALUES (?, ?, ?, ?, ?)",
                     (rule_id, self._versions.get(rule_id, ""), times, micros(now + wait), reason[:REASON_MAX]),
                 )
+
+
+def tripped(keeper: Keeper, now: datetime) -> dict[str, tuple[str, str]]:
+    """Return by id the version of each rule that is set aside at `now`, and why."""
+    with keeper.looking() as db:
+        rows = db.execute("SELECT rule_id, version, until, reason FROM ledger_trips").fetchall()
+    # a clock that was set back must not keep a rule out for longer than it was meant
+    return {one: (version, why) for one, version, until, why in rows if now < moment(until) <= now + RETRY_MAX}

@@ -136,6 +136,10 @@ class Runner:
             tripped=tuple(run.tripped.items()),
         )
 
+    def trip(self, rule_id: str, reason: str) -> None:
+        """Set a rule aside for a while: somebody else has seen that it is too much."""
+        self._breaker.over({}, {rule_id: reason}, self._clock.now(), judged=False)
+
     def _aside(self, now: datetime) -> dict[str, str]:
         broken = {rule.id: reason for rule, reason in self._matcher.broken}
         return {**self._breaker.aside(now), **broken, **self._planner.broken}

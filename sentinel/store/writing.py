@@ -14,6 +14,7 @@ from typing import NoReturn
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.kill import point
+from sentinel.core.lock import HeldLock
 from sentinel.core.ports import Appended
 from sentinel.store.amending import Amendment
 from sentinel.store.codec import Encoder, day_of, micros
@@ -21,7 +22,6 @@ from sentinel.store.engine import Engine, EngineError, Problem, select
 from sentinel.store.forming import Block
 from sentinel.store.hot import HotFile, recovered
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
-from sentinel.store.lock import WriterLock
 from sentinel.store.sealer import Sealer, write_file
 from sentinel.store.sealing import literal
 from sentinel.store.segments import Segment, day_number, hot_name, ids_name, listing, parse_name, sync_folder
@@ -70,7 +70,10 @@ class Writer:
         self._append_lock = Lock()
         self._broken = ""
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._lock = WriterLock(folder / "writer.lock")
+        self._lock = HeldLock(
+            folder / "writer.lock",
+            f"{folder} is written by {{holder}} already; stop that process, or open the store for reading only",
+        )
         try:
             waiting = self._recover()
         except BaseException:

@@ -1,11 +1,24 @@
 """`sentinel run` is several processes: none outlives the first, and what one leaves undone is done by the next."""
 
+import json
 import os
 import signal
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sentinel import judge as judging
+from sentinel.app import App
+from sentinel.beat import last_beat
+from sentinel.config import load
+from sentinel.watchdog import DEATHS_MAX
+from tests.running import eventually
 
 if TYPE_CHECKING:
     from tests.running import Running
@@ -16,12 +29,15 @@ Patiently = Callable[..., Any]
 def begun(city: "Running") -> list[int]:
     assert city.process is not None
     pid = city.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")  # whoever begins a process is its parent, a thread as well
+    found = [(child, Path(f"/proc/{child}/cmdline")) for task in tasks for child in task.read_text().split()]
+    return [int(child) for child, command in found if command.exists() and b"spawn_main" in command.read_bytes()]
 
 
 def judge(city: "Running") -> int:
-    return begun(city)[0]
+    beat = eventually(lambda: last_beat(city.folder / "data/judge.beat"))
+    assert beat is not None
+    return beat.pid
 
 
 def accepted() -> str:
@@ -30,21 +46,73 @@ def accepted() -> str:
     return f"<86>{stamp} srv sshd[1]: Accepted password for root from 203.0.113.66 port 1 ssh2"
 
 
-def test_a_judge_that_dies_ends_everything_and_the_next_start_judges_what_came(
+def stopped(city: "Running") -> list[dict[str, Any]]:
+    return [one for one in city.json("alerts", "list") if one["title"] == "The rules stood still"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_judge_that_dies_or_stands_still_is_begun_anew_and_an_alert_says_so(
+    city: "Running", patiently: Patiently, number: signal.Signals
+) -> None:
+    city.config.write_text(city.config.read_text().replace("[detect]\n", "[detect]\nstuck_seconds = 5\n"))
+    city.start()
+    patiently(lambda: city.sentinel("health", code=None).returncode == 0)
+    before = judge(city)
+    os.kill(before, number)
+    city.tcp(accepted())
+    (alarm,) = patiently(lambda: stopped(city))
+    assert str(before) in alarm["summary"]
+    found = patiently(lambda: [one for one in city.json("alerts", "list") if one["title"] != alarm["title"]])
+    assert [one["count"] for one in found] == [1]
+    health = json.loads(city.sentinel("health", "--json", code=1).stdout)
+    assert [one["what"] for one in health["problems"]] == ["watchdog"]  # of late, so somebody should look
+    assert health["judge_pid"] not in {before, None}
+    city.sentinel("ledger", code=0)
+    assert city.stop() == 0
+    health = json.loads(city.sentinel("health", "--json", code=1).stdout)
+    assert "run" in {one["what"] for one in health["problems"]}
+
+
+def test_a_judge_that_dies_again_and_again_ends_everything_and_the_next_start_judges_what_came(
     city: "Running", patiently: Patiently
 ) -> None:
     city.start()
     assert city.process is not None
-    os.kill(judge(city), signal.SIGSTOP)
-    city.tcp(accepted())
-    patiently(lambda: city.json("query", "source.ip:203.0.113.66"))
-    assert city.json("alerts", "list") == []
-    os.kill(judge(city), signal.SIGKILL)
+    parsers = set(begun(city)) - {judge(city)}
+    for _ in range(DEATHS_MAX + 1):
+        (dead,) = patiently(lambda: set(begun(city)) - parsers)
+        os.kill(dead, signal.SIGKILL)
+        patiently(lambda dead=dead: dead not in begun(city))
     assert city.process.wait(60) != 0
     patiently(lambda: any("nothing judges any more" in line and "signal 9" in line for line in city.said))
     city.start()
-    (alert,) = patiently(lambda: city.json("alerts", "list"))
+    city.tcp(accepted())
+    (alert,) = patiently(
+        lambda: [one for one in city.json("alerts", "list") if one["title"] != "The rules stood still"]
+    )
     assert alert["count"] == 1
+    assert stopped(city)
+
+
+def test_a_second_judge_is_told_who_judges_and_waits_for_his_end(city: "Running", patiently: Patiently) -> None:
+    city.start()
+    said: list[str] = []
+    config = load(city.config)
+    near, far = Pipe()
+    second = threading.Thread(target=_wait, args=(App(config), said.append, far))
+    second.start()
+    patiently(lambda: said)
+    patiently(lambda: f"process {judge(city)} on" in said[0])
+    assert f"process {judge(city)} on" in said[0]
+    assert "judges already: waiting for its end" in said[0]
+    near.close()
+    second.join()
+    assert not any("overtaken" in line for line in said)
+
+
+def _wait(app: App, talk: Callable[[str], None], link: Connection) -> None:
+    with judging._turn(app, talk, link) as pulse:
+        assert pulse is None
 
 
 def test_no_process_outlives_the_one_that_began_it(city: "Running", patiently: Patiently) -> None:
@@ -61,7 +129,7 @@ def test_no_process_outlives_the_one_that_began_it(city: "Running", patiently: P
 
 def test_a_parser_that_dies_is_begun_anew(city: "Running", patiently: Patiently) -> None:
     city.start()
-    for parser in begun(city)[1:]:
+    for parser in set(begun(city)) - {judge(city)}:
         os.kill(parser, signal.SIGKILL)
     for number in range(3):
         city.tcp(accepted())

@@ -1,4 +1,4 @@
-"""The writer's lock: held by the kernel, so that it goes with the process; the file says who holds it."""
+"""A lock held by the kernel, so that it goes with the process; the file says who holds it."""
 
 import fcntl
 import os
@@ -8,19 +8,20 @@ from pathlib import Path
 from sentinel.core.errors import StoreBusyError
 
 
-class WriterLock:
-    """Holds the lock file at `path` from now on; raises StoreBusyError if somebody else does."""
+class HeldLock:
+    """Holds the lock file at `path` from now on; raises StoreBusyError, made of `busy` and the holder, if it is held.
 
-    def __init__(self, path: Path) -> None:
+    `busy` has a place `{holder}` for who holds it.
+    """
+
+    def __init__(self, path: Path, busy: str) -> None:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.pread(handle, 300, 0).decode("utf-8", "replace").strip() or "another process"
             os.close(handle)
-            raise StoreBusyError(
-                f"{path.parent} is written by {holder} already; stop that process, or open the store for reading only"
-            ) from error
+            raise StoreBusyError(busy.replace("{holder}", holder)) from error
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         self._handle = handle
