@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sentinel import status
 from sentinel.app import App
-from sentinel.beat import Beat, alive, last_beat
+from sentinel.beat import alive
 from sentinel.status import Status
 from sentinel.watchdog import QUIET, RULE
 
@@ -55,7 +55,7 @@ def look(app: App) -> Health:
 
     now = app.clock.now()
     found = status.look(app)
-    beat = last_beat(app.config.beat_file)
+    beat = found.beat
     with app.desk() as desk:
         ledger = Ledger(desk)
         missing = ledger.account(now - LOOKED_BACK, now).missing
@@ -63,7 +63,7 @@ def look(app: App) -> Health:
         aside = tuple(sorted(tripped(desk, now)))
         alarms = [one.last_seen for one in desk.open_of(RULE.id)]
     skipped = sum((one.end - one.start) // MINUTE for one in gaps)
-    problems = [*_running(app, found, beat), *_lags(found)]
+    problems = [*_running(found), *_lags(found)]
     if missing:
         problems.append(Problem("ledger", f"{missing:,} windows of the last day are unaccounted for; sentinel ledger"))
     if skipped:
@@ -84,14 +84,11 @@ def look(app: App) -> Health:
     )
 
 
-def _running(app: App, found: Status, beat: Beat | None) -> Iterator[Problem]:
+def _running(found: Status) -> Iterator[Problem]:
     if not found.running:
         yield Problem("run", f"`sentinel run` is not at work since {_time(found.progress.known)}")
-    elif beat is None or not alive(beat.pid):
-        yield Problem("judge", "nothing judges: the process of the rules is gone")
-    elif beat.age() > app.config.stuck_after:
-        over = f" over the rule {beat.doing}" if beat.doing else ""
-        yield Problem("judge", f"the rules stand still since {beat.age():,.0f} s{over}")
+    elif found.judging:
+        yield Problem("judge", found.judging)
     if found.spool.full:
         yield Problem("spool", f"the spool is full: {found.spool.full}")
 

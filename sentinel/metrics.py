@@ -102,6 +102,7 @@ def _gauges(status: Status) -> Iterator[Metric]:
         ("spool_records", "Records that are not stored yet", status.balance.waiting),
         ("spool_oldest_seconds", "Age of the oldest record that is not stored yet", status.store_lag.total_seconds()),
         ("detect_lag_seconds", "Age of the oldest record that is not judged yet", status.detect_lag.total_seconds()),
+        ("judge_still", "1 if the process that judges is gone or stands still", bool(status.judging)),
         ("sources_silent", "Senders that have fallen silent", len(status.silent)),
         ("books_unbalanced", "Problems of the books; 0 if they balance", len(status.balance.problems)),
     ):

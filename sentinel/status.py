@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentinel.app import App
+from sentinel.beat import Beat, alive, last_beat
 from sentinel.core.ports import Spool
 from sentinel.core.source import ENDS, UNSPOOLED, Account, Lost, Tally, hour_of
 from sentinel.sources.book import Progress, Sender
@@ -32,7 +33,11 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What there is to say; lags are those of the oldest record that is not stored, and not judged, yet."""
+    """What there is to say; lags are those of the oldest record that is not stored, and not judged, yet.
+
+    `judging` says what is wrong with the process that judges, if anything; `still`: it is there and does not move on;
+    `beat` is its last sign of life.
+    """
 
     running: bool
     progress: Progress
@@ -44,11 +49,14 @@ class Status:
     silent: tuple[Sender, ...]
     senders: tuple[Sender, ...]
     turned_away: Mapping[tuple[str, Lost], int]
+    beat: Beat | None
+    judging: str
+    still: bool
 
     @property
     def well(self) -> bool:
-        """Say whether the books balance and nobody is silent."""
-        return not self.balance.problems and not self.silent
+        """Say whether the books balance, nobody is silent, and the rules do not stand still."""
+        return not self.balance.problems and not self.silent and not self.still
 
 
 def look(app: App) -> Status:
@@ -60,8 +68,9 @@ def look(app: App) -> Status:
         stats = spool.stats()
         waiting = max(0, spool.last - progress.through)
         unjudged = books.written_after(progress.judged)
+        beat, running = last_beat(app.config.beat_file), books.at_work()
         return Status(
-            running=books.at_work(),
+            running=running,
             progress=progress,
             tally=tally,
             balance=balance(progress, tally, waiting),
@@ -71,7 +80,19 @@ def look(app: App) -> Status:
             silent=tuple(books.silent()),
             senders=tuple(books.senders()),
             turned_away=_turned_away(tally),
+            beat=beat,
+            judging=_judging(beat, app.config.stuck_after) if running else "",
+            still=running and beat is not None and alive(beat.pid) and beat.age() > app.config.stuck_after,
         )
+
+
+def _judging(beat: Beat | None, patience: float) -> str:
+    if beat is None or not alive(beat.pid):
+        return "nothing judges: the process of the rules is gone, or has yet to begin"
+    if beat.age() <= patience:
+        return ""
+    over = f" over the rule {beat.doing}" if beat.doing else ""
+    return f"the rules stand still since {beat.age():,.0f} s{over}"
 
 
 def _since(moment: datetime | None, now: datetime) -> timedelta:

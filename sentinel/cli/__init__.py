@@ -33,7 +33,7 @@ VERBS = {
     "check": "Check configuration, packs and rules without starting.",
     "doctor": "Look for what keeps Sentinel from working on this machine.",
     "config": "Explain options: explain, example.",
-    "bench": "Measure: ingest, parse, detect, query.",
+    "bench": "Measure: ingest, parse, detect, query; prove: lateness, week.",
     "demo": "Show a small model city under attack.",
 }
 """Every verb and its one line of help; the module of the same name (`import_` for `import`) is loaded when called."""

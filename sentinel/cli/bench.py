@@ -3,16 +3,18 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show, talk
 from sentinel.config import Config, load
+from sentinel.core.errors import Exit
 from sentinel.core.event import Event, record_of
 from sentinel.core.ports import Span
 from sentinel.core.where import holds
@@ -22,10 +24,15 @@ from sentinel.testing import bench as measure
 from sentinel.testing.bench import Figure
 from sentinel.ui import tables
 
+if TYPE_CHECKING:
+    from sentinel.testing.lateness import Row
+
 EXAMPLE = """
 sentinel bench ingest
 sentinel bench ingest --elasticsearch http://127.0.0.1:9200
 sentinel bench detect --events 50000 --json
+sentinel bench lateness
+sentinel bench week --days 7 --seed 2
 """
 
 QUESTIONS = (
@@ -117,6 +124,53 @@ def query(events: EventsOption = 200_000, seed: SeedOption = 1, json: JsonOption
             "every event read and judged", [[question] for question in questions], partial(_scan, found)
         )
     _told(figure, reference, json=json)
+
+
+@verb.command()
+def lateness(json: JsonOption = False) -> None:
+    """Late events, by rules of each kind: how often they are found (once). Ends with 1 if one is not, or twice."""
+    from sentinel.testing import lateness as late
+
+    rows, paused = list(late.table()), late.paused()
+    if json:
+        emit(*({"schema": SCHEMA, **asdict(row), "well": row.well} for row in rows))
+        emit({"schema": SCHEMA, "paused_minutes": 20, **asdict(paused)})
+    else:
+        columns = ("rule", "late", "alerts", "events", "of one offline pass", "windows reopened", "")
+        show(tables.plain_table(columns, map(_late_row, rows)))
+        talk(
+            f"schedule paused for 20 minutes (kibana#285154): {paused.found} of {paused.expected} alerts, "
+            f"{paused.more} more, {paused.unaccounted} windows unaccounted for"
+        )
+    if not all(row.well for row in rows) or (paused.found, paused.more, paused.unaccounted) != (paused.expected, 0, 0):
+        raise typer.Exit(Exit.FINDING)
+
+
+def _late_row(row: "Row") -> tuple[object, ...]:
+    offline = f"{row.expected_alerts} alert, {row.expected_events} events"
+    return row.kind, row.late, row.alerts, row.events, offline, row.reopened, "once" if row.well else "WRONG"
+
+
+@verb.command()
+def week(
+    days: Annotated[float, typer.Option(min=0.05, max=31, help="How many simulated days.")] = 7,
+    seed: SeedOption = 1,
+    minutes: Annotated[float, typer.Option(min=0.5, max=60, help="How often the rules run.")] = 5,
+    json: JsonOption = False,
+) -> None:
+    """Simulate days of restarts, deaths, pauses, delays; compare with one offline pass. Ends with 1 if they differ."""
+    from sentinel.testing.week import simulate
+
+    found = simulate(days, seed=seed, step=timedelta(minutes=minutes))
+    if json:
+        emit({"schema": SCHEMA, **asdict(found), "well": found.well})
+    else:
+        rows = [(name, value) for name, value in asdict(found).items() if not isinstance(value, dict)]
+        rows += [(f"happened: {name}", number) for name, number in sorted(found.happened.items())]
+        rows += [(f"windows {name}", number) for name, number in sorted(found.windows.items())]
+        show(tables.plain_table(("what", "number"), rows))
+    if not found.well:
+        raise typer.Exit(Exit.FINDING)
 
 
 def _scan(events: Sequence[Event], batch: Sequence[object]) -> None:

@@ -26,7 +26,7 @@ verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @verb.command()
 def status(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Say whether all that was received is accounted for. Ends with 1 if not, or if a sender is silent."""
+    """Say whether all that was received is accounted for. Ends with 1 if not, if a sender is silent or rules stand."""
     app = application(config)
     found = looking.look(app)
     if json:
@@ -56,7 +56,7 @@ def _rows(found: Status) -> list[tuple[str, str]]:
         ("books", books_line(found.balance)),
         ("spool", f"{found.balance.waiting:,} records wait{oldest}; {found.spool.bytes / (1 << 20):,.1f} MiB"),
         *_spool_rows(found.spool),
-        ("rules", f"{_seconds(found.detect_lag.total_seconds())} behind"),
+        ("rules", found.judging or f"{_seconds(found.detect_lag.total_seconds())} behind"),
         ("senders", f"{len(found.senders)} known, {len(found.silent)} silent{': ' if silent else ''}{silent}"),
         ("connections", away or "none refused"),
     ]
@@ -110,6 +110,7 @@ def _as_json(found: Status) -> dict[str, Any]:
         "spool_problems": found.spool.problems,
         "store_lag_seconds": found.store_lag.total_seconds(),
         "detect_lag_seconds": found.detect_lag.total_seconds(),
+        "judging": found.judging,
         "senders": len(found.senders),
         "silent": [one.identity._asdict() | {"since": iso(one.last)} for one in found.silent],
         "hours": _accounts({account: number for account, number in found.tally.items() if account.hour > recent}),

@@ -29,6 +29,7 @@ SPAN = timedelta(minutes=5)
 PLACES = ("planning", "before", "within", "after")
 """Where a judge may die: before, in and after the transaction of a batch, or while it plans or reopens windows."""
 FAILURE, SCAN, LOGIN, EXPLOIT = (Is("event.action", name) for name in ("failure", "scan", "login", "exploit"))
+QUIET = timedelta(hours=1)
 _MANY = 1_000_000_000
 
 
@@ -129,7 +130,7 @@ class Judge:
         clock: ManualClock,
         detections: Iterable[Detection],
         *,
-        quiet: timedelta = timedelta(hours=1),
+        quiet: timedelta = QUIET,
         timer: Callable[[], float] = perf_counter,
     ) -> None:
         self.store, self.clock = store, clock
@@ -181,13 +182,15 @@ class Judge:
         return Ledger(self.book)
 
 
-def offline(store: Store, path: Path, clock: ManualClock, events: Iterable[Event]) -> set[Told]:
+def offline(
+    store: Store, path: Path, clock: ManualClock, events: Iterable[Event], quiet: timedelta = QUIET
+) -> set[Told]:
     """Return what the alerts say after one pass over all events in the order in which they happened."""
     ordered = sorted(events, key=lambda one: (one.timestamp, one.id))
     renumbered = [event_again(one, seq) for seq, one in enumerate(ordered, start=1)]
     for at in range(0, len(renumbered), 2_000):
         store.append(renumbered[at : at + 2_000])
-    judge = Judge(store, path, clock, rules())
+    judge = Judge(store, path, clock, rules(), quiet=quiet)
     judge.run()
     try:
         return judge.told()

@@ -313,6 +313,21 @@ def test_a_rule_that_takes_too_long_trips_alone(city: City) -> None:
     assert [(one.rule_id, one.until) for one in city.ledger.gaps()] == [("wide", 3)]
 
 
+def test_a_rule_that_somebody_else_saw_stuck_is_set_aside_over_restarts(city: City) -> None:
+    city.runner.trip("wide", "did not come to an end within 180 s")
+    city.begin()
+    for number in range(3):
+        city.event(timedelta(seconds=number))
+    city.run(after=MINUTE)
+    assert {one.rule_id for one in city.book.alerts()} == {"plain"}
+    assert [(one.rule_id, one.reason) for one in city.ledger.gaps()] == [
+        ("wide", "set aside: did not come to an end within 180 s")
+    ]
+    city.run(after=10 * MINUTE)
+    assert {one.rule_id for one in city.book.alerts()} == {"plain", "wide"}
+    assert not city.ledger.gaps()
+
+
 @pytest.mark.parametrize("years", [50, 0.5])
 def test_a_clock_set_far_ahead_leaves_one_row_and_set_back_it_counts_on(city: City, years: float) -> None:
     city.run()

@@ -1,5 +1,6 @@
 """The clock of a real Sentinel is set and crosses summer time's ends: nothing is lost, doubled, silent or unjudged."""
 
+import json
 import socket
 import threading
 import time
@@ -130,6 +131,7 @@ def test_a_clock_that_is_set_and_summer_time_that_ends_and_begins(city: "Running
         assert not [one for one in alerts(city, silent=True) if "fw1" in one.summary]
     eventually(lambda: [one for one in alerts(city, silent=True) if "fw1" in one.summary])
     eventually(lambda: b'"in_spool":0,' in city.sentinel("status", "--json", code=1).stdout)
+    assert json.loads(city.sentinel("ledger", "--json", "--last", "400d", code=0).stdout)["unaccounted"] == 0
     assert city.stop() == 0
     events = found(city, "load")
     assert sorted(int(str(one.fields["message"]).split("=")[1]) for one in events) == list(range(device.sent))
