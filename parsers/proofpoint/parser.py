@@ -62,7 +62,10 @@ def parse(raw: Raw) -> Iterator[Fields]:
     if level or " mod=" in message[:400]:
         fields |= {"observer.product": "Email Protection"}
         text.put(fields, [("log.level", level[1] if level and level[1] != "rprt" else None)])
-        _filter(kv.pairs(message[level.end() if level else 0 :][:MESSAGE_MAX]), fields)
+        pairs = kv.pairs(message[level.end() if level else 0 :][:MESSAGE_MAX])
+        _filter(pairs, fields)
+        if pairs.get("action") in {"login", "logout"} and "mod" not in pairs:
+            _console(pairs, fields)
     else:
         fields["event.dataset"] = "proofpoint.sendmail"
         sendmail.read(message[:MESSAGE_MAX], fields, "proofpoint.")
@@ -85,7 +88,7 @@ def _filter(said: dict[str, str], fields: Fields) -> None:
         del fields["source.domain"]
     maillog.endpoint(fields, "source", (said.get("ip") or said.get("hops-ip", "")).strip("[]"), said.get("port"))
     maillog.endpoint(fields, "destination", said.get("lip"))
-    sender = said.get("value") if command == "env_from" else said.get("from")
+    sender = said.get("value") if command == "env_from" else said.get("from") if "@" in said.get("from", "") else None
     to = said.get("value") if command == "env_rcpt" else said.get("rcpts") if "@" in said.get("rcpts", "") else None
     text.put(fields, [("email.from.address", addresses([sender or ""]))])
     text.put(fields, [("email.to.address", addresses((to or said.get("rcpt", "")).split(",")))])
@@ -94,13 +97,30 @@ def _filter(said: dict[str, str], fields: Fields) -> None:
     _ruled(said, module, fields)
 
 
+def _console(said: dict[str, str], fields: Fields) -> None:
+    """Set who logged in to the console, or left it."""
+    entering = said["action"] == "login"
+    failed = said.get("status", "").lower() not in {"success", "succeeded", "ok"}
+    fields.update(what(said["action"], "start" if entering else "end", "failure" if failed else "success",
+                       "authentication"))  # fmt: skip
+    fields.update(text.user(said.get("user")))
+
+
 def _ruled(said: dict[str, str], module: str, fields: Fields) -> None:
     rule, action = text.given(said.get("rule")), said.get("action", "")
     text.put(fields, [("rule.name", rule)])
     if action:
         denied = any(part in _DENIED for part in action.lower().replace(",", ";").split(";"))
         fields["event.type"] = ("denied",) if denied else ("allowed",)
-        fields["event.outcome"] = "success"
+        fields["event.outcome"] = "failure" if denied else "success"
+    if said.get("cmd") in {"throttle", "reject", "error"}:
+        fields["event.type"] = ("error",) if said["cmd"] == "error" else ("denied",)
+        text.put(fields, [("event.reason", said.get("err"))])
+    if (version := said.get("version", "")).startswith("TLSv") and module in {"tls", "session"}:
+        fields |= {"tls.version_protocol": "tls", "tls.version": version[4:], "tls.established": True}
+        text.put(fields, [("tls.cipher", said.get("cipher"))])
+    if module == "regulation" and rule:
+        fields["event.kind"] = "alert"
     virus = text.given(said.get("virusname") or (said.get("name") if module == "av" else None))
     infected = module == "av" and rule not in {None, "clean"}
     if virus or infected:
