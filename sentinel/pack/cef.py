@@ -68,8 +68,9 @@ _LABELS = {
     "http response code": "http.response.status_code", "referer": "http.request.referrer",
     "referrer": "http.request.referrer", "user agent": "user_agent.original", "subject": "email.subject",
 }  # fmt: skip
-_SUCCESS = frozenset({"success", "succeeded", "successful", "true", "ok"})
-_FAILURE = frozenset({"failure", "failed", "fail", "false", "error", "unsuccessful"})
+_OUTCOMES = dict.fromkeys(("success", "succeeded", "successful", "true", "ok"), "success") | dict.fromkeys(
+    ("failure", "failed", "fail", "false", "error", "unsuccessful"), "failure"
+)
 _READ_INTO = {
     "request": "url.original", "deviceDirection": "network.direction", "outcome": "event.outcome",
     "sproc": "process.name", "dproc": "process.name", "spid": "process.pid", "dpid": "process.pid",
@@ -77,7 +78,6 @@ _READ_INTO = {
 _ENDS = (("source.ip", "source.domain"), ("destination.ip", "destination.domain"))
 _DIRECTIONS = {"0": "inbound", "1": "outbound"}
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256"}
-_HEAD = ("observer.vendor", "observer.product", "observer.version", "event.code")
 _COPIED, _SETTERS = mapping.split(FIELDS)
 _LABEL_SETTERS = mapping.setters(_LABELS)
 
@@ -126,7 +126,7 @@ def _escaped(line: str, at: int) -> tuple[list[str], str]:
 def pairs(extension: str) -> dict[str, str]:
     """Return the pairs of an extension; of a name given twice the first counts."""
     cells = _KEY.split(" " + extension, kv.PAIRS_MAX)
-    written, values = cells[1::2], [value.strip() for value in cells[2::2]]
+    written, values = cells[1::2], list(map(str.strip, cells[2::2]))
     if len(written) == kv.PAIRS_MAX and (more := _KEY.search(cells[-1])):
         values[-1] = cells[-1][: more.start()].strip()
     if '"' in extension:  # some quote what needs no quotes
@@ -134,13 +134,12 @@ def pairs(extension: str) -> dict[str, str]:
             value[1:-1] if value[:1] == value[-1:] == '"' and value.count('"') == 2 else value for value in values
         ]
     if "\\" in extension:
-        values = [_unescaped(value) for value in values]
-    known = [_LONG.get(name, name) for name in written]
-    found = dict(zip(known, values, strict=True))
-    if len(found) < len(known):
+        values = list(map(_unescaped, values))
+    found = dict(zip(written, values, strict=True))
+    if len(found) < len(written) or not _LONG.keys().isdisjoint(found):
         found = {}
-        for name, value in zip(known, values, strict=True):
-            found.setdefault(name, value)
+        for name, value in zip(written, values, strict=True):
+            found.setdefault(_LONG.get(name, name), value)
     return found
 
 
@@ -154,39 +153,43 @@ def fields(record: Cef, received: datetime, zone: str, below: str = "cef.extensi
     `received` and `zone` complete times without a year or a zone.
     """
     found: Fields = {"event.kind": "event"}
-    severity = text.number(record.severity)
-    for field, value in zip(_HEAD, record[1:5], strict=True):
-        if value:
-            found[field] = value
-    if severity is not None:
-        found["event.severity"] = severity
-    if not record.severity.isdecimal() and record.severity:
-        found["log.level"] = record.severity.lower()
-    said = record.extension
-    for name, value in said.items():
+    _, vendor, product, version, signature, name, severity, said = record
+    if vendor:
+        found["observer.vendor"] = vendor
+    if product:
+        found["observer.product"] = product
+    if version:
+        found["observer.version"] = version
+    if signature:
+        found["event.code"] = signature
+    if severity and (level := text.number(severity)) is not None:
+        found["event.severity"] = level
+    if severity and not severity.isdecimal():
+        found["log.level"] = severity.lower()
+    for key, value in said.items():
         if value in text.NOTHING:
             continue
-        if (target := _COPIED.get(name)) is not None:
-            found.setdefault(target, value)
-        elif (setter := _SETTERS.get(name)) is not None:
+        if (setter := _SETTERS.get(key)) is not None:
             setter(found, value)
-        elif name in _LABELLED:
-            label = said.get(name + "Label", "").strip()
+        elif (target := _COPIED.get(key)) is not None:
+            found.setdefault(target, value)
+        elif key in _LABELLED:
+            label = said.get(key + "Label", "").strip()
             known = len(found)
             if (setter := _LABEL_SETTERS.get(label.lower().replace("_", " "))) is not None:
                 setter(found, value)
             if len(found) == known:
-                _keep(found, below, label or name, value)
-        elif not (name.endswith("Label") and name[:-5] in said):
-            _keep(found, below, name, value)
+                _keep(found, below, label or key, value)
+        elif not (key.endswith("Label") and key[:-5] in said):
+            _keep(found, below, key, value)
     for ip, domain in _ENDS:
         if domain in found and ip not in found and (address := text.address(str(found[domain]))):
             found[ip] = address
             del found[domain]
     _rest(found, said, below)
     _times(found, said, received, zone, below)
-    if record.name:
-        found.setdefault("message", record.name)
+    if name:
+        found.setdefault("message", name)
     return found
 
 
@@ -202,23 +205,21 @@ def _zones() -> frozenset[str]:
 
 
 def _rest(found: Fields, said: Mapping[str, str], below: str) -> None:
-    outcome = said.get("outcome", "").lower()
-    if outcome in _SUCCESS or outcome in _FAILURE:
-        found["event.outcome"] = "success" if outcome in _SUCCESS else "failure"
+    if "outcome" in said and (outcome := said["outcome"].lower()) in _OUTCOMES:
+        found["event.outcome"] = _OUTCOMES[outcome]
     if (direction := _DIRECTIONS.get(said.get("deviceDirection", ""))) is not None:
         found["network.direction"] = direction
     process, pid = ("sproc", "spid") if "sproc" in said else ("dproc", "dpid")
     if path := said.get(process) or said.get("deviceProcessName"):
         whole = path if "/" in path or "\\" in path else None
         text.put(found, (("process.name", text.basename(path)), ("process.executable", whole)))
-    if (number := text.number(said.get(pid) or said.get("dvcpid"))) is not None:
+    if (named := said.get(pid) or said.get("dvcpid")) and (number := text.number(named)) is not None:
         found["process.pid"] = number
     if (protocol := found.get("network.protocol")) is not None:
         found["network.protocol"] = str(protocol).lower()
     if (request := said.get("request", "")) not in text.NOTHING:
         names.url(found, request)
-    digest = said.get("fileHash", "")
-    if (kind := _DIGESTS.get(len(digest))) and digest.isalnum():
+    if (digest := said.get("fileHash")) and (kind := _DIGESTS.get(len(digest))) and digest.isalnum():
         found[f"file.hash.{kind}"] = digest.lower()
         found.pop(below + "fileHash", None)
     for name in ("request", "deviceDirection", "outcome", process, pid):
@@ -233,9 +234,8 @@ def _rest(found: Fields, said: Mapping[str, str], below: str) -> None:
 
 def _times(found: Fields, said: Mapping[str, str], received: datetime, zone: str, below: str) -> None:
     """Set `@timestamp` (`rt`, else `start`, else `end`), `event.start` and `event.end`."""
-    named = said.get("dtz", "")
-    if "/" not in named or named not in _zones():  # what is not known is not looked for again and again on disk
-        named = zone
+    # what is not known is not looked for again and again on disk
+    named = dtz if "/" in (dtz := said.get("dtz", "")) and dtz in _zones() else zone
     for name, target in (("rt", "@timestamp"), ("start", "event.start"), ("end", "event.end")):
         if name not in said:
             continue
