@@ -185,6 +185,10 @@ def _addresses(found: Fields, value: str) -> None:
     text.put(found, (("source.ip", found.get("source.ip") or text.address(value.partition(",")[0].strip())),))
 
 
+def _sid(found: Fields, value: str) -> None:
+    text.put(found, (("user.id", value if value.startswith("S-1-") else None),))
+
+
 def _query(found: Fields, value: str) -> None:
     text.put(found, (("url.query", value.removeprefix("?")),))
 
@@ -208,7 +212,7 @@ def _program(found: Fields, value: str) -> None:
 
 SETTERS: dict[str, mapping.Setter] = {
     "path": _threat_path, "station": _station, "url": names.url, "program": _program, "endpoint source": _endpoint,
-    "addresses": _addresses, "login": _login, "query": _query, "peer source": _peer("source"),
+    "addresses": _addresses, "login": _login, "query": _query, "sid": _sid, "peer source": _peer("source"),
     "peer destination": _peer("destination"),
 }  # fmt: skip
 CLAIMS = {
