@@ -9,6 +9,8 @@ from sentinel.app import App
 from sentinel.beat import Beat, alive, last_beat
 from sentinel.core.ports import Spool
 from sentinel.core.source import ENDS, UNSPOOLED, Account, Lost, Tally, hour_of
+from sentinel.detect.exceptions import Exemption
+from sentinel.detect.exempting import expired
 from sentinel.sources.book import Progress, Sender
 from sentinel.spool.survey import SpoolStats
 
@@ -52,6 +54,7 @@ class Status:
     beat: Beat | None
     judging: str
     still: bool
+    expired: tuple[Exemption, ...]
 
     @property
     def well(self) -> bool:
@@ -83,6 +86,7 @@ def look(app: App) -> Status:
             beat=beat,
             judging=_judging(beat, app.config.stuck_after) if running else "",
             still=running and beat is not None and alive(beat.pid) and beat.age() > app.config.stuck_after,
+            expired=tuple(expired(app.config.content.rules, now)),
         )
 
 

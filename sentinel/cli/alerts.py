@@ -1,6 +1,7 @@
 """`sentinel alerts`: list, show, acknowledge, close, watch; suppress what nobody is to be shown for a while."""
 
 import dataclasses
+import shlex
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from sentinel.core.clock import iso
 from sentinel.core.detection import events_of
 from sentinel.core.errors import UsageError
 from sentinel.core.ports import Span
+from sentinel.respond.writing import written
 from sentinel.ui import live, tables
 
 EXAMPLE = """
@@ -119,16 +121,18 @@ def events(alert_id: AlertId, limit: LimitOption = 50, json: JsonOption = False,
         raise UsageError(f"the rule {alert.title!r} ({alert.rule_id}) is not on any more; see sentinel alerts show")
     if rule.version != alert.rule_version:
         talk("the rule has changed since the alert was raised: these are the events it finds now", "yellow")
+    where, end = events_of(rule, alert.key), alert.last_seen + timedelta(microseconds=1)
     with app.reading() as store:
-        found = store.search(
-            events_of(rule, alert.key), Span(alert.first_seen, alert.last_seen + timedelta(microseconds=1)), limit
-        )
+        found = store.search(where, Span(alert.first_seen, end), limit)
     if json:
         emit_events(found)
     elif found:
         show(tables.events_table(found))
     if len(found) == limit < alert.count:
         talk(f"there are more: these are the latest {limit}; see more with --limit")
+    query = written(where)
+    if query is not None:
+        talk(f"as a question: sentinel query {shlex.quote(f'{query} since {iso(alert.first_seen)} until {iso(end)}')}")
 
 
 @verb.command()

@@ -60,6 +60,9 @@ def _rows(found: Status) -> list[tuple[str, str]]:
         ("senders", f"{len(found.senders)} known, {len(found.silent)} silent{': ' if silent else ''}{silent}"),
         ("connections", away or "none refused"),
     ]
+    if found.expired:
+        named = ", ".join(f"{one.title} ({one.terms.owner})" for one in found.expired)
+        rows.append(("exceptions", f"{len(found.expired)} expired: {named}"))
     if found.balance.skipped:
         rows.append(("not booked", f"{found.balance.skipped:,} records, dealt with while the books were lost"))
     return rows
@@ -111,6 +114,7 @@ def _as_json(found: Status) -> dict[str, Any]:
         "store_lag_seconds": found.store_lag.total_seconds(),
         "detect_lag_seconds": found.detect_lag.total_seconds(),
         "judging": found.judging,
+        "exceptions_expired": [one.path for one in found.expired],
         "senders": len(found.senders),
         "silent": [one.identity._asdict() | {"since": iso(one.last)} for one in found.silent],
         "hours": _accounts({account: number for account, number in found.tally.items() if account.hour > recent}),

@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 
-from sentinel.core.errors import ForbiddenError, UsageError
+from sentinel.core.errors import ForbiddenError, RuleError, UsageError
 from sentinel.core.event import Scalar
 from sentinel.core.wildcard import escaped
-from sentinel.detect.documents import Document, written
-from sentinel.detect.exceptions import Exemption, Terms
+from sentinel.detect.documents import Document, read_documents, written
+from sentinel.detect.exceptions import Exemption, Terms, terms
 from sentinel.detect.linking import Plain
 from sentinel.detect.pipelines import LogSource
 
@@ -72,6 +72,20 @@ def put(folder: Path, name: str, text: str) -> Path:
             f"{path}: cannot be written: {error.strerror}; run as a user who may change rules"
         ) from error
     return path
+
+
+def expired(folders: Iterable[Path], now: datetime) -> list[Exemption]:
+    """Return the exceptions in `exceptions/` of the folders that have expired, without reading any rule."""
+    found: list[Exemption] = []
+    for path in sorted(one for folder in folders for one in (folder / FOLDER).glob("*.yml")):
+        try:
+            for document in read_documents(path):
+                own = terms(path, document.get("sentinel"))
+                if own.expires <= now:
+                    found.append(Exemption(str(path), str(document.get("title", "")), (), own, expired=True))
+        except RuleError:
+            continue  # told by whoever reads the rules
+    return found
 
 
 class Renewal:

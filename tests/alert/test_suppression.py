@@ -1,5 +1,6 @@
 """For a while nobody is shown what an alert is about; it is counted, listed, findable, and comes back."""
 
+import shlex
 from datetime import timedelta
 
 from tests.living import City
@@ -22,7 +23,10 @@ def test_what_is_suppressed_is_not_shown_but_counted_listed_and_found(town: City
     assert both["srv-01"]["count"] == 5
     assert both["srv-01"]["suppressed_until"] == told["until"]
     assert "suppressed until" in both["srv-01"]["history"][-1]["what"]
-    assert len(town.json("alerts", "events", alert["id"])) == 5
+    events = town.sentinel("alerts", "events", alert["id"], "--json")
+    assert len(events.stdout.splitlines()) == 5
+    question = shlex.split(events.stderr.split("as a question: ")[1])
+    assert len(town.json(*question[1:])) == 5, "a query on the alert finds them too"
     assert "Suppressed" in town.sentinel("alerts", "show", alert["id"]).stdout
     assert "jump host is moved" in town.sentinel("alerts", "suppressions").stdout
 

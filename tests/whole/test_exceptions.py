@@ -41,6 +41,8 @@ def test_an_exception_from_an_alert_takes_effect_at_once_and_ends_by_itself(city
     eventually(lambda: any("an exception has expired and holds no more" in line for line in city.said))
     city.udp(LINE.format(66).replace("srv-66", "srv-98"))
     eventually(lambda: about(city) == ["srv-66", "srv-67", "srv-98"])
+    assert city.json("status")[0]["exceptions_expired"] == [str(path)]
+    assert b"1 expired: Exception to:" in city.sentinel("status").stdout
     check = city.sentinel("rules", "check")
     assert b"has expired and holds no more" in check.stderr
     assert json.loads(city.sentinel("rules", "exceptions", "--json", code=1).stdout)["expired"]
