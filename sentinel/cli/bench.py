@@ -14,7 +14,8 @@ import typer
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show, talk
 from sentinel.config import Config, load
-from sentinel.core.errors import Exit
+from sentinel.core.content import content
+from sentinel.core.errors import Exit, UsageError
 from sentinel.core.event import Event, record_of
 from sentinel.core.ports import Span
 from sentinel.core.where import holds
@@ -31,6 +32,7 @@ EXAMPLE = """
 sentinel bench ingest
 sentinel bench ingest --elasticsearch http://127.0.0.1:9200
 sentinel bench detect --events 50000 --json
+sentinel bench detect --rules sigma/rules --events windows.jsonl.xz --judged 1000000
 sentinel bench lateness
 sentinel bench week --days 7 --seed 2
 """
@@ -73,32 +75,39 @@ def parse(
 
 
 @verb.command()
-def detect(events: EventsOption = 50_000, seed: SeedOption = 1, json: JsonOption = False) -> None:
-    """Every rule over newly arrived events, alerts included; the reference asks every rule of every event."""
-    from sentinel.alert.book import Book
-    from sentinel.detect.runner import Runner
+def detect(  # noqa: PLR0913, PLR0917  an option each
+    events: Annotated[
+        str, typer.Option("--events", "-n", help="How many of the model city, or a file of raw lines (.xz too).")
+    ] = "50000",
+    rules: Annotated[list[Path] | None, typer.Option(help="Rule files or folders; nothing: the shipped ones.")] = None,
+    judged: Annotated[int, typer.Option(min=0, help="So many in all, from the first again; 0: each once.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Measured beside one process.")] = 2,
+    query_seconds: Annotated[int, typer.Option(min=1, help="How long rules may be asked of the store.")] = 120,
+    seed: SeedOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """All rules in one pass over events, in every way that matters; the reference is a query for each rule."""
+    from sentinel.testing import bench_detect as ways
 
+    lines = measure.city_lines(int(events), seed) if events.isdigit() else ways.raw_lines(_there(Path(events)))
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
-        app = App(Config(data=Path(folder)))
-        found = measure.events(events, seed, app.reader.read)
-        detections = app.rules.detections
-        with app.writing() as store, app.reading() as reading, app.desk() as desk:
-            assert isinstance(desk, Book)  # noqa: S101  for the type checker: the desk is the book
-            runner = Runner(reading, desk, detections, app.clock, until=store.newest)
+        work = ways.prepare(lines, [_there(path) for path in rules or [content("rules")]], Path(folder))
+        count = judged or len(lines)
+        _told(
+            ways.judged(work, "decode and match", count, 1),
+            *([ways.judged(work, "decode and match", count, processes)] if processes > 1 else []),
+            ways.judged(work, "match", count, 1),
+            ways.judged(work, "match what was never seen", min(count, len(lines)), 1),
+            ways.judged(work, "parse, map to ECS and match", min(count, len(lines)), 1),
+            ways.asked(work, Path(folder) / "store", query_seconds),
+            json=json,
+        )
 
-            def work(batch: Sequence[object]) -> None:
-                store.append(batch)  # type: ignore[arg-type]
-                runner.run()
 
-            def naive(batch: Sequence[object]) -> None:
-                for event in batch:
-                    for detection in detections:
-                        holds(detection.where, event)  # type: ignore[arg-type]
-
-            figure = measure.timed(f"detect with {len(detections)} rules", measure.batched(found), work)
-            sample = found[: max(1000, events // 10)]
-            reference = measure.timed("every rule asked of every event", measure.batched(sample), naive)
-    _told(figure, reference, json=json)
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise UsageError(f"there is no {path}")
+    return path
 
 
 @verb.command()
@@ -191,17 +200,20 @@ def _progress(config: Path) -> Iterator[measure.Look]:
         yield look
 
 
-def _told(figure: Figure, reference: Figure, *, json: bool) -> None:
+def _told(*figures: Figure, json: bool) -> None:
+    # the last one is the reference
+    reference = figures[-1]
     if json:
-        emit(*({"schema": SCHEMA, **_shape(one, reference)} for one in (figure, reference)))
+        emit(*({"schema": SCHEMA, **_shape(one, reference)} for one in figures))
         return
     rows = []
-    for one in (figure, reference):
+    for one in figures:
         shape = _shape(one, reference)
         rows.append([str(shape[name]) for name in COLUMNS])
     show(tables.plain_table(COLUMNS, rows))
-    if figure.notes:
-        talk("; ".join(f"{name}: {note}" for name, note in figure.notes.items()))
+    for one in figures:
+        if one.notes:
+            talk("; ".join(f"{name}: {note}" for name, note in one.notes.items()))
 
 
 COLUMNS = ("name", "count", "per_second", "p50_ms", "p95_ms", "cpu_us_each", "rss_mb", "ratio_to_reference")

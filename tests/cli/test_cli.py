@@ -1,6 +1,7 @@
 """The command line as an operator types it: data on standard output, talk on standard error, exit codes."""
 
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -194,13 +195,27 @@ def test_config_explains_itself() -> None:
     assert sentinel("config", "explain", "store.ulr").returncode == 3
 
 
-@pytest.mark.parametrize("what", ["parse", "detect", "query"])
+@pytest.mark.parametrize("what", ["parse", "query"])
 def test_bench_prints_its_figures_beside_a_reference(what: str) -> None:
     done = sentinel("bench", what, "--events", "1000", "--json")
     assert done.returncode == 0, done.stderr
     figure, reference = map(json.loads, done.stdout.splitlines())
     assert figure["per_second"] > 0
     assert reference["ratio_to_reference"] == 1.0
+
+
+def test_bench_detect_judges_events_of_a_file_in_every_way(tmp_path: Path) -> None:
+    line = "<86>Nov 23 08:00:{second:02d} srv-01 sshd[1]: Accepted password for {user} from 203.0.113.66 port 4 ssh2"
+    lines = [line.format(second=number % 60, user="root" if number % 10 == 0 else "anna") for number in range(200)]
+    file = tmp_path / "lines.xz"
+    file.write_bytes(lzma.compress("\n".join(lines).encode()))
+    done = sentinel("bench", "detect", "--events", str(file), "--judged", "1000", "--json")
+    assert done.returncode == 0, done.stderr
+    *figures, reference = map(json.loads, done.stdout.splitlines())
+    assert [one["count"] for one in figures] == [1000, 1000, 1000, 200, 200]
+    assert figures[0]["notes"] == {"hits": "1,100 (decode and match)"}
+    assert reference["ratio_to_reference"] == 1.0
+    assert sentinel("bench", "detect", "--events", str(tmp_path / "none")).returncode == 2
 
 
 def test_bench_ingest_runs_a_whole_sentinel() -> None:
