@@ -34,8 +34,8 @@ from sentinel.detect.literals import Literals
 
 LONG = 1024
 """Longer texts are not remembered: they hardly come twice."""
-ENTRIES_MAX = 150_000
-CHARACTERS_MAX = 24_000_000
+ENTRIES_MAX = 120_000
+CHARACTERS_MAX = 16_000_000
 
 
 class FaultyError(Exception):
@@ -81,17 +81,19 @@ class Column:
         known: dict[Leaf, int] = {}
         nodes = {number: over_leaves(where, known) for number, where in items.items()}
         rarities = [rarity(leaf) for leaf in known]
-        # for each leaf: the items that it makes true, and those that it may
-        self._makes: list[list[int]] = [[] for _ in known]
-        self._may: list[list[tuple[int, Truth]]] = [[] for _ in known]
+        makes: dict[int, list[int]] = {}
+        may: dict[int, list[tuple[int, Truth]]] = {}
         for number, node in nodes.items():
             sufficient, test, needed = alone(node), truth(node), witness(node, rarities)
             for leaf in needed[1] if needed else ():
                 if leaf in sufficient:
-                    self._makes[leaf].append(number)
+                    makes.setdefault(leaf, []).append(number)
                 else:
-                    self._may[leaf].append((number, test))
+                    may.setdefault(leaf, []).append((number, test))
         self._leaves = tuple(known)
+        # for each leaf: the items that it makes true, and those that it may
+        self._makes = [tuple(makes.get(leaf, ())) for leaf in range(len(known))]
+        self._may = [tuple(may.get(leaf, ())) for leaf in range(len(known))]
         self._sort()
 
     def _sort(self) -> None:
@@ -134,7 +136,7 @@ class Column:
         if not isinstance(value, str) or len(value) <= LONG:
             known = self.memo.get(value)
             return self.learn(value) if known is None else known
-        if self._rare is not None and value.isascii() and self._rare.none(value.casefold()):
+        if self._rare is not None and value.isascii() and self._rare.none(value):
             return self._coded(self._items({*self._present}))
         return self.learn(value)
 
@@ -178,8 +180,8 @@ class Column:
     def _items(self, leaves: set[int]) -> frozenset[int]:
         found: set[int] = set()
         for leaf in leaves:
-            found.update(self._makes[leaf])
-        for leaf in leaves:
+            if made := self._makes[leaf]:
+                found.update(made)
             for item, test in self._may[leaf]:
                 if item not in found and test(leaves):
                     found.add(item)

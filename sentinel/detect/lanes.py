@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.core.event import Value
+from sentinel.core.regex import compile_regex
 from sentinel.core.where import Leaf, Matches, holds
 from sentinel.detect.columns import LONG, Column, Room
 from sentinel.detect.conditions import Items, Node, Truth, bound, items_of, settled, truth, witness
@@ -62,11 +63,12 @@ class _First:
 class Late:
     """A leaf that is asked of `holds`, when nothing else is left."""
 
-    __slots__ = ("_field", "_leaf", "_memo", "_room")
+    __slots__ = ("_field", "_leaf", "_memo", "_room", "_search")
 
     def __init__(self, leaf: Leaf, room: Room) -> None:
         self._leaf = leaf
         self._field = leaf.field if isinstance(leaf, Matches) else None
+        self._search = _search(leaf)
         self._memo: dict[str, bool] = {}
         self._room = room
 
@@ -77,37 +79,51 @@ class Late:
     def holds(self, fields: Mapping[str, Value]) -> bool:
         """Say whether it holds for an event; raises what `holds` raises."""
         value = None if self._field is None else fields.get(self._field)
-        if not isinstance(value, str) or len(value) > LONG:
+        if not isinstance(value, str):
             return holds(self._leaf, fields)
         known = self._memo.get(value)
         if known is None:
-            known = self._memo[value] = holds(self._leaf, fields)
-            self._room.take(len(value))
+            if self._search is not None and value.isascii():
+                known = self._search(value) is not None
+            else:
+                known = holds(self._leaf, fields)
+            if len(value) <= LONG:
+                self._room.take(len(value))
+                self._memo[value] = known
         return known
+
+
+def _search(leaf: Leaf) -> Callable[[str], object | None] | None:
+    # of an expression that is one, what `holds` asks of ASCII text
+    if not isinstance(leaf, Matches):
+        return None
+    try:
+        return compile_regex(leaf.regex, leaf.flags).search
+    except ValueError:
+        return None
 
 
 class Fork:
     """Where one field decides which rules are left: `grow` makes what lies behind the items that are true of it."""
 
     def __init__(self, field: str, column: Column, grow: Callable[[frozenset[int]], "Fork | Lane"]) -> None:
-        self._field = field
+        self.field = field
+        self.look = column.memo.get
+        self.children: dict[int | None, Fork | Lane] = {}
+        """What lies behind each number that `look` says of a value of `field`, as far as it has grown."""
         self._column = column
         self._grow = grow
-        self._children: dict[int, Fork | Lane] = {}
 
     def forget(self) -> None:
         """Forget what numbers mean; to be done whenever its column forgets."""
-        self._children.clear()
+        self.children.clear()
 
     def way(self, fields: Mapping[str, Value]) -> "Fork | Lane":
         """Return where an event goes from here; raises FaultyError."""
-        value = fields.get(self._field)
-        code = self._column.memo.get(value)
-        if code is None:
-            code = self._column.learn(value)
-        child = self._children.get(code)
+        code = self._column.glance(fields.get(self.field))
+        child = self.children.get(code)
         if child is None:
-            child = self._children[code] = self._grow(self._column.true[code])
+            child = self.children[code] = self._grow(self._column.true[code])
         return child
 
 

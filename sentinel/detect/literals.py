@@ -45,7 +45,8 @@ class Literals:
         uses: dict[str, _Uses] = {}
         for number, pattern in patterns:
             self._sort(number, pattern, uses)
-        self._table = [(tuple(one.inside), one.begins, one.ends, one.shaped) for one in uses.values()]
+        self._inside = [tuple(one.inside) for one in uses.values()]
+        self._placed = [one if one.begins or one.ends or one.shaped else None for one in uses.values()]
         self._automaton = AhoCorasick(uses, MatchKind.Standard, store_patterns=False) if uses else None
         # a few literals in a long text: whether any is there at all is said five times as fast
         few = [one.encode("utf-8", "replace") for one in uses] if len(uses) <= FEW else []
@@ -57,8 +58,8 @@ class Literals:
         return self._gate is not None and not self._equal and not self._bare
 
     def none(self, text: str) -> bool:
-        """Say whether surely no pattern fits `text`, which is folded unless `cased`; only if they are `rare`."""
-        return self._gate is not None and not self._gate(text.encode())
+        """Say whether surely no pattern fits `text`, which is ASCII; only for folded patterns that are `rare`."""
+        return self._gate is not None and not self._gate(text.encode().lower())
 
     def _sort(self, number: int, pattern: str, uses: dict[str, _Uses]) -> None:
         parts = pieces(pattern, cased=self._cased)
@@ -96,14 +97,15 @@ class Literals:
         if length > SHORT and self._gate is not None and not self._gate(text.encode()):
             return
         for which, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
-            inside, begins, ends, shaped = self._table[which]
-            if inside:
-                found.update(inside)
-            if ends and end == length:
-                found.update(ends)
-            if begins and start == 0:
-                found.update(begins)
-            for number, fits in shaped:
+            found.update(self._inside[which])
+            placed = self._placed[which]
+            if placed is None:
+                continue
+            if end == length:
+                found.update(placed.ends)
+            if start == 0:
+                found.update(placed.begins)
+            for number, fits in placed.shaped:
                 if number not in found and fits(text):
                     found.add(number)
 

@@ -59,7 +59,8 @@ class Tree:
             self._forget()
         at = self._root
         while isinstance(at, Fork):
-            at = at.way(fields)
+            child = at.children.get(at.look(fields.get(at.field)))
+            at = at.way(fields) if child is None else child
         return at.judge(fields, tripped)
 
     def _forget(self) -> None:
