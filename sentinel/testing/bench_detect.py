@@ -124,14 +124,22 @@ def _serve(
     ready()
     cpu, begin = time.process_time(), time.perf_counter()
     laps: list[float] = []
-    done = hits = 0
-    while batch := list(islice(events, BATCH)):
-        hits += _matched(matcher, batch)
-        done += len(batch)
+    done, seen, hits = -1, 0, 0
+    while seen != done:
+        done = seen
+        for event in islice(events, BATCH):
+            hits += len(matcher.matching(event, _raise))
+            seen += 1
         laps.append(time.perf_counter() - begin - sum(laps))
     end = time.perf_counter()
-    told.send(_Told(begin, end, done, time.process_time() - cpu, peak_rss(), tuple(laps), hits))
+    told.send(_Told(begin, end, seen, time.process_time() - cpu, _peak_rss(), tuple(laps), hits))
     told.close()
+
+
+def _peak_rss() -> int:
+    # of this process alone: getrusage tells of the parent, too, if that was larger
+    status = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
 
 
 def _measured(work: Work, mode: Mode, count: int, place: int, matcher: Matcher) -> Iterator[Event]:
