@@ -25,7 +25,7 @@ from sentinel.detect.matcher import Matcher
 from sentinel.detect.sequences import MARK, TURNS, laid_out, marked, scenarios, tried
 from sentinel.detect.witness import Case, cases
 
-TOGETHER = 250
+TOGETHER = 60
 """So many rules share one store while they are proven."""
 FIXTURES_MAX = 500
 UNPROVEN = ("not proven: ", "cannot be proven: ")
@@ -86,16 +86,19 @@ def prove(
         broken = {detection.id: reason for detection, reason in engine.broken}
         with stored(events) as store:
             for trial in trials:
+                trial.expected = [holds(trial.detection.where, event) for event in trial.events]
                 reason = _broken(trial, broken) or _disagreement(trial, engine, store)
                 if not reason and trial.detection.correlation is not None:
                     reason = tried(trial.sequence, trial.later, store)
-                held = sum(holds(trial.detection.where, event) for event in trial.events)
-                yield Verdict(trial.detection, reason, len(trial.events) + len(trial.later), held)
+                yield Verdict(trial.detection, reason, len(trial.events) + len(trial.later), sum(trial.expected))
 
 
 @dataclass(slots=True)
 class _Trial:
-    """One rule, its events, and the stretch of arrival in which they alone lie; `later` are those of its sequences."""
+    """One rule, its events, and the stretch of arrival in which they alone lie.
+
+    `expected` is what the definition says of each; `later` are the events of its sequences, with their turns.
+    """
 
     detection: Detection
     sequence: Detection
@@ -103,6 +106,7 @@ class _Trial:
     span: Span
     steps: list[tuple[int, Fields]]
     events: list[Event] = field(default_factory=list)
+    expected: list[bool] = field(default_factory=list)
     later: list[tuple[int, Event]] = field(default_factory=list)
 
     @classmethod
@@ -156,9 +160,7 @@ def _broken(trial: _Trial, broken: Mapping[str, str]) -> str:
 
 
 def _disagreement(trial: _Trial, engine: Engine, store: Store) -> str:
-    where = trial.detection.where
-    expected = [holds(where, event) for event in trial.events]
-    if not any(expected):
+    if not any(trial.expected):
         return (
             "cannot be proven: no event could be made that raises it, so perhaps none can; "
             "if one can, put it into the file .fires.jsonl beside the rule"
@@ -166,10 +168,10 @@ def _disagreement(trial: _Trial, engine: Engine, store: Store) -> str:
     failed: list[str] = []
     by_matcher = [_matched(engine, trial.detection, event, failed) for event in trial.events]
     try:
-        found = _found(store, where, trial)
+        found = _found(store, trial.detection.where, trial)
     except StoreError as error:
         return f"cannot be proven: the store cannot answer: {error}"
-    for case, event, want, matched in zip(trial.cases, trial.events, expected, by_matcher, strict=True):
+    for case, event, want, matched in zip(trial.cases, trial.events, trial.expected, by_matcher, strict=True):
         if matched != want or (event.id in found) != want:
             said = {"its definition": want, "the matcher": matched, "the store": event.id in found}
             return f"{_words(said)}{_because(failed)} of this event ({case.what}): {shown(event.fields)}"
