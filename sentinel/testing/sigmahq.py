@@ -20,8 +20,9 @@ from sentinel.collect.evtx import read_file
 from sentinel.core.detection import Detection, Finding
 from sentinel.core.errors import RuleError, UsageError
 from sentinel.core.event import Entry, Event
+from sentinel.core.explain import deciding, explained, leaves_of
 from sentinel.core.ports import Clock
-from sentinel.core.where import AllOf, AnyOf, Leaf, Not, Where, fields_of, holds
+from sentinel.core.where import AllOf, Where, holds
 from sentinel.detect.documents import Document, read_documents
 from sentinel.detect.rules import Rules
 from sentinel.detect.runner import Runner
@@ -203,11 +204,11 @@ def _why(
     if not read:
         reasons = {str(event.fields.get("error.message", "")) for event in events}
         return "unread", "; ".join(sorted({*problems, *reasons} - {""})) or "the file holds no record"
-    return explained(rule.where, read)
+    return _told(rule.where, read)
 
 
-def explained(where: Where, events: Sequence[Event]) -> tuple[str, str]:
-    """Return (kind, words): why `where` holds for none of `events`, told of the one that comes nearest."""
+def _told(where: Where, events: Sequence[Event]) -> tuple[str, str]:
+    # (kind, words): why `where` holds for none of `events`, told of the one that comes nearest
     parts = where.items if isinstance(where, AllOf) and len(where.items) == 2 else (AllOf(()), where)
     here = [event for event in events if holds(parts[0], event)]
     if not here:
@@ -225,26 +226,9 @@ def _against(where: Where, event: Event) -> tuple[set[str], list[str]]:
     # fields that are asked for and missing, and the comparisons that decide against the rule
     missing: set[str] = set()
     failing: list[str] = []
-    for leaf, want in _deciding(where, event, want=True):
-        have = {name: event.fields[name] for name in fields_of(leaf) if name in event.fields}
-        if want and not have:
-            missing |= fields_of(leaf)
-        failing.append(f"{'no ' if not want else ''}{leaf} of {have}")
+    for step in leaves_of(deciding(explained(where, event))):
+        have = {one.field: one.values for one in step.found if one.values}
+        if not (step.held or have):
+            missing.update(one.field for one in step.found)
+        failing.append(f"{'no ' if step.held else ''}{step.leaf} of {have}")
     return missing, failing
-
-
-def _deciding(where: Where, event: Event, *, want: bool) -> Iterator[tuple[Leaf, bool]]:
-    # the comparisons that make `where` other than it should be; of alternatives those nearest to it
-    if holds(where, event) is want:
-        return
-    match where:
-        case Not(item):
-            yield from _deciding(item, event, want=not want)
-        case AllOf(items) | AnyOf(items):
-            wrong = [list(_deciding(item, event, want=want)) for item in items if holds(item, event) is not want]
-            if isinstance(where, AllOf) is want:
-                yield from (one for each in wrong for one in each)
-            else:
-                yield from min(wrong, key=len, default=[])
-        case _:
-            yield where, want
