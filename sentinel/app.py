@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from sentinel.spool.disk import DiskSpool
     from sentinel.store.elastic import ElasticStore
     from sentinel.testing.proof import Proving
+
+PROOF_SECONDS = 10.0
+"""So long an answer may take while rules are proven on a node."""
 
 
 @dataclass
@@ -113,8 +117,9 @@ class App:
 
     @contextmanager
     def _scratch(self) -> Iterator[Store]:
-        # indices of their own in the node, gone afterwards
-        store = self._elastic(f"{self.config.store.prefix}-proof-{uuid4().hex[:12]}", readonly=False)
+        # indices of their own in the node, gone afterwards; nobody waits long for a node that is away
+        prefix = f"{self.config.store.prefix}-proof-{uuid4().hex[:12]}"
+        store = self._elastic(prefix, readonly=False, seconds_max=PROOF_SECONDS, attempts=1)
         try:
             yield store
         finally:
@@ -187,8 +192,11 @@ class App:
             return EmbeddedStore(made(self.config.store_dir), readonly=readonly)
         return self._elastic(options.prefix, readonly=readonly)
 
-    def _elastic(self, prefix: str, *, readonly: bool) -> "ElasticStore":
+    def _elastic(
+        self, prefix: str, *, readonly: bool, seconds_max: float = inf, attempts: int | None = None
+    ) -> "ElasticStore":
         from sentinel.store.elastic import ElasticStore
+        from sentinel.store.es_bulk import Patience
 
         options = self.config.store
         key = secret(options.api_key_file) if options.api_key_file else None
@@ -198,7 +206,8 @@ class App:
             ca_cert=options.ca_cert,
             api_key=key,
             readonly=readonly,
-            timeout_seconds=options.timeout_seconds,
+            timeout_seconds=min(options.timeout_seconds, seconds_max),
+            patience=None if attempts is None else Patience(attempts=attempts),
         )
 
     @contextmanager

@@ -22,6 +22,8 @@ from sentinel.detect.rules import Rules
 from sentinel.store.embedded import EmbeddedStore
 
 BYTES_MAX = 16 << 20
+KEPT_EVERY = 200
+"""After so many proofs they are remembered, should the process end before the last."""
 _BATCH = 5_000
 Tell = Callable[[str], None]
 
@@ -87,14 +89,15 @@ class Proving:
                     wrong[verdict.detection.id] = RuleError(verdict.detection.path, verdict.reason)
                 else:
                     good.append(keys[verdict.detection.id])
+                if len(good) % KEPT_EVERY == 0:
+                    _kept(proofs, good)
                 if ended():
                     break
         except StoreError as error:
             told = f"{len(new) - len(wrong) - len(good)} rules are live without having been proven: {error}"
             tell(f"{told}; sentinel rules prove does it later")
             rules = replace(rules, notes=(*rules.notes, told))
-        with suppress(OSError):  # who may not write there proves anew the next time
-            proofs.keep(good)
+        _kept(proofs, good)
         stay = tuple(one for one in rules.detections if one.id not in wrong)
         return replace(rules, detections=stay, refused=tuple(sorted((*rules.refused, *wrong.values()), key=str)))
 
@@ -105,9 +108,12 @@ class Proving:
             if not verdict.reason:
                 good.append(key(verdict.detection, _beside(verdict.detection), self.where))
             yield verdict
-        proofs = Proofs(self.memory)
-        with suppress(OSError):
-            proofs.keep(good)
+        _kept(Proofs(self.memory), good)
+
+
+def _kept(proofs: Proofs, keys: Sequence[str]) -> None:
+    with suppress(OSError):  # who may not write there proves anew the next time
+        proofs.keep(keys)
 
 
 def fixtures(detection: Detection) -> Sequence[Fields]:
