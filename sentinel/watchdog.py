@@ -34,7 +34,7 @@ RULE = Detection(
     version="1",
     path="sentinel/watchdog.py",
     author="Sentinel",
-    attack=("T1562",),
+    attack=("T1685",),
     description="The process that judges events died or no longer moved on. It was begun anew; what it has missed "
     "meanwhile is judged late. A rule that is too much for this machine, too little memory, or somebody who stops it.",
 )
