@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentinel.app import App
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sentinel.parse.prepare import Preparer
 
 _PARSING_NICENESS = 2
+_AMEND_SECONDS = 1.0
 _ROOM_SECONDS = 5.0
 """So long an orderly end waits for room in a full spool; then what nobody was told is kept is dropped and counted."""
 _PARSERS_MAX = 4
@@ -104,6 +106,7 @@ class _Running:
         self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
         self.problems = SpoolProblems(app.clock, lambda: (*self.spool.problems, *self.pipeline.problems))
         self.parsing = threading.Thread(target=self._parse, name="parse")
+        self.amending = threading.Thread(target=self._amend, name="amend", args=(app.config.repairs_dir,))
         self._serve_metrics(app, stack)
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
@@ -129,6 +132,7 @@ class _Running:
         """Start storing."""
         settled()
         self.parsing.start()
+        self.amending.start()
 
     async def collect(self) -> None:
         """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
@@ -195,10 +199,25 @@ class _Running:
         self.stop.set()
         self.store.give_up()
         self.parsing.join()
+        self.amending.join()
         self.watchdog.end()
         self.talk("ended: everything that was accepted is on disk")
         if self.failed is not None:
             raise self.failed
+
+    def _amend(self, folder: Path) -> None:
+        # a repair is another process, and may not write beside this one
+        from sentinel.repair import journal
+
+        told = ""
+        while not self.stop.wait(_AMEND_SECONDS):
+            try:
+                for path in journal.waiting(folder):
+                    journal.carry_out(self.store, path)
+            except SentinelError as error:
+                if str(error) != told:
+                    self.talk(f"a repair waits: {error}")
+                told = str(error)
 
     def _parse(self) -> None:
         try:

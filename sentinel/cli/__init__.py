@@ -30,6 +30,7 @@ VERBS = {
     "replay": "Bring records in again; nothing is stored twice.",
     "spool": "Look into the spool: stats, cat, fsck.",
     "deadletter": "Records that no pack could read: list, show, replay.",
+    "repair": "After a pack or rule has changed: read and judge again what is affected.",
     "check": "Check configuration, packs and rules without starting.",
     "doctor": "Look for what keeps Sentinel from working on this machine.",
     "config": "Explain options: explain, example.",

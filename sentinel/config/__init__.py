@@ -262,6 +262,11 @@ class Config(Section):
         """The file of what rules with a history have learnt."""
         return self.data / "history.db"
 
+    @property
+    def repairs_dir(self) -> Path:
+        """The folder of repairs: what was amended, and what it was before."""
+        return self.data / "repairs"
+
     def silent_after(self, name: str) -> float:
         """Return after how many seconds a sender of this source is silent; 0: never, as for one not configured."""
         source = self.source(name)

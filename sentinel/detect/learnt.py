@@ -44,17 +44,20 @@ def named(key: Key) -> bytes:
     return digest.digest()
 
 
-def stored(store: Store, where: Where, span: Span, after: int) -> Iterator[tuple[datetime, list[Event]]]:
+def stored(
+    store: Store, where: Where, span: Span, after: int, events_max: int | None = None
+) -> Iterator[tuple[datetime, list[Event]]]:
     """Yield what has arrived up to `after` in slices, the latest first, each with its beginning.
 
-    Ends after STORED_MAX events; a slice is as wide as makes it a page.
+    Ends after `events_max` events (STORED_MAX); a slice is as wide as makes it a page.
     """
+    most = STORED_MAX if events_max is None else events_max
     asked = AllOf((where, Compare("event.sequence", "lte", after)))
     end, width, count = span.end, _WIDTH, 0
-    while end > span.start and count < STORED_MAX:
+    while end > span.start and count < most:
         begin = max(span.start, end - width)
         narrow = end - begin <= _TICK
-        page = store.search(asked, Span(begin, end), STORED_MAX if narrow else PAGE)
+        page = store.search(asked, Span(begin, end, span.axis), most if narrow else PAGE)
         if len(page) >= PAGE and not narrow:
             width = max(_TICK, (end - begin) / 8)
             continue

@@ -8,7 +8,7 @@ judges those events again and takes nothing in twice. So neither a restart nor a
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,13 +65,15 @@ class Lesson:
 class Past:
     """The histories of rules in the file `path`; raises StoreError if it cannot be used.
 
-    A file that is damaged is set aside (`set_aside`) and its rules learn anew.
+    A file that is damaged is set aside (`set_aside`) and its rules learn anew. With `anew` events are judged that were
+    judged before: those it holds for are not learnt from, but judged as if they came last.
     """
 
-    def __init__(self, path: Path, store: Store) -> None:
+    def __init__(self, path: Path, store: Store, anew: Callable[[Event], bool] | None = None) -> None:
         self.set_aside = set_aside_if_damaged(path)
         self._path = path
         self._store = store
+        self._anew = anew
         self._after = self._through = -1
         self._learnt: dict[str, Learnt] = {}
         self._fresh: set[str] = set()
@@ -113,6 +115,7 @@ class Past:
             learnt = self._ready(detection, events)
             learner = self._learner(detection, learnt)
             through = self._after if detection.id in self._fresh else self._through
+            through = through if self._anew is None else -1
             if isinstance(learner, Terms):
                 found, learnt.remark = learner.judge(events, through)
             else:
@@ -152,7 +155,7 @@ class Past:
         learner = self._learner(detection, learnt)
         read = span.end
         for begin, page in stored(self._store, detection.where, span, self._after):
-            learner.learn(page)
+            learner.learn(page if self._anew is None else [one for one in page if not self._anew(one)])
             read = begin
         if read > span.start:  # there was too much: what was not read has not been learnt
             learnt.begun = max(learnt.begun, micros(read))

@@ -35,12 +35,14 @@ _LETTER = "pipeline_error"
 class Reread:
     """One record read again: the events there are of it, those there should be, or why that cannot be known.
 
-    `gone` are no longer as they should be, `new` take their place; both are empty if nothing changes.
+    `gone` are no longer as they should be, `new` take their place; both are empty if nothing changes. `entry` is the
+    record.
     """
 
     gone: tuple[Event, ...] = ()
     new: tuple[Event, ...] = ()
     problem: str = ""
+    entry: Entry | None = None
 
 
 def reread(
@@ -66,13 +68,9 @@ def _reread(stored: Sequence[Event], reader: Reader, mark: Mapping[str, Value]) 
         return Reread(problem="what reads it today cannot read it any more: it stays as it was read")
     there = {one.id: one for one in stored}
     same = {one.id for one in made if one.id in there and _told(one) == _told(there[one.id])}
-    new = [one for one in made if one.id not in same]
+    new = [replace(one, fields={**one.fields, **mark}) for one in made if one.id not in same]
     gone = [one for one in stored if one.id not in same]
-    return (
-        Reread(tuple(gone), tuple(replace(one, fields={**one.fields, **mark}) for one in new))
-        if new or gone
-        else Reread()
-    )
+    return Reread(tuple(gone), tuple(new), entry=entry) if new or gone else Reread()
 
 
 def entry_of(event: Event) -> Entry | str:

@@ -16,6 +16,7 @@ from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span, Store
 from sentinel.core.where import AllOf, Is
 from sentinel.detect import learnt, terms, usual
+from sentinel.detect.again import Again, late
 from sentinel.detect.past import Past
 from sentinel.detect.past import learnt as lessons
 from sentinel.detect.runner import Runner, RunReport
@@ -364,3 +365,18 @@ def test_what_is_too_much_depends_on_no_batch_restart_or_lost_file(
         if chance.random() < 0.3:
             one.lose()
     assert one.told("much") == expected
+
+
+def test_what_is_judged_anew_is_judged_as_if_it_came_last(desk: Make, memory: Store) -> None:
+    flood = [login(10 + n, 7 * DAY + timedelta(seconds=n), ip="192.0.2.5") for n in range(9)]
+    desk().judge([login(1, 0 * DAY), login(2, 6 * DAY), *flood])
+    seqs = {one.seq for one in flood}
+    again = Again(memory, [FIRST, MUCH], lambda one: one.seq in seqs)
+    first = again.judge(flood[:3], 100)
+    second = again.judge(flood[3:], 100)
+    again.close()
+    told = {(one.detection.id, name) for one in (*first.findings, *second.findings) for name in one.evidence}
+    assert told == {("first", flood[0].id), *(("much", one.id) for one in flood)}
+    assert (first.hits, first.gaps) == ({"first": 3, "much": 3}, ())
+    (found, *_) = late(first.findings, flood, "repair", START + 8 * DAY + 7 * HOUR)
+    assert found.summary.startswith("found by repair, 31 h late: not seen since")
