@@ -82,8 +82,10 @@ class _Running:
         from sentinel.collect.notices import SpoolProblems
         from sentinel.parse.pipeline import BEAT_SECONDS, Pipeline
         from sentinel.parse.workers import Workers
+        from sentinel.repair.watch import watch
 
         self.talk = talk
+        self.indicators = app.config.indicators
         self.proven = proven
         self.again = False
         self.stop = threading.Event()
@@ -107,6 +109,7 @@ class _Running:
         self.problems = SpoolProblems(app.clock, lambda: (*self.spool.problems, *self.pipeline.problems))
         self.parsing = threading.Thread(target=self._parse, name="parse")
         self.amending = threading.Thread(target=self._amend, name="amend", args=(app.config.repairs_dir,))
+        self.watching = threading.Thread(target=watch, name="indicators", args=(app.config, self.stop, talk))
         self._serve_metrics(app, stack)
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
@@ -133,6 +136,8 @@ class _Running:
         settled()
         self.parsing.start()
         self.amending.start()
+        if any(one.look_back_days for one in self.indicators):
+            self.watching.start()
 
     async def collect(self) -> None:
         """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
@@ -200,6 +205,8 @@ class _Running:
         self.store.give_up()
         self.parsing.join()
         self.amending.join()
+        if self.watching.is_alive():
+            self.watching.join()
         self.watchdog.end()
         self.talk("ended: everything that was accepted is on disk")
         if self.failed is not None:

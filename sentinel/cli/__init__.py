@@ -22,7 +22,7 @@ VERBS = {
     "ledger": "Which minutes each rule has judged; judge what was missed: fill.",
     "packs": "Parser packs: list, test.",
     "assets": "The inventory: list, show.",
-    "indicators": "Lists of indicators: list, match.",
+    "indicators": "Lists of indicators: list, match, retro.",
     "parse": "Read log lines from standard input and print ECS.",
     "import": "Bring in log files, .evtx files or standard input.",
     "sense": "Read packets: flows, DNS, TLS and findings.",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 import typer
@@ -99,6 +99,12 @@ def lasting(text: str) -> timedelta:
     if length is None:
         raise UsageError(f"not a length of time: {text!r}; say 90m, 36h, 30d or 4w")
     return int(length[1]) * timedelta(**{_UNITS[length[2]]: 1})
+
+
+def back(app: App, last: str, axis: Literal["timestamp", "ingested"]) -> Span:
+    """Return the last so many days, to a day ahead of now; raises UsageError."""
+    now = app.clock.now()
+    return Span(now - lasting(last), now + timedelta(days=1), axis)
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -7,15 +7,17 @@ from typing import Annotated
 import typer
 
 from sentinel.app import App
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, LastOption, application, back, emit, show, talk
 from sentinel.core.clock import iso
-from sentinel.core.errors import Exit
+from sentinel.core.errors import Exit, UsageError
 from sentinel.parse.indicators import Terms, refanged
+from sentinel.repair.retro import Retro
 from sentinel.ui import tables
 
 EXAMPLE = """
 sentinel indicators list
 sentinel indicators match mail.evil.example
+sentinel indicators retro --last 30d --apply
 sentinel indicators match 'hxxps://evil[.]example/login'
 """
 
@@ -70,6 +72,37 @@ def match(
         show(tables.plain_table(tuple(rows[0]), (tuple(row.values()) for row in rows)))
     if not any(row["state"] == "valid" for row in rows):
         talk(f"no list has a valid indicator for {value}")
+        raise typer.Exit(Exit.FINDING)
+
+
+@verb.command()
+def retro(
+    last: LastOption = "30d",
+    lists: Annotated[list[str] | None, typer.Option("--list", help="Only this list (may be repeated).")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Raise the alerts; without, say what there is.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Compare what is stored with the lists as they are now. Ends with 1 if they are not all there."""
+    app = application(config)
+    known = {one.name for one in app.config.indicators}
+    if unknown := sorted(set(lists or ()) - known):
+        raise UsageError(f"there is no list {unknown[0]!r}; there are: {', '.join(sorted(known)) or 'none'}")
+    report = Retro(app).look(back(app, last, "ingested"), set(lists or ()), apply=apply)
+    if json:
+        emit({"schema": SCHEMA, **report.as_json()})
+    elif report.raised:
+        rows = [(one["id"][: tables.ID_SHOWN], one["title"], one["summary"]) for one in report.raised]
+        show(tables.plain_table(("alert", "title", "what"), rows))
+    for problem, number in report.problems.most_common():
+        talk(f"{number:,}: {problem}", "yellow")
+    about = ", ".join(f"{title} ({report.hits[one]:,})" for one, title in report.rules.items()) or "none"
+    talk(f"{report.records:,} stored events hold what the lists name now and did not when they came; rules: {about}")
+    talk(f"{len(report.raised):,} new alerts" if apply else "no alert has been raised: --apply does it")
+    problems = app.enricher.problems if app.enricher is not None else []
+    for problem in problems:
+        talk(problem, "red")
+    if problems:
         raise typer.Exit(Exit.FINDING)
 
 

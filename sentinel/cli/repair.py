@@ -1,21 +1,17 @@
 """`sentinel repair`: after a pack or a rule has changed, puts right what was read or judged before."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from sentinel.app import App
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
-from sentinel.core.clock import local_zone
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, LastOption, application, back, emit, show, talk
 from sentinel.core.detection import Detection
 from sentinel.core.errors import UsageError
-from sentinel.core.ports import Span
 from sentinel.detect.rules import chosen
 from sentinel.repair.report import Report
 from sentinel.repair.work import Repair, Scope
-from sentinel.respond import language
 from sentinel.ui import tables
 
 EXAMPLE = """
@@ -24,8 +20,6 @@ sentinel repair --pack fortigate --last 7d --apply
 sentinel repair --dead-letters --apply
 sentinel repair --rule ssh_bruteforce --last 30d --apply
 """
-_AHEAD = timedelta(days=1)
-
 verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -34,7 +28,7 @@ def repair(  # noqa: PLR0913, PLR0917  an option each
     packs: Annotated[list[str] | None, typer.Option("--pack", help="Only what this pack had read.")] = None,
     rules: Annotated[list[str] | None, typer.Option("--rule", help="Judge anew by this rule (its id).")] = None,
     source: Annotated[str, typer.Option("--source", help="Only what this source sent.")] = "",
-    last: Annotated[str, typer.Option("--last", help="How far back to look.")] = "30d",
+    last: LastOption = "30d",
     letters: Annotated[bool, typer.Option("--dead-letters", help="Try every dead letter too.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without, say what would be done.")] = False,
     json: JsonOption = False,
@@ -49,20 +43,14 @@ def repair(  # noqa: PLR0913, PLR0917  an option each
         raise UsageError("--rule judges what is stored: it goes with --last only")
     work = Repair(app, talk)
     if rules:
-        report = work.rejudge(_rules(app, rules), _span(app, last, "timestamp"), apply=apply)
+        report = work.rejudge(_rules(app, rules), back(app, last, "timestamp"), apply=apply)
     else:
-        scope = Scope(_span(app, last, "ingested"), tuple(packs or ()), source, letters)
+        scope = Scope(back(app, last, "ingested"), tuple(packs or ()), source, letters)
         report = work.reread(scope, apply=apply)
     if json:
         emit({"schema": SCHEMA, **report.as_json()})
     else:
         _show(report)
-
-
-def _span(app: App, last: str, axis: str) -> Span:
-    now = app.clock.now()
-    span = language.read(f"last {last}", now, local_zone(now)).span
-    return Span(span.start, now + _AHEAD, "timestamp" if axis == "timestamp" else "ingested")
 
 
 def _rules(app: App, wanted: Sequence[str]) -> list[Detection]:

@@ -100,7 +100,8 @@ ENRICHED = frozenset((
       for name in _ASSET),
     *(f"{side}.{name}" for side in ("source", "destination") for name in _PLACE),
     "threat.enrichments.matched.atomic", "threat.enrichments.matched.field", "threat.feed.name",
-    "threat.indicator.description", "threat.indicator.email.address", "threat.indicator.id", "threat.indicator.ip",
+    "threat.indicator.confidence", "threat.indicator.description", "threat.indicator.email.address",
+    "threat.indicator.id", "threat.indicator.ip",
     "threat.indicator.name", "threat.indicator.type", "threat.indicator.url.domain", "threat.indicator.url.full",
     *(f"threat.indicator.file.hash.{name}" for name in ("md5", "sha1", "sha256", "sha384", "sha512")),
 ))  # fmt: skip

@@ -14,7 +14,8 @@ import orjson
 
 from sentinel.config.enrichment import IndicatorList
 from sentinel.parse import stix
-from sentinel.parse.indicators import UNWANTED, Listing, Terms, term
+from sentinel.parse.harmless import Harmless
+from sentinel.parse.indicators import HARMLESS, UNSURE, UNWANTED, Listing, Terms, term
 
 FILE_BYTES_MAX = 32 << 20
 ABOUT_MAX = 200
@@ -71,6 +72,8 @@ class _Taken:
         self._written = written
         self._wanted = frozenset(options.types)
         self._valid = options.days_valid * _DAY
+        self._harmless = Harmless(options.allow)
+        self._confidence_min = options.confidence_min
 
     def plain(self, data: bytes) -> None:
         terms = Terms(0.0, self._written + self._valid)
@@ -105,13 +108,18 @@ class _Taken:
             if isinstance(found, str):
                 self.listing.skipped[found] += 1
                 continue
+            sure = one.get("confidence")
+            sure = sure if isinstance(sure, int) and not isinstance(sure, bool) else None
+            if sure is not None and sure < self._confidence_min:
+                self.listing.skipped[UNSURE] += 1
+                continue
             since, until = _moment(one.get("valid_from")), _moment(one.get("valid_until"))
             if not until:
                 until = max(_moment(one.get("modified")), since) or self._written
                 until += self._valid
             about = str(one.get("name") or one.get("description") or "")[:ABOUT_MAX]
             for value in found:
-                self._put(value, Terms(since, until, str(one.get("id") or "")[:100], about))
+                self._put(value, Terms(since, until, str(one.get("id") or "")[:100], about, _scale(sure)))
 
     def _put(self, value: str, terms: Terms) -> None:
         found = term(value)
@@ -119,8 +127,17 @@ class _Taken:
             self.listing.skipped[found] += 1
         elif found.kind not in self._wanted:
             self.listing.skipped[UNWANTED] += 1
+        elif found in self._harmless:
+            self.listing.skipped[HARMLESS] += 1
         else:
             self.listing.put(found, terms)
+
+
+def _scale(sure: int | None) -> str:
+    # STIX 2.1, appendix A: the scale None, Low, Med, High; ECS has the same words
+    if sure is None:
+        return ""
+    return "None" if sure <= 0 else "Low" if sure < 30 else "Medium" if sure < 70 else "High"
 
 
 def _attributes(document: object) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:

@@ -25,6 +25,8 @@ INSIDE = "an address inside, or a network that holds such"
 WIDE = "a network this wide matches by chance"
 OVER = f"beyond the first {ENTRIES_MAX:,}"
 UNREADABLE = "no address, domain, digest, mail address or URL"
+HARMLESS = "everybody speaks to it: a public resolver, a provider's domain as a whole, or on your own list (allow)"
+UNSURE = "of less confidence than is asked for"
 UNWANTED = "of a type that is not wanted from this list"
 
 _WIDEST = {4: 8, 6: 19}
@@ -47,12 +49,16 @@ class Term(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What is said of an indicator: from when to when it is valid (POSIX time), its id and what it is about."""
+    """What is said of an indicator: from when to when it is valid (POSIX time), its id and what it is about.
+
+    `confidence` is on the scale of ECS (Low, Medium, High), empty if nothing is said.
+    """
 
     since: float
     until: float
     id: str = ""
     about: str = ""
+    confidence: str = ""
 
 
 def term(text: str) -> Term | str:

@@ -22,6 +22,8 @@ _MAIL = frozenset({
     "email.bcc.address",
 })  # fmt: skip
 _URLS = ("url.full", "url.original")
+PLACES = (*_GROUPS, *_URLS, *sorted(_MAIL))
+"""The fields whose values are looked for in the lists."""
 _TYPES = {"domain": "domain-name", "hash": "file", "email": "email-addr", "url": "url"}
 _PLACES = {"domain": "url.domain", "email": "email.address", "url": "url.full"}
 
@@ -145,6 +147,7 @@ def _said(hit: Hit, value: str, field: str) -> Iterator[tuple[str, Scalar]]:
     yield "threat.indicator.name", hit.written
     yield "threat.indicator.id", hit.terms.id
     yield "threat.indicator.description", hit.terms.about
+    yield "threat.indicator.confidence", hit.terms.confidence
     yield "threat.feed.name", hit.feed
     yield "threat.enrichments.matched.atomic", value
     yield "threat.enrichments.matched.field", field

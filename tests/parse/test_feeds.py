@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from sentinel.config.enrichment import IndicatorList
 from sentinel.core.clock import iso
@@ -242,3 +243,30 @@ def test_no_json_makes_the_readers_stumble(objects: list[dict[str, object]]) -> 
         for event, said in feeds._attributes({"Event": one}):
             taken.misp(event, {"to_ids": True, "type": "ip-src", "value": "203.0.113.7", **said})
         taken.misp({}, {"to_ids": True, "type": "ip-src", "value": "203.0.113.7"} | one)
+
+
+def test_what_everybody_speaks_to_is_never_taken(read: Read) -> None:
+    lines = "9.9.9.9\n9.9.9.0/24\n2620:fe::fe\nGoogle.com\nevil.google.com\n192.0.2.7\n198.51.100.9\nour.example\n"
+    listing = read(lines, allow=["192.0.2.0/24", "our.example"])
+    assert listing.skipped == {indicators.HARMLESS: 6}
+    assert listing.count == 2
+    assert [*listing.match(Term("domain", "evil.google.com"))]
+    assert [*listing.match(Term("ip", "198.51.100.9"))]
+    assert not [*listing.match(Term("domain", "mail.google.com"))]
+
+
+def test_stix_says_how_sure_it_is(read: Read) -> None:
+    def indicator(number: int, **more: object) -> dict[str, object]:
+        pattern = f"[ipv4-addr:value = '198.51.100.{number}']"
+        return {"type": "indicator", "id": f"indicator--{number}", "pattern": pattern, **more}
+
+    sure = [indicator(2, confidence=20), indicator(3, confidence=50), indicator(4, confidence=90)]
+    listing = read({"type": "bundle", "objects": [indicator(1), *sure]}, confidence_min=30)
+    assert listing.skipped == {indicators.UNSURE: 1}
+    said = [terms.confidence for n in (1, 3, 4) for _, terms in listing.match(Term("ip", f"198.51.100.{n}"))]
+    assert said == ["", "Medium", "High"]
+
+
+def test_an_allowed_thing_that_is_none_is_refused() -> None:
+    with pytest.raises(ValidationError, match="no address, network or domain"):
+        IndicatorList(name="own", path=Path("x"), allow=("nonsense",))

@@ -100,3 +100,34 @@ def test_what_becomes_wrong_while_it_runs_is_said_and_what_is_wrong_before_is_re
     done = enriched.sentinel("run", code=3)
     assert b'[[network]] 1 ("schule-42"): unknown option' in done.stderr
     assert enriched.sentinel("check", code=3).stderr.count(b"did you mean 'owner'") == 2
+
+
+def test_a_list_that_changes_is_compared_with_what_is_stored_and_each_event_is_told_once(
+    enriched: "Running", patiently: Patiently
+) -> None:
+    enriched.config.write_text(enriched.config.read_text("utf-8") + "look_back_days = 3\n", "utf-8")
+    enriched.start()
+    enriched.udp(accepted(ATTACKER), accepted(SECOND), accepted(SECOND), accepted("198.51.100.7"))
+    patiently(lambda: len(enriched.json("query", "event.action:ssh_login")) == 4)
+
+    def told() -> dict[str, list[tuple[int, str]]]:
+        found: dict[str, list[tuple[int, str]]] = {}
+        for one in enriched.json("alerts", "list"):
+            if "indicator" in one["title"]:
+                found.setdefault(one["key"]["threat.indicator.name"], []).append((one["count"], one["summary"][:30]))
+        return found
+
+    patiently(lambda: ATTACKER in told())
+    assert set(told()) == {ATTACKER}
+    (enriched.folder / "bad.txt").write_text(f"{ATTACKER}\n{SECOND}\n9.9.9.9\n")
+    # by itself
+    patiently(lambda: SECOND in told())
+    ((count, summary),) = told()[SECOND]
+    assert (count, summary.startswith("found by indicators, ")) == (2, True)
+    assert len(told()[ATTACKER]) == 1  # it was told when it came
+    # and whenever somebody asks
+    (report,) = enriched.json("indicators", "retro", "--last", "1d", "--apply")
+    assert (report["records"], report["alerts"]) == (2, [])
+    (enriched.folder / "bad.txt").write_text(f"{ATTACKER}\n198.51.100.0/24\n")
+    (would,) = enriched.json("indicators", "retro", "--last", "1d", "--list", "bad")
+    assert (would["records"], [one["events"] for one in would["rules"]], would["alerts"]) == (1, [1], [])
