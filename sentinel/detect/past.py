@@ -93,6 +93,14 @@ class Past:
         """Let go of the file; what has not been kept is not there."""
         self._db.close()
 
+    def forget(self, rule_ids: Iterable[str]) -> None:
+        """Have rules learn anew, from the stored events as they are now; another process may be judging meanwhile."""
+        with told(self._path):
+            self._undo()
+            with writing(self._db):
+                for rule_id in rule_ids:
+                    self._forget(rule_id)
+
     def begin(self, after: int) -> None:
         """Say that what arrived after `after` is judged next; what an earlier batch did not keep is undone."""
         with told(self._path):

@@ -38,8 +38,12 @@ class Judge:
     clock: Clock
     report: Report
 
-    def changed(self, detections: Sequence[Detection], folder: Path) -> None:
-        """Judge the events that the repair in `folder` has changed by every rule that is about one of them."""
+    def changed(self, detections: Sequence[Detection], folder: Path) -> list[str]:
+        """Judge the events that the repair in `folder` has changed by every rule that is about one of them.
+
+        Returns the ids of rules with a history that were or are about one: what they have learnt is no longer so.
+        """
+        learnt: set[str] = set()
         seqs = {one.seq for changes in journal.done(folder) for _, new in changes for one in new}
         with closing(Again(self.store, detections, lambda event: event.seq in seqs)) as again:
             touched: dict[str, list[datetime]] = {}
@@ -47,6 +51,8 @@ class Judge:
             for changes in journal.done(folder):
                 for gone, new in changes:
                     self.report.lost(again, gone, new)
+                    about = (rule for event in (*gone, *new) for rule in again.hits(event))
+                    learnt.update(rule.id for rule in about if rule.history is not None)
                     for event in new:
                         for rule in again.hits(event):
                             touched.setdefault(rule.id, []).append(event.timestamp)
@@ -57,6 +63,7 @@ class Judge:
                 for at in range(0, len(events), PAGE):
                     self._judge(again, events[at : at + PAGE], rules)
             self._close(list(touched), folder.name)
+        return sorted(learnt)
 
     def over(self, detections: Sequence[Detection], span: Span, *, apply: bool) -> None:
         """Judge what happened within `span` by rules that are others now."""

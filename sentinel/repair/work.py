@@ -110,7 +110,10 @@ class Repair:
         self._carry_out()
         report.folder = str(folder)
         with self.app.reading() as store, self.app.desk() as desk:
-            Judge(store, desk, self.app.clock, report).changed(self.app.rules.detections, folder)
+            learnt = Judge(store, desk, self.app.clock, report).changed(self.app.rules.detections, folder)
+            if learnt:
+                with self.app.past(store) as past:
+                    past.forget(learnt)
         journal.finish(folder, report.as_json())
         return report
 

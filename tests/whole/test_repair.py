@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,3 +160,46 @@ def test_a_rule_that_has_changed_judges_again_what_is_stored(city: "Running", pa
     assert again["alerts"] == []
     (alert,) = [one for one in city.json("alerts", "list") if one["title"] == "Anybody at all"]
     assert alert["count"] == 5
+
+
+NEW = """\
+title: An address that is new for the account
+id: 00000000-0000-4000-8000-00000000000c
+tags: [attack.t1078]
+logsource: {product: linux, service: sshd}
+detection:
+  failed: {event.action: ssh_login, event.outcome: failure}
+  anna: {user.name: anna}
+  condition: failed or anna
+sentinel: {new_terms: {fields: [user.name, source.ip], history: 8d, learning: 1d}}
+"""
+
+
+def test_a_rule_with_a_history_has_learnt_what_was_repaired(
+    city: "Running", mended: Mended, patiently: Patiently
+) -> None:
+    rules = city.folder / "rules"
+    rules.mkdir()
+    (rules / "new.yml").write_text(NEW)
+
+    def said(days: float, source: str, what: str = "Failed password for root") -> str:
+        at = datetime.now(UTC) - timedelta(days=days)
+        return f"<86>1 {at.isoformat()} srv sshd 7 - - {what} from {source} port 40000 ssh2"
+
+    def told() -> list[str]:
+        alerts = city.json("alerts", "list")
+        return sorted(one["key"]["source.ip"] for one in alerts if one["title"].startswith("An address that is new"))
+
+    city.start()
+    city.tcp(said(5, "192.0.2.9", "Accepted password for anna"))
+    city.tcp(said(5, "192.0.2.1"), said(2, "192.0.2.1"), said(1, "192.0.2.2"))
+    patiently(lambda: len(city.json("query", "event.action:ssh_login last 30d")) == 4)
+    patiently(lambda: "tells" in {one["state"] for one in city.json("rules", "learning")})
+    city.stop()
+    mended.write(RIGHT)
+    mended.report("--apply")
+    assert told() == ["192.0.2.2"]
+    city.start()
+    city.tcp(said(0, "192.0.2.1"), said(0, "192.0.2.2"), said(0, "192.0.2.3"))
+    patiently(lambda: "192.0.2.3" in told())
+    assert told() == ["192.0.2.2", "192.0.2.3"]  # the others are known
