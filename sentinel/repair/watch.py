@@ -13,7 +13,6 @@ from sentinel.config import Config
 from sentinel.core.errors import SentinelError
 from sentinel.core.ports import Span
 from sentinel.processes import begun, follow
-from sentinel.repair.retro import Retro
 
 LOOK_SECONDS = 5.0
 AGAIN_SECONDS = 600.0
@@ -55,6 +54,8 @@ def compared(config: Config, lists: dict[str, list[int]]) -> None:
 
 def look_back(app: App, lists: dict[str, list[int]]) -> int:
     """Compare what is stored with the lists, each as far back as it asks for; return how many alerts are new."""
+    from sentinel.repair.retro import Retro  # noqa: PLC0415  the process that watches need not carry rules
+
     now, raised = app.clock.now(), 0
     for one in app.config.indicators:
         if one.name in lists:
