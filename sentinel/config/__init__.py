@@ -199,16 +199,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Config":
-        names = [source.name for source in self.sources]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            msg = f"two sources are named {twice[0]!r}: give each its own name"
-            raise ValueError(msg)
-        lists = [one.name for one in self.indicators]
-        twice = sorted({name for name in lists if lists.count(name) > 1})
-        if twice:
-            msg = f"two lists of indicators are named {twice[0]!r}: give each its own name"
-            raise ValueError(msg)
+        sources, lists = [one.name for one in self.sources], [one.name for one in self.indicators]
+        for what, names in (("sources", sources), ("lists of indicators", lists)):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                msg = f"two {what} are named {twice[0]!r}: give each its own name"
+                raise ValueError(msg)
         return self
 
     @property
