@@ -11,6 +11,7 @@ import typer
 
 from sentinel import metrics
 from sentinel.app import App
+from sentinel.cli import policy as policies
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, talk
 from sentinel.core.errors import Exit, UsageError
 from sentinel.core.event import Raw
@@ -25,13 +26,17 @@ EXAMPLE = """
 sentinel sense --interface eth1 --interface eth2
 sentinel sense --pcap capture.pcapng
 sentinel sense --pcap capture.pcapng --segments segments.yaml --findings --json
+sentinel sense policy check segments.yaml
+sentinel sense policy learn --segments segments.yaml --last 7d > proposal.yaml
 """
 
 verb = typer.Typer(add_completion=False, rich_markup_mode=None)
+verb.add_typer(policies.policy, name="policy", help="The segments file: check it, or have one proposed.")
 
 
-@verb.command()
+@verb.callback(invoke_without_command=True)
 def sense(  # noqa: PLR0913, PLR0917  options of a command
+    context: typer.Context,
     interface: Annotated[
         list[str] | None, typer.Option("--interface", "-i", help="An interface to listen to; may be given again.")
     ] = None,
@@ -51,6 +56,8 @@ def sense(  # noqa: PLR0913, PLR0917  options of a command
     config: ConfigOption = None,
 ) -> None:
     """Read packets: their records go into the spool, and so does what is found in them."""
+    if context.invoked_subcommand:
+        return
     app = application(config)
     policy = segments or app.config.sense.segments
     settings = SenseSettings(

@@ -11,7 +11,7 @@
 `icmp` or `"*"`. Without `ports` all are allowed. A `*_note` is for people.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -22,7 +22,10 @@ import yaml
 
 from sentinel.core.errors import ConfigError
 
-__all__ = ["Allowed", "Segments", "internal", "many", "read_segments"]
+__all__ = [
+    "Allowed", "Network", "Segments", "allowed", "internal", "listed", "many", "network", "parsed", "read_document",
+    "read_segments", "segments_of",
+]  # fmt: skip
 
 FILE_BYTES_MAX = 1 << 20
 _ANY = "*"
@@ -30,7 +33,7 @@ _ICMPS = frozenset({1, 58})
 _KEYS = frozenset({"from", "to", "ports"})
 _ADDRESSES_MAX = 65_536
 
-_Network = IPv4Network | IPv6Network
+Network = IPv4Network | IPv6Network
 
 _OWN = tuple(
     map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"))
@@ -75,7 +78,7 @@ class Segments:
     """The segments of a city and the paths between them; without a file there are none."""
 
     def __init__(
-        self, networks: Mapping[str, Sequence[_Network]] | None = None, allowed: Iterable[Allowed] = ()
+        self, networks: Mapping[str, Sequence[Network]] | None = None, allowed: Iterable[Allowed] = ()
     ) -> None:
         self.networks = {name: tuple(nets) for name, nets in (networks or {}).items()}
         self.allowed = tuple(allowed)
@@ -115,8 +118,30 @@ class Segments:
         return any(path.holds(one, other, port, proto) for path in self.allowed)
 
 
+class _Strict(yaml.SafeLoader):
+    """The safe loader that also refuses a key given twice: of two lists of paths one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002  the base class's signature
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.YAMLError(f"{key!r} is there twice (line {key_node.start_mark.line + 1})")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def read_segments(path: Path) -> Segments:
     """Return the segments of a file; raises ConfigError that says what has to be changed."""
+    found = read_document(path)
+    try:
+        return segments_of(found)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def read_document(path: Path) -> object:
+    """Return what a segments file holds, as YAML has it; raises ConfigError if it cannot be read at all."""
     try:
         text = path.read_bytes()[: FILE_BYTES_MAX + 1]
     except OSError as error:
@@ -124,16 +149,26 @@ def read_segments(path: Path) -> Segments:
     if len(text) > FILE_BYTES_MAX:
         raise ConfigError(f"{path}: more than {FILE_BYTES_MAX} bytes is no segments file")
     try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: no valid YAML: {error}") from error
-    try:
-        return _segments(found)
+        return parsed(text)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _segments(found: object) -> Segments:
+def parsed(text: bytes | str) -> object:
+    """Return what the text of a segments file holds, as YAML has it; raises ValueError."""
+    try:
+        loader = _Strict(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        msg = f"no valid YAML: {error}"
+        raise ValueError(msg) from error
+
+
+def segments_of(found: object) -> Segments:
+    """Return the segments that a document means; raises ValueError that says what has to be changed."""
     named = found.get("segments") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(named, dict):
         msg = "there has to be a table `segments` with lists of networks"
@@ -142,22 +177,23 @@ def _segments(found: object) -> Segments:
         if key not in {"segments", "allow"} and not str(key).endswith("_note"):
             msg = f"unknown key {key!r}; there are segments, allow and notes (`…_note`)"
             raise ValueError(msg)
-    networks = {str(name): tuple(map(_network, _list(nets))) for name, nets in named.items()}
-    allowed = [_allowed(rule, frozenset(networks)) for rule in _list(found.get("allow") or [])]
-    return Segments(networks, allowed)
+    networks = {str(name): tuple(map(network, listed(nets))) for name, nets in named.items()}
+    paths = [allowed(rule, frozenset(networks)) for rule in listed(found.get("allow") or [])]
+    return Segments(networks, paths)
 
 
-def _allowed(rule: object, names: frozenset[str]) -> Allowed:
+def allowed(rule: object, names: frozenset[str]) -> Allowed:
+    """Return the path that an entry of `allow` means, of segments called `names`; raises ValueError."""
     if not isinstance(rule, dict) or not {"from", "to"} <= rule.keys() <= _KEYS:
         msg = f"allow: {rule!r} has to have `from` and `to`, and may have `ports`"
         raise ValueError(msg)
-    ports = _list(rule.get("ports", _ANY))
+    ports = listed(rule.get("ports", _ANY))
     ranges = [_range(port) for port in ports if port != "icmp"]
     return Allowed(_ends(rule["from"], names), _ends(rule["to"], names), tuple(ranges), bool({"icmp", _ANY} & {*ports}))
 
 
 def _ends(value: object, names: frozenset[str]) -> frozenset[str]:
-    ends = frozenset(str(one) for one in _list(value))
+    ends = frozenset(str(one) for one in listed(value))
     for end in ends - names - {_ANY}:
         near = get_close_matches(end, names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -174,7 +210,8 @@ def _range(port: object) -> tuple[int, int]:
     raise ValueError(msg)
 
 
-def _network(text: object) -> _Network:
+def network(text: object) -> Network:
+    """Return the network that an entry of `segments` means; raises ValueError."""
     try:
         return ip_network(str(text))
     except ValueError as error:
@@ -182,5 +219,6 @@ def _network(text: object) -> _Network:
         raise ValueError(msg) from error
 
 
-def _list(value: object) -> list[object]:
+def listed(value: object) -> list[object]:
+    """Return a list as it is, and what is none as a list of one."""
     return value if isinstance(value, list) else [value]

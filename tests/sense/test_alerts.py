@@ -1,7 +1,10 @@
 """What a detection says becomes an alert: every kind has its rule, and an alert says what was seen in numbers."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,17 @@ def test_a_scan_in_a_capture_becomes_one_alert_with_its_numbers(
     assert dict(alert.key)["source.ip"] == "10.20.1.66"
     assert "10.20.1.66 tried 40 ports of 10.10.8.4 within 300 s" in alert.summary
     assert "from 15 on it is a scan" in alert.summary
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_says_what_every_kind_means_and_where_its_numbers_are(kind: str) -> None:
+    page = (Path(__file__).parents[2] / "deploy/docs/sensor.md").read_text("utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| `") and f"`{kind}`" in line.split("|")[1]]
+    family = KINDS[kind] if kind != "segment.violation" else "segments file"
+    assert family in row.split("|")[3]
+    settings = import_module(f"sentinel.sense.detections.{KINDS[kind]}").Settings
+    named = set(re.findall(r"`(\w+)`", row.split("|")[3])) - {family}
+    assert named <= {one.name for one in fields(settings)}
 
 
 def test_an_alert_folds_what_is_about_the_same_and_says_what_to_do(rules: tuple[Detection, ...]) -> None:

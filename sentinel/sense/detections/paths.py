@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Scene
-from sentinel.sense.records import TCP, UDP, Flow, Record
+from sentinel.sense.records import ICMP, ICMPV6, TCP, UDP, Flow, Record
 from sentinel.sense.segments import internal
 
 _HOUR = 3_600 * 1_000_000_000
+_REPORTS = {ICMP: frozenset({3, 4, 5, 11, 12}), ICMPV6: frozenset({1, 2, 3, 4})}
+"""What tells of another flow (RFC 792, RFC 4443): nobody opened it."""
 EXAMPLES_MAX = 20
 
 
@@ -51,6 +53,8 @@ class Violations:
     def take(self, record: Record) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
         if type(record) is not Flow or self._segments.allows(record.src, record.dst, record.dport, record.proto):
+            return ()
+        if record.sport in _REPORTS.get(record.proto, ()):
             return ()
         # nobody saw who began it: it may be the answer to an allowed one
         if record.state == "midstream" and self._segments.allows(record.dst, record.src, record.sport, record.proto):
