@@ -6,6 +6,7 @@ Names: `tshark -G fields` (Wireshark 4.0).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 __all__ = ["AT", "COLUMNS", "Cells", "Column", "number", "numbers", "values"]
 
@@ -15,59 +16,80 @@ Cells = list[str]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field of a packet; `every` asks for all its values joined by commas, else the first alone is given."""
+    """One cell of a row: one of `fields`, whichever the packet has; `every` asks for all its values, joined by commas.
 
-    field: str
+    The fields of a column belong to protocols of which a packet speaks one: a column costs tshark as much as twenty
+    fields do.
+    """
+
+    fields: tuple[str, ...]
     every: bool = False
 
     @property
     def format(self) -> str:
         """The column as tshark's preference `gui.column.format` writes it, values unresolved."""
-        return f'"{self.field}","%Cus:{self.field}:{0 if self.every else 1}:U"'
+        return f'"{self.fields[0]}","%Cus:{" || ".join(self.fields)}:{0 if self.every else 1}:U"'
 
 
-_WANTED = (
-    "frame.number", "frame.protocols", "eth.src",
-    "dns.id", "dns.flags.response", "dns.flags.rcode", "dns.qry.name", "dns.qry.type", "dns.resp.ttl",
-    "dns.a*", "dns.aaaa*", "dns.cname*", "dns.ptr.domain_name*", "dns.mx.mail_exchange*", "dns.ns*", "dns.srv.target*",
-    "nbns.id", "nbns.flags.response", "nbns.flags.rcode", "nbns.name", "nbns.type", "nbns.addr*",
-    "tls.handshake.type*", "tls.handshake.version", "tls.handshake.extensions.supported_version*",
-    "tls.handshake.ciphersuite*", "tls.handshake.extensions_server_name", "tls.handshake.extensions_alpn_str",
-    "tls.handshake.extension.type*", "tls.handshake.sig_hash_alg*", "tls.handshake.sig_hash_alg_len*",
-    "tls.handshake.ja3", "tls.handshake.ja3s", "tls.record.content_type*",
-    "x509if.oid*", "x509if.rdnSequence", "x509af.rdnSequence", "x509sat.DirectoryString*", "x509sat.uTF8String*",
-    "x509sat.printableString*", "x509af.utcTime*", "x509af.serialNumber", "x509af.algorithm.id", "x509ce.dNSName*",
-    "dtls.handshake.type*", "dtls.handshake.version", "dtls.handshake.extensions_server_name",
-    "dtls.handshake.ciphersuite*",
-    "http.request.method", "http.request.uri", "http.host", "http.user_agent", "http.referer", "http.response.code",
-    "http.content_type", "http.content_length_header", "http.server", "http.location",
-    "smb2.cmd*", "smb2.flags.response", "smb2.nt_status", "smb2.tree", "smb2.filename", "smb2.dialect*",
-    "smb2.negotiate_context.comp_alg_id", "smb2.header.comp_transform.offset",
-    "smb2.header.comp_transform.original_size",
-    "smb.cmd*", "smb.flags.response", "smb.nt_status", "smb.path", "smb.file", "smb.dialect.name*",
-    "ntlmssp.auth.username", "ntlmssp.auth.domain", "ntlmssp.auth.hostname",
-    "dcerpc.pkt_type", "dcerpc.cn_bind_to_uuid", "dcerpc.opnum",
+# what may stand beside anything else in a packet: each has a cell of its own
+_ALONE = (
+    "frame.number", "frame.protocols",
     "kerberos.msg_type", "kerberos.CNameString*", "kerberos.realm", "kerberos.SNameString*", "kerberos.ENCTYPE*",
     "kerberos.etype*", "kerberos.error_code",
-    "ldap.protocolOp", "ldap.name", "ldap.authentication", "ldap.baseObject", "ldap.resultCode",
-    "ssh.protocol", "ssh.kex.hassh", "ssh.kex.hasshserver",
-    "rdp.rt_cookie", "rdp.negReq.requestedProtocols", "rdp.negReq.selectedProtocol",
-    "ftp.request.command", "ftp.response.code",
-    "pop.request.command", "pop.response.indicator",
-    "imap.request.command", "imap.response.status", "imap.request.username",
-    "smtp.req.command", "smtp.response.code",
-    "rsh.client_username", "rsh.server_username", "rlogin.client_user_name", "rlogin.server_user_name",
-    "dhcp.option.dhcp", "dhcp.hw.mac_addr", "dhcp.ip.client", "dhcp.ip.your", "dhcp.ip.relay",
-    "dhcp.option.dhcp_server_id", "dhcp.option.router*", "dhcp.option.domain_name_server*", "dhcp.option.hostname",
-    "dhcp.option.requested_ip_address",
-    "ntp.flags.vn", "ntp.flags.mode", "ntp.stratum", "ntp.priv.reqcode",
-    "snmp.version", "snmp.msgVersion", "snmp.data",
+    "ntlmssp.auth.username", "ntlmssp.auth.domain", "ntlmssp.auth.hostname",
+    "dcerpc.pkt_type", "dcerpc.cn_bind_to_uuid", "dcerpc.opnum",
+    "x509if.oid*", "x509if.rdnSequence", "x509af.rdnSequence", "x509sat.DirectoryString*", "x509sat.uTF8String*",
+    "x509sat.printableString*", "x509af.utcTime*", "x509af.serialNumber", "x509af.algorithm.id", "x509ce.dNSName*",
 )  # fmt: skip
-COLUMNS = tuple(Column(name.removesuffix("*"), every=name.endswith("*")) for name in _WANTED)
+# a packet speaks one of these
+_EITHER = (
+    ("tls.handshake.type*", "tls.handshake.version", "tls.handshake.extensions.supported_version*",
+     "tls.handshake.ciphersuite*", "tls.handshake.extensions_server_name", "tls.handshake.extensions_alpn_str",
+     "tls.handshake.extension.type*", "tls.handshake.sig_hash_alg*", "tls.handshake.sig_hash_alg_len*",
+     "tls.handshake.ja3", "tls.handshake.ja3s", "tls.record.content_type*"),
+    ("dtls.handshake.type*", "dtls.handshake.version", "dtls.handshake.extensions_server_name",
+     "dtls.handshake.ciphersuite*"),
+    ("dns.id", "dns.flags.response", "dns.flags.rcode", "dns.qry.name", "dns.qry.type", "dns.resp.ttl",
+     "dns.a*", "dns.aaaa*", "dns.cname*", "dns.ptr.domain_name*", "dns.mx.mail_exchange*"),
+    ("nbns.id", "nbns.flags.response", "nbns.flags.rcode", "nbns.name", "nbns.type", "nbns.addr*"),
+    ("http.request.method", "http.request.uri", "http.host", "http.user_agent", "http.referer", "http.response.code",
+     "http.content_type", "http.content_length_header", "http.server", "http.location"),
+    ("smb2.cmd*", "smb2.flags.response", "smb2.nt_status", "smb2.tree", "smb2.filename", "smb2.dialect*",
+     "smb2.negotiate_context.comp_alg_id", "smb2.header.comp_transform.offset",
+     "smb2.header.comp_transform.original_size"),
+    ("smb.cmd*", "smb.flags.response", "smb.nt_status", "smb.path", "smb.file", "smb.dialect.name*"),
+    ("ldap.protocolOp", "ldap.name", "ldap.authentication", "ldap.baseObject", "ldap.resultCode"),
+    ("ssh.protocol", "ssh.kex.hassh", "ssh.kex.hasshserver"),
+    ("rdp.rt_cookie", "rdp.negReq.requestedProtocols", "rdp.negReq.selectedProtocol"),
+    ("ftp.request.command", "ftp.response.code"),
+    ("pop.request.command", "pop.response.indicator"),
+    ("imap.request.command", "imap.response.status", "imap.request.username"),
+    ("smtp.req.command", "smtp.response.code"),
+    ("rsh.client_username", "rsh.server_username"),
+    ("rlogin.client_user_name", "rlogin.server_user_name"),
+    ("dhcp.option.dhcp", "dhcp.hw.mac_addr", "dhcp.ip.client", "dhcp.ip.your", "dhcp.ip.relay",
+     "dhcp.option.dhcp_server_id", "dhcp.option.hostname", "dhcp.option.requested_ip_address",
+     "dhcp.option.router*", "dhcp.option.domain_name_server*"),
+    ("ntp.flags.vn", "ntp.flags.mode", "ntp.stratum", "ntp.priv.reqcode"),
+    ("snmp.version", "snmp.msgVersion", "snmp.data"),
+)  # fmt: skip
+
+
+def _together() -> tuple[Column, ...]:
+    # the first of each kind share a cell, the second of each kind the next, and so on
+    found = [Column((name.removesuffix("*"),), every=name.endswith("*")) for name in _ALONE]
+    for every in (False, True):
+        kinds = [[name.removesuffix("*") for name in some if name.endswith("*") is every] for some in _EITHER]
+        rows = zip_longest(*kinds)
+        found += [Column(tuple(name for name in row if name), every=every) for row in rows]
+    return tuple(found)
+
+
+COLUMNS = _together()
 """The columns, in the order of a row's cells."""
 
-AT: Mapping[str, int] = {column.field: at for at, column in enumerate(COLUMNS)}
-"""Where in a row a field's cell is."""
+AT: Mapping[str, int] = {field: at for at, column in enumerate(COLUMNS) for field in column.fields}
+"""Where in a row a field's cell is; a reader of another protocol finds its own field there."""
 
 
 def number(cell: str, none: int = 0) -> int:

@@ -88,7 +88,10 @@ class Side:
 
 @dataclass(slots=True, eq=False)
 class Live:
-    """A flow that still goes on; `out` is what its source sent, `back` what came back."""
+    """A flow that still goes on; `out` is what its source sent, `back` what came back.
+
+    `held` are packets of its handshake (number, time, length, bytes, side), to be shown if anything is said on it.
+    """
 
     src: str
     dst: str
@@ -111,11 +114,14 @@ class Live:
     ending: Ending = "open"
     service: str = ""
     notes: dict[str, object] = field(default_factory=dict)
+    held: "list[tuple[int, int, int, bytes, Side]]" = field(default_factory=list)
     cid: str | None = None
+    hour: int = 0
 
     def __post_init__(self) -> None:
         """Make both sides."""
         self.out, self.back = Side(self), Side(self)
+        self.hour = self.start
 
     @property
     def community_id(self) -> str:
@@ -193,7 +199,7 @@ class Live:
 
 
 class FlowTable:
-    """Flows that go on, at most `flows_max`. `ended` takes those that end, `hourly` those that go on for an hour more.
+    """Flows that go on, at most `flows_max`. `ended` takes those that end, and hourly those that go on.
 
     `tcp`, `udp` and `rest` find the side of a packet by its key (`rest`: with the protocol before it).
     """
@@ -209,7 +215,6 @@ class FlowTable:
         self._count = 0
         # flows of one time-out in the order in which they were last touched, to about a second
         self._lanes: tuple[OrderedDict[Live, None], ...] = tuple(OrderedDict() for _ in _IDLE)
-        self._due: OrderedDict[Live, int] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many flows go on."""
@@ -254,12 +259,15 @@ class FlowTable:
         return side
 
     def touch(self, flow: Live, time: int) -> None:
-        """Note that a flow was active at `time`."""
+        """Note that a flow was active at `time`; if it has gone on for another hour, that is told."""
         self._lanes[flow.lane].move_to_end(flow)
         flow.touched = time
+        if time - flow.hour >= _HOUR:
+            flow.hour = time
+            self._ended.append(flow.told())
 
     def sweep(self, now: int) -> tuple[int, int]:
-        """End what has been idle for too long at `now`, and tell what has gone on for another hour.
+        """End what has been idle for too long at `now`.
 
         Returns between which times nothing has to be swept (`sweep_between`): for a second, if the clock stays.
         """
@@ -272,13 +280,6 @@ class FlowTable:
                 if limit <= flow.last <= now + _AHEAD:
                     break
                 self._end(flow, "closed" if flow.lane == CLOSED else "idle")
-        while self._due:
-            flow, due = next(iter(self._due.items()))
-            if due > now:
-                break
-            del self._due[flow]
-            self._due[flow] = now + _HOUR
-            self._ended.append(flow.told())
         return self.sweep_between
 
     def close(self) -> None:
@@ -300,7 +301,6 @@ class FlowTable:
         for key in flow.keys:
             sides.pop(key, None)
         del self._lanes[flow.lane][flow]
-        self._due.pop(flow, None)
         self._count -= 1
         flow.ending = ending
         self._ended.append(flow)
@@ -343,7 +343,6 @@ class FlowTable:
         sides[keys[-1]] = answer
         sides[key] = side
         self._lanes[lane][flow] = None
-        self._due[flow] = time + _HOUR
         self._count += 1
         return side
 

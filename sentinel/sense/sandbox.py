@@ -18,9 +18,10 @@ ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent", "PATH": os.de
 _MEMORY_BYTES_MAX = 2_500_000_000
 _CPU_SECONDS_MAX = 3_600
 _TRY_SECONDS = 10.0
-# no core file may ever hold payload, and nothing is written to any file
+# no core file may ever hold payload, and nothing is written to any file; threads are counted with all others of nobody,
+# who may be busy: beyond that limit nobody could be become at all
 _LIMITS = (
-    "--core=0", "--fsize=0", "--nofile=64", "--nproc=64", f"--as={_MEMORY_BYTES_MAX}", f"--cpu={_CPU_SECONDS_MAX}",
+    "--core=0", "--fsize=0", "--nofile=64", "--nproc=4096", f"--as={_MEMORY_BYTES_MAX}", f"--cpu={_CPU_SECONDS_MAX}",
 )  # fmt: skip
 _SPACES = ("--net", "--ipc", "--uts")
 _NOTHING_TO_GAIN = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")

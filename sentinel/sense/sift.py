@@ -14,7 +14,7 @@ from sentinel.sense.flows import ATTEMPT, FlowTable, Live, Seen, Side
 from sentinel.sense.formats import Batch, Packets
 from sentinel.sense.links import ARP, ETHERNET, IPV4
 from sentinel.sense.records import ICMP, ICMPV6, SECOND, SYN, TCP, UDP
-from sentinel.sense.select import DEPTHS, PROMPTS, SMB, SNAP, STARTS, Depth, is_smb_control
+from sentinel.sense.select import DEPTHS, PROMPTS, SMB, SNAP, STARTS, TEXTS, Depth, is_smb_control, said
 
 __all__ = ["HEAD_BYTES", "PCAP_HEADER", "Shown", "Sifter"]
 
@@ -27,6 +27,11 @@ HEAD_BYTES = 64
 _FRAGMENTS_MAX = 4_096
 _FRAGMENT_NS = 30 * SECOND
 _TUNNELS_MAX = 3
+_HELD_MAX = 4
+_MET_MAX = 200_000
+_PORTS = frozenset({TCP, UDP})
+_ICMPS = frozenset({ICMP, ICMPV6})
+_VXLAN = (4789).to_bytes(2, "big")
 _EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140})
 _EXTENSIONS_MAX = 8
 # Ethertype, version and length of the header, total length, fragment, protocol, addresses and ports, TCP's flags
@@ -37,8 +42,8 @@ _RECORD = Struct("<IIII").pack
 class Shown(NamedTuple):
     """A packet that the dissector sees: its number among those, and in the capture, its time, its side of the flow.
 
-    `payload` is kept of what begins like a message in words (`select.STARTS`), and of a side that is listened to
-    (`Side.words`: a Telnet server's prompts, the rest of an HTTP request).
+    `payload` is kept of what begins like a message in words (`select.TEXTS`), and of a side that is listened to
+    (`Side.words`: a Telnet server's prompts, the rest of an HTTP request). `card` is the frame's sender.
     """
 
     number: int
@@ -47,6 +52,7 @@ class Shown(NamedTuple):
     side: Side
     size: int
     payload: bytes
+    card: bytes
 
 
 class Sifter:
@@ -63,6 +69,7 @@ class Sifter:
         self.packets = self.not_ip = self.shown = 0
         self.last = 0
         self.unread: dict[int, int] = {}
+        self._met: set[bytes] = set()
         self._pieces: OrderedDict[bytes, tuple[Side, int]] = OrderedDict()
 
     def feed(self, batch: Batch) -> None:
@@ -83,22 +90,23 @@ class Sifter:
             except struct_error:
                 kind = version = total = piece = proto = offset = 0
                 key = b""
-            side = None
-            if version == 0x45 and kind == IPV4 and not piece & 0x3FFF:
-                side = tcp(key) if proto == TCP else udp(key) if proto == UDP else None
-            if side is None:
+            if version != 0x45 or kind != IPV4 or piece & 0x3FFF or proto not in _PORTS:
                 self._slow(time, wire, data, ETHERNET, frame)
                 continue
-            flow = side.flow
             if proto == TCP:
-                flags = offset & 0xFF
-                if flags & 7 or flow.lane >= ATTEMPT or flow.probe:
+                side, flags, at = tcp(key), offset & 0xFF, 34 + (offset >> 10 & 0x3C)
+            else:
+                side, flags, at = udp(key), 0, 42
+            if side is None or flags & 7 or side.flow.lane >= ATTEMPT:
+                if proto == UDP and key[10:] == _VXLAN:
                     self._slow(time, wire, data, ETHERNET, frame)
                     continue
-                side.flags |= flags
-                at = 34 + (offset >> 10 & 0x3C)
-            else:
-                at = 42
+                size = (total or wire - 14) + 14 - at
+                sport, dport = key[8] << 8 | key[9], key[10] << 8 | key[11]
+                self._enter(Seen(time, wire, data, at, size, key, proto, flags, 0, sport, dport, frame), 0)
+                continue
+            flow = side.flow
+            side.flags |= flags
             side.packets += 1
             side.bytes += wire
             if time > flow.last:
@@ -147,25 +155,31 @@ class Sifter:
         self._count(whole, packet, time, wire, frame)
 
     def _count(self, whole: links.Plain, packet: "_Packet", time: int, wire: int, frame: int) -> None:
-        data, proto, at = whole.data, packet.proto, packet.at
         tail = whole.vlan.to_bytes(2, "big") if whole.vlan else b""
-        seen = self._piece(whole, packet, time, wire, frame) if packet.piece else _seen(packet, data, tail)
+        seen = self._piece(whole, packet, time, wire, frame) if packet.piece else _seen(packet, whole.data, tail)
         if seen is None:
             return
         seen.time, seen.wire, seen.vlan, seen.frame = time, wire, whole.vlan, frame
-        side = self.table.count(seen)
-        if side.flow.out.packets + side.flow.back.packets == 1:
-            self._opened(side.flow)
+        side = self._enter(seen, whole.cut, fragment=packet.more)
         if packet.more and not packet.piece:
             self._remember(packet, side, time)
-        if proto in {ICMP, ICMPV6} and not packet.piece:
-            found = neighbours.icmp(seen, side, at, packet.ttl, packet.end)
+        if packet.proto in {ICMP, ICMPV6} and not packet.piece:
+            found = neighbours.icmp(seen, side, packet.at, packet.ttl, packet.end)
             if found is not None:
                 self.out.append(found)
-            return
-        opening = proto == TCP and seen.flags & SYN and self.depth.handshakes
-        if opening or packet.more or (seen.size > 0 and self._wanted(side, seen)):
-            self._show(frame, time, wire - whole.cut, data, seen.at, seen.size, side)
+
+    def _enter(self, seen: Seen, cut: int, *, fragment: bool = False) -> Side:
+        side = self.table.count(seen)
+        flow = side.flow
+        if flow.out.packets + flow.back.packets == 1:
+            self._opened(flow)
+        if seen.proto == TCP and seen.flags & SYN and self.depth.handshakes:
+            # shown if anything is said on this connection, and it is not the first between these ports
+            if len(flow.held) < _HELD_MAX:
+                flow.held.append((seen.frame, seen.time, seen.wire - cut, seen.data, side))
+        elif seen.proto not in _ICMPS and (fragment or (seen.size > 0 and self._wanted(side, seen))):
+            self._show(seen.frame, seen.time, seen.wire - cut, seen.data, seen.at, seen.size, side)
+        return side
 
     @staticmethod
     def _wanted(side: Side, seen: Seen) -> bool:
@@ -204,8 +218,39 @@ class Sifter:
         return None
 
     def _show(self, frame: int, time: int, wire: int, data: bytes, at: int, size: int, side: Side) -> None:  # noqa: PLR0913, PLR0917  called once a shown packet: a value of its own would cost as much again
-        if size > 0 and not side.head:
-            side.head = data[at : at + min(size, HEAD_BYTES)]
+        start = data[at : at + 4]
+        if size > 0:
+            if not side.head:
+                side.head = data[at : at + min(size, HEAD_BYTES)]
+            if not said(side, start, data, at, size):
+                return
+        flow = side.flow
+        if flow.held:
+            self._begin(flow)
+        payload = b""
+        if start in TEXTS:
+            payload = data[at : at + size]
+            side.words = start == b"POST"
+        elif side.words and size > 0:
+            payload = data[at : at + size]
+        self._put(time, wire, data)
+        self.out.append(Shown(self.shown, frame, time, side, size, payload, data[6:12]))
+        self.shown += 1
+
+    def _begin(self, flow: Live) -> None:
+        # a connection on the ports of an earlier one begins with its handshake, or tshark would take both for one
+        held, flow.held = flow.held, []
+        ends = min(flow.keys)
+        if ends in self._met:
+            for first, moment, long, packet, sender in held:
+                self._put(moment, long, packet)
+                self.out.append(Shown(self.shown, first, moment, sender, 0, b"", b""))
+                self.shown += 1
+        elif len(self._met) >= _MET_MAX:
+            self._met.clear()
+        self._met.add(ends)
+
+    def _put(self, time: int, wire: int, data: bytes) -> None:
         length = len(data)
         if length > SNAP:
             data, length = data[:SNAP], SNAP
@@ -213,15 +258,6 @@ class Sifter:
         stream = self.stream
         stream += _RECORD(second & 0xFFFFFFFF, rest, length, max(wire, length))
         stream += data
-        payload = b""
-        start = data[at : at + 4]
-        if start in STARTS:
-            payload = data[at : at + size]
-            side.words = start == b"POST"
-        elif side.words and size > 0:
-            payload = data[at : at + size]
-        self.out.append(Shown(self.shown, frame, time, side, size, payload))
-        self.shown += 1
 
 
 class _Packet(NamedTuple):

@@ -22,7 +22,12 @@ from sentinel.sense.settings import SenseSettings
 from sentinel.sense.sift import PCAP_HEADER
 from sentinel.testing.packets import SECOND, Frame, dns_query, udp
 
-COLUMNS = (Column("frame.time_epoch"), Column("ip.src", every=True), Column("udp.srcport"), Column("dns.qry.name"))
+COLUMNS = (
+    Column(("frame.time_epoch",)),
+    Column(("ip.src",), every=True),
+    Column(("udp.srcport",)),
+    Column(("dns.qry.name", "tcp.port")),
+)
 START = 1_780_000_000 * SECOND
 Write = Callable[[Iterable[Frame]], Path]
 Script = Callable[[str], Path]

@@ -130,7 +130,7 @@ def test_what_a_broken_reading_gave_is_not_taken_for_the_whole_later(
 ) -> None:
     path = tmp_path / "demo.pcap"
     demo_capture(path, datetime(2026, 11, 23, 8, tzinfo=UTC))
-    tshark = script('/usr/bin/tshark "$@" | head -c 60000\nkill -SEGV $$')
+    tshark = script('/usr/bin/tshark "$@" | head -c 15000\nkill -SEGV $$')
     part, report = sense(path, SenseSettings(tshark=tshark))
     assert report.exit_code == Exit.PARTIAL
     assert "SIGSEGV" in report.problems[0]

@@ -32,6 +32,7 @@ _NOT_SERVICES = frozenset(
     {"data", "tcp.segments", "udp.segments", "ip.fragments", "_ws.malformed", "_ws.short", "_ws.unreassembled", "nbss",
      "gss-api", "spnego", "tpkt", "cotp", "socks"}
 )  # fmt: skip
+_ALONE = frozenset({"kerberos", "dcerpc"})
 _LAYERS = frozenset({"tcp", "udp", "sctp", "icmp", "icmpv6"})
 _PLANS_MAX = 8192
 _PROTOCOLS = AT["frame.protocols"]
@@ -89,5 +90,8 @@ def _plan(protocols: str) -> tuple[str, tuple[Reader, ...]]:
     layers = [at for at, name in enumerate(parts) if name in _LAYERS]
     above = parts[layers[-1] + 1 :] if layers else []
     service = next((name for name in above if name not in _NOT_SERVICES), "")
-    readers = dict.fromkeys(_READERS[name] for name in above if name in _READERS)
-    return service, tuple(readers)
+    known = [name for name in above if name in _READERS]
+    # of those that share cells one is read: TLS inside another (CONNECT, STARTTLS) hides it
+    sharing = [name for name in known if name not in _ALONE]
+    chosen = "tls" if "tls" in sharing else sharing[0] if sharing else ""
+    return service, tuple(dict.fromkeys(_READERS[name] for name in known if name in _ALONE or name == chosen))

@@ -1,6 +1,6 @@
 """What all readers share: the ends of a record, bounds on text, and what is told when its flow ends at the latest."""
 
-from typing import Protocol, TypedDict, runtime_checkable
+from typing import TypedDict
 
 from sentinel.sense.flows import Live
 from sentinel.sense.records import Record
@@ -26,15 +26,16 @@ class Ends(TypedDict):
     community_id: str
 
 
-@runtime_checkable
-class Pending(Protocol):
+class Pending:
     """A note on a flow that becomes one record, `told` or not yet."""
+
+    __slots__ = ()
 
     told: bool
 
     def record(self, flow: Live) -> Record | None:
         """Return the record of what is known, None if that is nothing."""
-        ...
+        raise NotImplementedError
 
 
 def ends_of(flow: Live, time: int, frame: int) -> Ends:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from sentinel.sense.applications import Certificate, Heartbeat, Tls
 from sentinel.sense.columns import AT, Cells, number, numbers, values
 from sentinel.sense.flows import Live
-from sentinel.sense.protocols.common import LIST_MAX, cut, ends, ends_of
+from sentinel.sense.protocols.common import LIST_MAX, Pending, cut, ends, ends_of
 from sentinel.sense.records import SECOND, UDP, Record
 from sentinel.sense.sift import Shown
 
@@ -32,7 +32,7 @@ _CONTENT = AT["tls.record.content_type"]
 
 
 @dataclass(slots=True)
-class _Handshake:
+class _Handshake(Pending):
     """What is known of a flow's handshake; what is known first stays."""
 
     time: int

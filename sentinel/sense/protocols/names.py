@@ -25,7 +25,7 @@ _NAME, _TYPE, _TTL = AT["dns.qry.name"], AT["dns.qry.type"], AT["dns.resp.ttl"]
 _ANSWERS = tuple(
     AT[name]
     for name in (
-        "dns.a", "dns.aaaa", "dns.cname", "dns.ptr.domain_name", "dns.mx.mail_exchange", "dns.ns", "dns.srv.target",
+        "dns.a", "dns.aaaa", "dns.cname", "dns.ptr.domain_name", "dns.mx.mail_exchange",
     )
 )  # fmt: skip
 _NB_TYPES = {32: "NB", 33: "NBSTAT"}

@@ -32,7 +32,7 @@ def dhcp(cells: Cells, shown: Shown) -> Iterator[Dhcp]:
         **found,
         message=message,
         client_mac=cells[AT["dhcp.hw.mac_addr"]],
-        src_mac=cells[AT["eth.src"]],
+        src_mac=shown.card.hex(":"),
         address=next((one for one in given if one and one != _NOWHERE), ""),
         server_id=cells[AT["dhcp.option.dhcp_server_id"]],
         relay=cells[AT["dhcp.ip.relay"]].replace(_NOWHERE, ""),

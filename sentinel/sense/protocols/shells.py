@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sentinel.sense.applications import RemoteShell, Ssh, Telnet
 from sentinel.sense.columns import AT, Cells
 from sentinel.sense.flows import Live
-from sentinel.sense.protocols.common import cut, ends, ends_of, is_answer, plain
+from sentinel.sense.protocols.common import Pending, cut, ends, ends_of, is_answer, plain
 from sentinel.sense.records import Record
 from sentinel.sense.sift import Shown
 
@@ -14,7 +14,7 @@ __all__ = ["banners", "rlogin", "rsh", "ssh", "telnet"]
 
 
 @dataclass(slots=True)
-class _Session:
+class _Session(Pending):
     """What both sides of an SSH connection call themselves."""
 
     time: int

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 from sentinel.sense.applications import Http
 from sentinel.sense.columns import AT, Cells, number
 from sentinel.sense.flows import Live
-from sentinel.sense.protocols.common import LIST_MAX, cut, ends, plain
+from sentinel.sense.protocols.common import LIST_MAX, Pending, cut, ends, plain
 from sentinel.sense.select import REQUESTS
 from sentinel.sense.sift import Shown
 
@@ -36,7 +36,7 @@ _SECRET_JSON = re.compile(r'(?i)("[^"]{0,64}(?:pass|pwd|kennw|secret|token)[^"]{
 _BLANK = r"\1\2="
 
 
-class Waiting:
+class Waiting(Pending):
     """A request whose form has not been seen yet: it comes in the next packet of the same side."""
 
     def __init__(self, request: Http) -> None:

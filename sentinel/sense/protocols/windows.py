@@ -47,8 +47,8 @@ def smb2(cells: Cells, shown: Shown) -> Iterator[Smb]:
         version=2,
         commands=tuple(commands[:LIST_MAX]),
         status=number(cells[AT["smb2.nt_status"]]),
-        tree=cut(_path(cells[AT["smb2.tree"]])),
-        file=cut(_path(cells[AT["smb2.filename"]])),
+        tree=cut(cells[AT["smb2.tree"]]),
+        file=cut(cells[AT["smb2.filename"]]),
         user=cut(cells[AT["ntlmssp.auth.username"]]),
         domain=cut(cells[AT["ntlmssp.auth.domain"]]),
         host=cut(cells[AT["ntlmssp.auth.hostname"]]),
@@ -70,8 +70,8 @@ def smb(cells: Cells, shown: Shown) -> Iterator[Smb]:
         version=1,
         commands=tuple(commands[:LIST_MAX]),
         status=number(cells[AT["smb.nt_status"]]),
-        tree=cut(_path(cells[AT["smb.path"]])),
-        file=cut(_path(cells[AT["smb.file"]])),
+        tree=cut(cells[AT["smb.path"]]),
+        file=cut(cells[AT["smb.file"]]),
         user=cut(cells[AT["ntlmssp.auth.username"]]),
         domain=cut(cells[AT["ntlmssp.auth.domain"]]),
         host=cut(cells[AT["ntlmssp.auth.hostname"]]),
@@ -112,8 +112,3 @@ def rdp(cells: Cells, shown: Shown) -> Iterator[Rdp]:
         protocols=number(wanted, -1),
         chosen=number(chosen, -1),
     )
-
-
-def _path(text: str) -> str:
-    # tshark writes a backslash as two
-    return text.replace("\\\\", "\\")
