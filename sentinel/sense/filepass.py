@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sentinel.core.errors import UsageError
 from sentinel.sense.capture import Dissector, find_tshark
+from sentinel.sense.collector import calm
 from sentinel.sense.columns import COLUMNS
 from sentinel.sense.dissect import Dissection
 from sentinel.sense.formats import FormatError, Stream
@@ -68,8 +69,16 @@ class FilePass:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records."""
-        sifter, dissection = self._sifter, self._dissection
         self._tshark = find_tshark(self._settings.tshark)
+        try:
+            with calm():
+                yield from self._read()
+        finally:
+            self._dissection.stop()
+        self._sum_up()
+
+    def _read(self) -> Iterator[Record]:
+        sifter, dissection = self._sifter, self._dissection
         try:
             for block in self._blocks():
                 for batch in self._stream.feed(block):
@@ -82,15 +91,8 @@ class FilePass:
             self._note(self._stream.end())
         except FormatError as error:
             self._note(str(error))
-        finally:
-            if not sifter.packets:
-                dissection.stop()
         sifter.table.close()
-        try:
-            yield from dissection.close()
-        finally:
-            dissection.stop()
-        self._sum_up()
+        yield from dissection.close()
 
     def _start(self) -> Dissector | None:
         if self._dissection.failures >= _FAILURES_MAX:

@@ -11,6 +11,7 @@ from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock
 from sentinel.sense import detections
 from sentinel.sense.capture import find_tshark
+from sentinel.sense.collector import calm
 from sentinel.sense.findings import Finding, Scene
 from sentinel.sense.judge import Judge
 from sentinel.sense.memory import Memory, read_memory, write_memory
@@ -85,23 +86,27 @@ class Live:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Capture until `stopped`; leaves no process behind, whatever happens."""
         try:
-            self._take(self._beginning())
-            self._begin_rings()
-            while not stopped():
-                for wire in self.wires:
-                    self._take(wire.turn(self._ns()), wire.interface)
-                self._keep()
-                self._rest()
-            for wire in self.wires:
-                self._take(wire.close(), wire.interface)
-            self._note(self._judge.close())
-            self._remember()
-            self._flush()
+            with calm():
+                self._sense(stopped)
         finally:
             for wire in self.wires:
                 wire.stop()
             for ring in self._rings:
                 ring.stop()
+
+    def _sense(self, stopped: Callable[[], bool]) -> None:
+        self._take(self._beginning())
+        self._begin_rings()
+        while not stopped():
+            for wire in self.wires:
+                self._take(wire.turn(self._ns()), wire.interface)
+            self._keep()
+            self._rest()
+        for wire in self.wires:
+            self._take(wire.close(), wire.interface)
+        self._note(self._judge.close())
+        self._remember()
+        self._flush()
 
     @property
     def learning(self) -> bool:
