@@ -71,7 +71,7 @@ def _turn(app: App, talk: Talk, link: Connection) -> Iterator[Pulse | None]:
                 break
             if not told:
                 talk(f"rules: {error}: waiting for its end")
-                told = True
+                told = _told_ready(link)
             if link.poll(_ASKED_SECONDS):
                 yield None
                 return
@@ -82,6 +82,13 @@ def _turn(app: App, talk: Talk, link: Connection) -> Iterator[Pulse | None]:
         pulse.close()
         if lock is not None:
             lock.release()
+
+
+def _told_ready(link: Connection) -> bool:
+    # rules new to this machine are proven first, and another judge may have to end: what arrives meanwhile waits
+    with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
+        link.send_bytes(b"ready")
+    return True
 
 
 def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> None:
@@ -105,8 +112,7 @@ def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) ->
     ):
         if past.set_aside is not None:
             talk(f"what rules had learnt was damaged and is learnt anew; what it was is in {past.set_aside}")
-        with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
-            link.send_bytes(b"ready")  # rules new to this machine are proven first; what arrives meanwhile waits
+        _told_ready(link)
         judging = _Judging(app, talk, pulse, link, store, desk, books, joiner, past, _Stored(app, spool), stuck)
         schedule = Schedule(judging, every=app.config.detect_every, report=told, failed=unjudged)
         schedule.start()

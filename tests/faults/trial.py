@@ -121,5 +121,5 @@ class Trial:
         assert status["balanced"], status["problems"]
         assert self.running.stop() == 0
         assert judge.unbalanced(config) == []
-        assert max(self.ready_seconds) < READY_SECONDS_MAX
+        assert max(self.ready_seconds) < READY_SECONDS_MAX, self.ready_seconds
         return judge.verdict(self.oracle.known(), *judge.stored(config), self.faults)
