@@ -284,11 +284,17 @@ def test_names_and_notes_of_any_kind_come_back_as_they_were(names: list[str], no
     assert document["allow"] == [{"from": one, "to": other, "ports": [80]}]
 
 
+@pytest.mark.parametrize("kind", ["embedded", "elasticsearch"])
 def test_captures_and_the_stored_flows_of_the_same_propose_the_same(
-    capture: Callable[[Iterable[Frame]], Path], story: Story, tmp_path: Path
+    kind: str, capture: Callable[[Iterable[Frame]], Path], story: Story, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    city = City(tmp_path)
-    begin = int(city.clock.now().timestamp() - 7_200) * SECOND
+    more = ""
+    if kind == "elasticsearch":
+        url, prefix = (request.getfixturevalue(name) for name in ("elastic_url", "elastic_prefix"))
+        more = f'[store]\nkind = "elasticsearch"\nurl = "{url}"\nprefix = "{prefix}"\n'
+    city = City(tmp_path, more)
+    noon_yesterday = (int(city.clock.now().timestamp()) // 86_400 - 1) * 86_400 + 43_200
+    begin = noon_yesterday * SECOND
     for number in range(6):
         story.talk(
             begin + number * SECOND, SCHOOL, HALL, 8_080, [(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 204 No\r\n\r\n")]
