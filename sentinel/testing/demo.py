@@ -21,6 +21,13 @@ ATTACKER = "203.0.113.66"
 SPRAYER = "198.51.100.23"
 SCHOOL_PC = "10.20.42.66"
 BACKGROUND = 400
+BREAKS = frozenset({
+    "firewall_dmz_to_inside", "firewall_many_blocked", "fortigate_admin_from_outside", "fortigate_vpn_bruteforce",
+    "postfix_sasl_bruteforce", "sensor_certificate", "sensor_dns_long_names", "sensor_port_scan", "sensor_tunnel",
+    "ssh_bruteforce", "ssh_bruteforce_success", "ssh_root_from_outside", "threat_indicator_seen",
+    "windows_audit_log_cleared", "windows_encoded_powershell", "windows_privileged_group",
+})  # fmt: skip
+"""The files of the rules that this morning breaks, each of which has to raise an alert."""
 
 
 @dataclass(frozen=True, slots=True)
