@@ -152,7 +152,7 @@ def _pairs(rest: str, fields: Fields) -> None:
         if name in {"client", "client_address", "client-ip"}:
             peer = _CLIENT.fullmatch(value)
             _place(fields, peer.groupdict() if peer else {"ip": value}, "source")
-        elif name == "relay":
+        elif name == "relay" and value:
             peer = _CLIENT.fullmatch(value)
             _place(fields, peer.groupdict() if peer else {}, "destination")
             fields["postfix.relay"] = value

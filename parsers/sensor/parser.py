@@ -39,9 +39,8 @@ _SUMS = {
 }  # fmt: skip
 
 # records that need no more than new names
-_PLAIN: Mapping[str, Mapping[str, Any]] = tomllib.loads(
-    (Path(str(__spec__.origin)).parent / "records.toml").read_text("utf-8")
-)
+_PLAIN: dict[str, Any] = tomllib.loads((Path(str(__spec__.origin)).parent / "records.toml").read_text("utf-8"))
+_WHOLE = frozenset(_PLAIN.pop("numbers"))
 
 Record = Mapping[str, object]
 
@@ -93,8 +92,9 @@ def _value(record: Record, name: str, key: str) -> Value | None:
     value = record.get(key)
     if isinstance(value, list):
         return tuple(str(one) for one in value[:_LIST_MAX] if isinstance(one, str | int) and one != "") or None
-    found = value if isinstance(value, str) and value else _number(record, key)
-    return _mac(found) if name.endswith(".mac") else found
+    if name in _WHOLE:
+        return _number(record, key)
+    return _mac(_text(record, key)) if name.endswith(".mac") else _text(record, key)
 
 
 def _mac(value: Value | None) -> str | None:
