@@ -132,7 +132,7 @@ class Runner:
             findings=found + filled.findings,
             raised=(*raised, *filled.raised),
             rolled_up=run.rolled_up,
-            problems=(*run.problems, *filled.problems),
+            problems=tuple(dict.fromkeys((*run.problems, *filled.problems))),
             tripped=tuple(run.tripped.items()),
         )
 

@@ -26,8 +26,10 @@ ELSEWHERE = {
     "pull.kept": "tests/whole/test_pull.py",
     "join.durable": "tests/whole/test_joined.py",
     "join.entered": "tests/whole/test_joined.py",
+    "store.amend_renamed": "tests/store/test_crashes.py",
+    "store.amend_written": "tests/store/test_crashes.py",
 }
-"""Points that want an API to be asked, or the lines of a mail, with who tests them."""
+"""Points that want an API to be asked, the lines of a mail, or a repair, with who tests them."""
 ELASTIC = ("store.before_bulk", "store.after_bulk")
 LOAD_SECONDS = 20.0
 OLD_DAYS = 5
