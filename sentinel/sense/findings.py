@@ -19,7 +19,8 @@ from sentinel.sense.records import SECOND, Record
 from sentinel.sense.segments import Segments
 
 __all__ = [
-    "CRITICAL", "HIGH", "INFO", "LOW", "MEDIUM", "Detector", "Finding", "Folding", "Learner", "Scene", "about",
+    "CRITICAL", "HIGH", "INFO", "LOW", "MEDIUM", "Detector", "Finding", "Folding", "Learner", "Prompt",
+    "Scene", "about",
 ]  # fmt: skip
 
 INFO, LOW, MEDIUM, HIGH, CRITICAL = 10, 21, 47, 73, 99
@@ -107,6 +108,14 @@ class Detector(Protocol):
     def close(self) -> Iterable[Finding]:
         """Return what is left to be told at the end of a capture."""
         ...
+
+
+class Prompt:
+    """A detector that tells everything as soon as it is found: at the end of a capture nothing is left."""
+
+    def close(self) -> Iterable[Finding]:
+        """Return nothing."""
+        return ()
 
 
 @runtime_checkable

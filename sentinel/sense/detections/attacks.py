@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 from sentinel.core.regex import Pattern, compile_regex
 from sentinel.sense.applications import Http
-from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Scene, about
+from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Prompt, Scene, about
 from sentinel.sense.records import Dns, Record
 
 _PROGRAMS = frozenset({
@@ -95,7 +95,7 @@ def resolved(text: str) -> str:
     return text
 
 
-class Requests:
+class Requests(Prompt):
     """`exploit.log4shell`, `exploit.sqli`, `exploit.rce` and `exploit.traversal`."""
 
     def take(self, record: Record) -> Iterable[Finding]:
@@ -103,10 +103,6 @@ class Requests:
         if not isinstance(record, Http) or record.kind != "request":
             return ()
         return list(self._seen(record))
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
     def _seen(self, request: Http) -> Iterator[Finding]:
         body = request.body.decode("latin-1")
@@ -123,7 +119,7 @@ class Requests:
             yield _attack("exploit.traversal", request, "a path out of where it should stay", plain(request.uri), HIGH)
 
 
-class Answers:
+class Answers(Prompt):
     """`exploit.sigred`."""
 
     def take(self, record: Record) -> Iterable[Finding]:
@@ -135,12 +131,8 @@ class Answers:
         told = f"{record.dst} answered {record.src} with a signature of {record.size} bytes (CVE-2020-1350)"
         return [about("exploit.sigred", record, told, CRITICAL, "T1210", name=record.name)]
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class Downloads:
+class Downloads(Prompt):
     """`malware.exe_download`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -163,10 +155,6 @@ class Downloads:
                 "malware.exe_download", record, f"{told}{what}, called {content or 'nothing'}", HIGH, "T1105", name=host
             )
         ]
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
 
 def _attack(kind: str, request: Http, what: str, said: str, severity: int) -> Finding:

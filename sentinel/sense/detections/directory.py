@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sentinel.sense.applications import Dcerpc, Kerberos, Smb
 from sentinel.sense.detections.sweeps import Window
-from sentinel.sense.findings import CRITICAL, HIGH, INFO, MEDIUM, Detector, Finding, Scene, about
+from sentinel.sense.findings import CRITICAL, HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about
 from sentinel.sense.records import Record
 
 _ADMIN_SHARE = re.compile(r"\\(admin|[a-z])\$$", re.IGNORECASE)
@@ -68,7 +68,7 @@ class Settings:
     targets_max: int = 2_000
 
 
-class Shares:
+class Shares(Prompt):
     """`smb.admin_share`, `smb.remote_exec` by what is opened, `exploit.smbghost`, and noted only `smb.v1`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -94,12 +94,8 @@ class Shares:
             found.append(about("smb.v1", record, told, INFO, "T1210"))
         return found
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class Calls:
+class Calls(Prompt):
     """`smb.remote_exec` by what is called, and `dcerpc.recon`, `.dcsync`, `.dcshadow`, `.zerologon`, `.coercion`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -123,10 +119,6 @@ class Calls:
                 return [about("dcerpc.recon", record, told, MEDIUM, "T1012", name="winreg")]
             case _:
                 pass
-        return ()
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
         return ()
 
     def _called(self, call: Dcerpc) -> Iterable[Finding]:

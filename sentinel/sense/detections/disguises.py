@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sentinel.sense.applications import Tls
 from sentinel.sense.domains import registered
-from sentinel.sense.findings import HIGH, LOW, MEDIUM, Detector, Finding, Scene, about
+from sentinel.sense.findings import HIGH, LOW, MEDIUM, Detector, Finding, Prompt, Scene, about
 from sentinel.sense.records import TCP, Dns, Flow, Record
 
 _METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"PATCH ", b"CONNECT ", b"HTTP/1.")
@@ -65,7 +65,7 @@ def spoken(head_out: bytes, head_in: bytes) -> str:
     return ""
 
 
-class OddPorts:
+class OddPorts(Prompt):
     """`proto.odd_port`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -95,10 +95,6 @@ class OddPorts:
             return [about("proto.odd_port", record, told, MEDIUM, "T1571", name="unknown")]
         return ()
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
-
     @staticmethod
     def _meant(flow: Flow) -> bool:
         # both have said something, and neither what TLS begins with
@@ -107,7 +103,7 @@ class OddPorts:
         )
 
 
-class Tor:
+class Tor(Prompt):
     """`tunnel.tor`."""
 
     def __init__(self, scene: Scene) -> None:
@@ -128,12 +124,8 @@ class Tor:
         )
         return [about("tunnel.tor", record, told, HIGH, "T1090.003", name=record.sni)]
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class RemoteAdministration:
+class RemoteAdministration(Prompt):
     """`policy.remote_admin`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -154,10 +146,6 @@ class RemoteAdministration:
                 return [self._finding(record, registered(name))]
             case _:
                 pass
-        return ()
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
         return ()
 
     def _finding(self, record: Tls | Dns, name: str) -> Finding:

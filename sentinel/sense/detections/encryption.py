@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sentinel.sense.applications import Certificate, Heartbeat, Tls
-from sentinel.sense.findings import CRITICAL, HIGH, INFO, LOW, MEDIUM, Detector, Finding, Scene, about
+from sentinel.sense.findings import CRITICAL, HIGH, INFO, LOW, MEDIUM, Detector, Finding, Prompt, Scene, about
 from sentinel.sense.records import SECOND, Record
 
 _DAY = 86_400 * SECOND
@@ -37,7 +37,7 @@ class Settings:
     bad_ja4: tuple[str, ...] = ()
 
 
-class Handshakes:
+class Handshakes(Prompt):
     """All of `tls.*`."""
 
     def __init__(self, settings: Settings, scene: Scene) -> None:
@@ -58,10 +58,6 @@ class Handshakes:
             # it is the server's, whoever is shown it
             found += [replace(one, src="") for one in self._certified(record, record.certificates[0])]
         return found
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
     def _certified(self, record: Tls, shown: Certificate) -> Iterator[Finding]:
         # a printer's own certificate is the usual case inside, and none outside
@@ -94,7 +90,7 @@ class Handshakes:
             yield about("tls.weak", record, told, INFO, "T1600")
 
 
-class Heartbeats:
+class Heartbeats(Prompt):
     """`exploit.heartbleed`."""
 
     def take(self, record: Record) -> Iterable[Finding]:
@@ -108,10 +104,6 @@ class Heartbeats:
         )
         told += "(CVE-2014-0160)"
         return [about("exploit.heartbleed", record, told, CRITICAL, "T1190")]
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
 
 def _number(cipher: str) -> int:

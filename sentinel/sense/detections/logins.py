@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from sentinel.sense.applications import Ftp, Http, Kerberos, Ldap, Mail, Rdp, RemoteShell, Telnet
 from sentinel.sense.detections.sweeps import Window
-from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Scene, about
+from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about
 from sentinel.sense.records import TCP, Flow, Record
 
 _RC4 = frozenset({23, 24})
@@ -62,7 +62,7 @@ class Settings:
     targets_max: int = 2_000
 
 
-class Guessing:
+class Guessing(Prompt):
     """`brute.ssh` and `brute.rdp`, by short sessions; `brute.ftp`, `brute.http`, `brute.pop3` …, by their failures."""
 
     def __init__(self, settings: Settings) -> None:
@@ -92,10 +92,6 @@ class Guessing:
                 return self._failed(f"brute.{_NAMES[service]}", record, self._settings.failures)
             case _:
                 pass
-        return ()
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
         return ()
 
     def _refused(self, service: str, status: str, record: Mail) -> bool:
@@ -154,7 +150,7 @@ def _guess(  # noqa: PLR0913  what the sentence is made of
     )
 
 
-class KerberosAbuse:
+class KerberosAbuse(Prompt):
     """`krb.kerberoast`, `krb.spray`, and of each weak ticket, noted only, `krb.rc4_ticket`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -181,10 +177,6 @@ class KerberosAbuse:
                 return self._spray(record)
             case _:
                 return ()
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
     def _weak(self, record: Kerberos) -> Iterator[Finding]:
         service = record.service.lower()
@@ -224,7 +216,7 @@ def _several(found: Finding, seen: OrderedDict[object, int], limit: int) -> Find
     )
 
 
-class Cleartext:
+class Cleartext(Prompt):
     """`cleartext.*`: one for each client, server and protocol."""
 
     def take(self, record: Record) -> Iterable[Finding]:
@@ -237,10 +229,6 @@ class Cleartext:
         told = f"{record.src} logged in to {record.dst} port {record.dport}{named} by {what} in clear text"
         plain = about(f"cleartext.{kind}", record, told, MEDIUM, "T1040")
         return [replace(plain, examples=(user,) if user else ())]
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
 
 def _readable(record: Record) -> tuple[str, str, str] | None:

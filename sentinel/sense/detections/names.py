@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from math import log2
 
 from sentinel.sense.domains import registered
-from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene
 from sentinel.sense.records import SECOND, Dns, Record
 
 _HOUR, _DAY = 3_600 * SECOND, 86_400 * SECOND
@@ -85,7 +85,7 @@ def entropy(text: str) -> float:
     return -sum(n / size * log2(n / size) for n in Counter(text).values()) if size else 0.0
 
 
-class Tunnels:
+class Tunnels(Prompt):
     """`dns.tunnel`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -115,10 +115,6 @@ class Tunnels:
             return ()
         zone.judged_at = len(zone.labels)
         return self._judge(record, domain, zone)
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
     def _zone(self, key: tuple[str, str], time: int) -> _Zone:
         zone = self._zones.get(key)
@@ -183,7 +179,7 @@ class _Missing:
     domains: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
 
-class Generated:
+class Generated(Prompt):
     """`dns.dga`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -228,12 +224,8 @@ class Generated:
             )
         ]
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class Transfers:
+class Transfers(Prompt):
     """`dns.axfr`."""
 
     def take(self, record: Record) -> Iterable[Finding]:
@@ -257,10 +249,6 @@ class Transfers:
                 community_id=record.community_id,
             )
         ]
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
 
 def detectors(settings: Settings, scene: Scene) -> Sequence[Detector]:  # noqa: ARG001  every family is asked the same

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Scene
+from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Prompt, Scene
 from sentinel.sense.records import SECOND, Arp, Dhcp, Dns, Record
 
 _VIRTUAL = ("00:00:5e:00:01:", "00:00:5e:00:02:", "00:00:0c:07:ac:", "00:00:0c:9f:f", "00:05:73:a0:", "00:07:b4:")
@@ -53,7 +53,7 @@ class _Holder:
     before_last: int = 0
 
 
-class ArpSpoofing:
+class ArpSpoofing(Prompt):
     """`arp.spoof`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -94,10 +94,6 @@ class ArpSpoofing:
                 examples=tuple(list(self._claims[record.vlan, record.src_mac])[:EXAMPLES_MAX]),
             )
         ]
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
     def _both(self, arp: Arp) -> tuple[str, str] | None:
         # somebody who claims an address also asks for it under another
@@ -143,7 +139,7 @@ def _bound(held: "OrderedDict[_K, _V]", keys_max: int) -> None:
         held.popitem(last=False)
 
 
-class RogueDhcp:
+class RogueDhcp(Prompt):
     """`dhcp.rogue`; a network's servers are learned, or given."""
 
     def __init__(self, settings: Settings, scene: Scene) -> None:
@@ -184,10 +180,6 @@ class RogueDhcp:
             )
         ]
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
-
     def learn(self, record: Record) -> None:
         """Take a server for one of the city's."""
         if isinstance(record, Dhcp) and record.message in _OFFERS:
@@ -223,7 +215,7 @@ class _Answering:
     names: dict[str, None] = field(default_factory=dict)
 
 
-class NamePoisoning:
+class NamePoisoning(Prompt):
     """`name.poison`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -270,10 +262,6 @@ class NamePoisoning:
                 examples=tuple(list(seen.names)[:EXAMPLES_MAX]),
             )
         ]
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
 
 def detectors(settings: Settings, scene: Scene) -> Sequence[Detector]:

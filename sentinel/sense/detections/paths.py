@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Scene
+from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene
 from sentinel.sense.records import ICMP, ICMPV6, TCP, UDP, Flow, Record
 from sentinel.sense.segments import internal
 
@@ -42,7 +42,7 @@ class _Crossing:
     ports: dict[str, None] = field(default_factory=dict)
 
 
-class Violations:
+class Violations(Prompt):
     """`segment.violation`: one for each pair of hosts and hour."""
 
     def __init__(self, settings: Settings, scene: Scene) -> None:
@@ -92,12 +92,8 @@ class Violations:
             )
         ]
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class News:
+class News(Prompt):
     """`new.service` and `new.host`; says nothing before it has learned something."""
 
     def __init__(self, settings: Settings, scene: Scene) -> None:
@@ -134,10 +130,6 @@ class News:
                 told = f"{host} was not there while the sensor learned {len(self._hosts) - 1} hosts"
                 found.append(self._finding("new.host", record, host, told, INFO))
         return found
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
     def memory(self) -> object:
         """Return the hosts and services known."""

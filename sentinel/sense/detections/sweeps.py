@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene
 from sentinel.sense.records import FAILED, ICMP, ICMPV6, SECOND, TCP, UDP, Arp, Dhcp, Flow, Record
 from sentinel.sense.segments import many
 
@@ -77,7 +77,7 @@ class Window:
         return OrderedDict((one, at) for one, at in seen.items() if at >= time - self._span)
 
 
-class ArpScans:
+class ArpScans(Prompt):
     """`scan.arp`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -104,12 +104,8 @@ class ArpScans:
         )
         return [_sweep("scan.arp", record, told, seen, self._limit, technique="T1018")]
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class PingSweeps:
+class PingSweeps(Prompt):
     """`scan.ping`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -131,12 +127,8 @@ class PingSweeps:
         )
         return [_sweep("scan.ping", record, told, seen, self._limit, technique="T1018")]
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class UdpScans:
+class UdpScans(Prompt):
     """`scan.udp`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -164,10 +156,6 @@ class UdpScans:
             found.append(_sweep("scan.udp", record, told, hosts, limits.udp_hosts, dport=record.dport))
         return found
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
-
 
 @dataclass(slots=True)
 class _Second:
@@ -178,7 +166,7 @@ class _Second:
     sources: dict[str, None] = field(default_factory=dict)
 
 
-class SynFloods:
+class SynFloods(Prompt):
     """`flood.syn`: judged second by second of capture time, when a flow ends."""
 
     def __init__(self, settings: Settings) -> None:
@@ -227,12 +215,8 @@ class SynFloods:
             )
         ]  # fmt: skip
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
-
-class DhcpFloods:
+class DhcpFloods(Prompt):
     """`flood.dhcp`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -251,10 +235,6 @@ class DhcpFloods:
             f"{self._limit} on somebody empties the pool"
         )
         return [_sweep("flood.dhcp", record, told, seen, self._limit, technique="T1499.003", src="")]
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
 
 def _sweep(  # noqa: PLR0913  what differs between the sweeps

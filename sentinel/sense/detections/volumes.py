@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, sqrt
 
-from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Scene
+from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene
 from sentinel.sense.records import SECOND, TCP, UDP, Flow, Icmp, OpenFlow, Record
 
 _DAY = 86_400 * SECOND
@@ -88,7 +88,7 @@ _Which = tuple[str, str, int, int, int, int]
 _Bytes = tuple[int, int]
 
 
-class Exfiltration:
+class Exfiltration(Prompt):
     """`exfil.volume`; what hosts usually send is learned all the time and kept."""
 
     finds_while_learning = True
@@ -109,10 +109,6 @@ class Exfiltration:
         """Take a flow for normal."""
         if isinstance(record, Flow):
             self._note(record)
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
     def _note(self, flow: Flow) -> Iterable[Finding]:
         if flow.failed or not self._segments.outside(flow.dst) or self._segments.outside(flow.src):
@@ -215,7 +211,7 @@ def _size(size: float) -> str:
     return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
-class LongConnections:
+class LongConnections(Prompt):
     """`long.connection` and, below the alert, `long.connection.info`."""
 
     def __init__(self, settings: Settings, scene: Scene) -> None:
@@ -257,10 +253,6 @@ class LongConnections:
             )
         ]  # fmt: skip
 
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
-
 
 @dataclass(slots=True)
 class _Echoes:
@@ -272,7 +264,7 @@ class _Echoes:
     heads: dict[bytes, None] = field(default_factory=dict)
 
 
-class IcmpTunnels:
+class IcmpTunnels(Prompt):
     """`icmp.tunnel`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -325,10 +317,6 @@ class IcmpTunnels:
                 "limit": self._settings.echoes,
             },
         )  # fmt: skip
-
-    def close(self) -> Iterable[Finding]:
-        """All has been told."""
-        return ()
 
 
 def detectors(settings: Settings, scene: Scene) -> Sequence[Detector]:
