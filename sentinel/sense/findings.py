@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from sentinel.core.event import Scalar
 from sentinel.sense.records import SECOND, Record
@@ -20,7 +20,7 @@ from sentinel.sense.segments import Segments
 
 __all__ = [
     "CRITICAL", "HIGH", "INFO", "LOW", "MEDIUM", "Detector", "Finding", "Folding", "Learner", "Prompt",
-    "Scene", "about",
+    "Scene", "about", "bounded",
 ]  # fmt: skip
 
 INFO, LOW, MEDIUM, HIGH, CRITICAL = 10, 21, 47, 73, 99
@@ -108,6 +108,12 @@ class Detector(Protocol):
     def close(self) -> Iterable[Finding]:
         """Return what is left to be told at the end of a capture."""
         ...
+
+
+def bounded(held: OrderedDict[Any, Any], most: int) -> None:
+    """Let go of what came first, or was moved to the end longest ago, if there is more than `most`."""
+    if len(held) > most:
+        held.popitem(last=False)
 
 
 class Prompt:

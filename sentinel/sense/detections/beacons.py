@@ -18,7 +18,7 @@ from itertools import pairwise
 from statistics import fmean, median, pstdev, quantiles
 
 from sentinel.sense.applications import Tls
-from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene, bounded
 from sentinel.sense.records import SECOND, TCP, UDP, Dns, Flow, Record
 
 _HOUR = 3_600 * SECOND
@@ -145,8 +145,7 @@ class Beacons:
         for address in addresses if name else ():
             self._names[address] = name.rstrip(".").lower()
             self._names.move_to_end(address)
-            if len(self._names) > _NAMES_MAX:
-                self._names.popitem(last=False)
+            bounded(self._names, _NAMES_MAX)
 
     def _note(self, flow: Flow) -> None:
         key = (flow.src, flow.dst, flow.dport, flow.proto)
@@ -156,13 +155,11 @@ class Beacons:
         line.fresh += 1
         if len(line.seen) > self._settings.connections_max:
             del line.seen[0]
-        if len(self._lines) > self._settings.keys_max:
-            self._lines.popitem(last=False)
+        bounded(self._lines, self._settings.keys_max)
         does = self._sources.setdefault(self._same(key), {})
         if len(does) < self._settings.sources:
             does[flow.src] = None
-        if len(self._sources) > self._settings.keys_max:
-            self._sources.popitem(last=False)
+        bounded(self._sources, self._settings.keys_max)
 
     def _same(self, key: tuple[str, str, int, int]) -> tuple[str, int, int]:
         # what others do too: to the same name, where it is known, for its addresses change

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sentinel.sense.applications import Dcerpc, Kerberos, Smb
 from sentinel.sense.detections.sweeps import Window
-from sentinel.sense.findings import CRITICAL, HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about
+from sentinel.sense.findings import CRITICAL, HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
 from sentinel.sense.records import Record
 
 _ADMIN_SHARE = re.compile(r"\\(admin|[a-z])\$$", re.IGNORECASE)
@@ -110,8 +110,7 @@ class Calls(Prompt):
         match record:
             case Kerberos(message="AS-REP" | "TGS-REP"):
                 self._controllers[record.dst] = None
-                if len(self._controllers) > self._settings.keys_max:
-                    self._controllers.popitem(last=False)
+                bounded(self._controllers, self._settings.keys_max)
             case Dcerpc(kind="request"):
                 return self._called(record)
             case Dcerpc(kind="bind", interface=interface) if interface == WINREG and record.src not in self._admins:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from sentinel.sense.applications import Ftp, Http, Kerberos, Ldap, Mail, Rdp, RemoteShell, Telnet
 from sentinel.sense.detections.sweeps import Window
-from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about
+from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
 from sentinel.sense.records import TCP, Flow, Record
 
 _RC4 = frozenset({23, 24})
@@ -100,8 +100,7 @@ class Guessing(Prompt):
 
     def _keep(self, held: OrderedDict[tuple[str, str, int, int], str], record: Record, value: str) -> None:
         held[_ends(record)] = value
-        if len(held) > self._settings.keys_max:
-            held.popitem(last=False)
+        bounded(held, self._settings.keys_max)
 
     def _session(self, flow: Flow) -> Iterable[Finding]:
         limits = self._settings
@@ -168,8 +167,7 @@ class KerberosAbuse(Prompt):
             case Kerberos(message="AS-REQ", user=user) if user:
                 self._names.note((record.src,), user.lower(), record.time)
                 self._asked[_ends(record)] = user.lower()
-                if len(self._asked) > self._settings.keys_max:
-                    self._asked.popitem(last=False)
+                bounded(self._asked, self._settings.keys_max)
                 return self._spray(record)
             case Kerberos(message="ERROR", error=error) if error in _REFUSED:
                 refused = record.user.lower() or self._asked.get(_ends(record), "")

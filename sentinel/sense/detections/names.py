@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from math import log2
 
 from sentinel.sense.domains import registered
-from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, bounded
 from sentinel.sense.records import SECOND, Dns, Record
 
 _HOUR, _DAY = 3_600 * SECOND, 86_400 * SECOND
@@ -121,8 +121,7 @@ class Tunnels(Prompt):
         if zone is None or zone.day != time // _DAY:
             zone = self._zones[key] = _Zone(time // _DAY, time, time)
         self._zones.move_to_end(key)
-        if len(self._zones) > self._settings.keys_max:
-            self._zones.popitem(last=False)
+        bounded(self._zones, self._settings.keys_max)
         return zone
 
     def _judge(self, record: Dns, domain: str, zone: _Zone) -> Iterable[Finding]:
@@ -137,8 +136,7 @@ class Tunnels(Prompt):
         if score < limits.score:
             return ()
         suspects = self._suspects.setdefault(domain, {})
-        if len(self._suspects) > limits.keys_max:
-            self._suspects.popitem(last=False)
+        bounded(self._suspects, limits.keys_max)
         if len(suspects) < limits.clients:
             suspects[record.src] = None
         if len(suspects) >= limits.clients:
@@ -197,8 +195,7 @@ class Generated(Prompt):
         limit = self._settings.missing_domains
         known = self._clients.setdefault(record.src, _Missing()).domains
         self._clients.move_to_end(record.src)
-        if len(self._clients) > self._settings.keys_max:
-            self._clients.popitem(last=False)
+        bounded(self._clients, self._settings.keys_max)
         known[domain] = max(record.time, known.get(domain, 0))
         known.move_to_end(domain)
         while next(iter(known.values())) < record.time - _HOUR or len(known) > self._settings.labels_max:

@@ -13,9 +13,8 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Prompt, Scene
+from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Prompt, Scene, bounded
 from sentinel.sense.records import SECOND, Arp, Dhcp, Dns, Record
 
 _VIRTUAL = ("00:00:5e:00:01:", "00:00:5e:00:02:", "00:00:0c:07:ac:", "00:00:0c:9f:f", "00:05:73:a0:", "00:07:b4:")
@@ -24,9 +23,6 @@ _OFFERS = frozenset({"OFFER", "ACK", "NAK"})
 _TRAPS = frozenset({"wpad", "isatap"})
 EXAMPLES_MAX = 8
 HOSTS_MAX = 100
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ class ArpSpoofing(Prompt):
         self._claim(record)
         if record.kind == "request" and record.dst != record.src:
             self._asked[record.vlan, record.src, record.dst] = record.time
-            _bound(self._asked, self._settings.keys_max)
+            bounded(self._asked, self._settings.keys_max)
         if not reason:
             return ()
         about, why = reason
@@ -106,7 +102,7 @@ class ArpSpoofing(Prompt):
     def _moved(self, arp: Arp) -> tuple[str, str] | None:
         held = self._holders.setdefault((arp.vlan, arp.src), _Holder(arp.src_mac, arp.time))
         self._holders.move_to_end((arp.vlan, arp.src))
-        _bound(self._holders, self._settings.keys_max)
+        bounded(self._holders, self._settings.keys_max)
         if held.mac == arp.src_mac:
             held.last = max(held.last, arp.time)
             return None
@@ -128,15 +124,9 @@ class ArpSpoofing(Prompt):
         claims = self._claims.setdefault((arp.vlan, arp.src_mac), OrderedDict())
         claims[arp.src] = arp.time
         claims.move_to_end(arp.src)
-        if len(claims) > EXAMPLES_MAX:
-            claims.popitem(last=False)
+        bounded(claims, EXAMPLES_MAX)
         self._claims.move_to_end((arp.vlan, arp.src_mac))
-        _bound(self._claims, self._settings.keys_max)
-
-
-def _bound(held: "OrderedDict[_K, _V]", keys_max: int) -> None:
-    if len(held) > keys_max:
-        held.popitem(last=False)
+        bounded(self._claims, self._settings.keys_max)
 
 
 class RogueDhcp(Prompt):
@@ -204,7 +194,7 @@ class RogueDhcp(Prompt):
         place = self._segments.of(given) or f"vlan {record.vlan}"
         known = self._known.setdefault(place, {})
         self._known.move_to_end(place)
-        _bound(self._known, self._max)
+        bounded(self._known, self._max)
         return known
 
 
@@ -235,7 +225,7 @@ class NamePoisoning(Prompt):
             return ()
         seen = self._hosts.setdefault(host, _Answering(record.time))
         self._hosts.move_to_end(host)
-        _bound(self._hosts, self._settings.keys_max)
+        bounded(self._hosts, self._settings.keys_max)
         victim = record.dst if record.src == host else record.src
         for held, one in ((seen.names, name), (seen.victims, victim)):
             if len(held) < HOSTS_MAX:

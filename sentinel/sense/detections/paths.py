@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene
+from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, bounded
 from sentinel.sense.records import ICMP, ICMPV6, TCP, UDP, Flow, Record
 from sentinel.sense.segments import internal
 
@@ -61,8 +61,7 @@ class Violations(Prompt):
             return ()
         key = (record.src, record.dst, record.time // _HOUR)
         seen = self._pairs.setdefault(key, _Crossing(record.time, record.end))
-        if len(self._pairs) > self._max:
-            self._pairs.popitem(last=False)
+        bounded(self._pairs, self._max)
         seen.start, seen.end = min(seen.start, record.time), max(seen.end, record.end)
         seen.tried += 1
         seen.failed += record.failed or not record.packets_in
@@ -163,8 +162,7 @@ class News(Prompt):
     def _keep(self, held: OrderedDict[str, None], one: str) -> None:
         held[one] = None
         held.move_to_end(one)
-        if len(held) > self._settings.hosts_max:
-            held.popitem(last=False)
+        bounded(held, self._settings.hosts_max)
 
     def _finding(self, kind: str, flow: Flow, host: str, told: str, severity: int) -> Finding:
         service = kind == "new.service"

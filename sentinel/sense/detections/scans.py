@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Literal
 
-from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene, bounded
 from sentinel.sense.records import FAILED, SECOND, TCP, Flow, Record
 
 Kind = Literal["scan.vertical", "scan.horizontal", "scan.stealth"]
@@ -280,8 +280,7 @@ class Scans:
             key = (scan.kind, scan.src, scan.target)
             if not slow:
                 self._known[key] = None
-                if len(self._known) > self._max:
-                    self._known.popitem(last=False)
+                bounded(self._known, self._max)
                 yield scan.finding()
             elif key not in self._known:
                 yield replace(scan.finding(), kind=f"{scan.kind}.slow")

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, bounded
 from sentinel.sense.records import FAILED, ICMP, ICMPV6, SECOND, TCP, UDP, Arp, Dhcp, Flow, Record
 from sentinel.sense.segments import many
 
@@ -60,8 +60,7 @@ class Window:
         """
         seen = self._seen.setdefault(key, OrderedDict())
         self._seen.move_to_end(key)
-        if len(self._seen) > self._keys_max:
-            self._seen.popitem(last=False)
+        bounded(self._seen, self._keys_max)
         seen[target] = max(time, seen.get(target, time))
         seen.move_to_end(target)
         while len(seen) > self._targets_max:
@@ -91,8 +90,7 @@ class ArpScans(Prompt):
         if not isinstance(record, Arp):
             return ()
         self._heard[record.vlan, record.src] = None
-        if len(self._heard) > self._max:
-            self._heard.popitem(last=False)
+        bounded(self._heard, self._max)
         if record.kind != "request" or record.dst == record.src or (record.vlan, record.dst) in self._heard:
             return ()
         seen = self._window.note((record.vlan, record.src_mac), record.dst, record.time)
@@ -180,8 +178,7 @@ class SynFloods(Prompt):
         limits = self._settings
         key = (record.dst, record.dport, record.time // SECOND)
         second = self._seconds.setdefault(key, _Second(start=record.time))
-        if len(self._seconds) > limits.keys_max:
-            self._seconds.popitem(last=False)
+        bounded(self._seconds, limits.keys_max)
         second.tried += 1
         second.completed += record.state not in FAILED
         second.end = max(second.end, record.end)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, sqrt
 
-from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene
+from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, bounded
 from sentinel.sense.records import SECOND, TCP, UDP, Flow, Icmp, OpenFlow, Record
 
 _DAY = 86_400 * SECOND
@@ -126,8 +126,7 @@ class Exfiltration(Prompt):
             sent = self._pairs[key] = _Sent(day, flow.time, flow.end)
         self._pairs.move_to_end(key)
         for held in (self._hosts, self._pairs):
-            if len(held) > self._settings.keys_max:
-                held.popitem(last=False)
+            bounded(held, self._settings.keys_max)
         sent.end = max(sent.end, flow.end)
         sent.out += out
         sent.back += back
@@ -140,8 +139,7 @@ class Exfiltration(Prompt):
         before = self._open.pop(which, (0, 0))
         if isinstance(flow, OpenFlow):
             self._open[which] = flow.bytes_out, flow.bytes_in
-            if len(self._open) > self._settings.keys_max:
-                self._open.popitem(last=False)
+            bounded(self._open, self._settings.keys_max)
         return max(0, flow.bytes_out - before[0]), max(0, flow.bytes_in - before[1])
 
     def _judge(self, flow: Flow, sent: _Sent, past: _Past) -> Iterable[Finding]:
@@ -280,8 +278,7 @@ class IcmpTunnels(Prompt):
         key = (record.src, record.dst) if asks else (record.dst, record.src)
         seen = self._pairs.setdefault(key, _Echoes(record.time))
         self._pairs.move_to_end(key)
-        if len(self._pairs) > limits.keys_max:
-            self._pairs.popitem(last=False)
+        bounded(self._pairs, limits.keys_max)
         head = record.body[_STAMP:] or record.body
         if not asks:
             seen.unlike += head not in seen.heads
