@@ -23,6 +23,7 @@ class Judge:
         self._finding = tuple(
             one for one in detectors if not isinstance(one, Learner) or getattr(one, "finds_while_learning", False)
         )
+        self._only_learning = tuple(one for one in self._learners if one not in self._finding)
         self._fold = Folding(segments)
         self._now = 0
 
@@ -36,9 +37,8 @@ class Judge:
         at_work = self._detectors
         if self.learning:
             at_work = self._finding
-            for learner in self._learners:
-                if learner not in at_work:
-                    learner.learn(record)
+            for learner in self._only_learning:
+                learner.learn(record)
         self._now = max(self._now, record.time)
         found = [one for detector in at_work for one in detector.take(record)]
         return [*(self._fold(found) if found else ()), *self._fold.until(self._now)]

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sentinel.sense.applications import Dcerpc, Kerberos, Smb
-from sentinel.sense.detections.sweeps import Window
 from sentinel.sense.findings import CRITICAL, HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
 from sentinel.sense.records import Record
+from sentinel.sense.window import Window
 
 _ADMIN_SHARE = re.compile(r"\\(admin|[a-z])\$$", re.IGNORECASE)
 _PIPES = re.compile(

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sentinel.sense.applications import Ftp, Http, Kerberos, Ldap, Mail, Rdp, RemoteShell, Telnet
-from sentinel.sense.detections.sweeps import Window
 from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
 from sentinel.sense.records import TCP, Flow, Record
+from sentinel.sense.window import Window
 
 _RC4 = frozenset({23, 24})
 _REFUSED = frozenset({6, 18, 24})

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from math import log2
 
 from sentinel.sense.domains import registered
-from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, bounded
+from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
 from sentinel.sense.records import SECOND, Dns, Record
 
 _HOUR, _DAY = 3_600 * SECOND, 86_400 * SECOND
@@ -230,20 +230,13 @@ class Transfers(Prompt):
         if not isinstance(record, Dns) or record.kind != "query" or record.qtype != "AXFR":
             return ()
         return [
-            Finding(
-                kind="dns.axfr",
-                start=record.time,
-                end=record.time,
-                explanation=f"{record.src} asked {record.dst} for the whole zone {record.name}",
-                severity=MEDIUM,
-                technique="T1590.002",
-                src=record.src,
-                dst=record.dst,
-                dport=record.dport,
-                proto=record.proto,
-                vlan=record.vlan,
+            about(
+                "dns.axfr",
+                record,
+                f"{record.src} asked {record.dst} for the whole zone {record.name}",
+                MEDIUM,
+                "T1590.002",
                 name=record.name,
-                community_id=record.community_id,
             )
         ]
 
