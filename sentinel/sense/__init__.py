@@ -10,6 +10,7 @@ The seam between what is seen and what is found:
 
 A detection is added by a module in `detections/`: a frozen dataclass `Settings` and `detectors(settings, scene)`, which
 returns objects with `take(record)` and `close()` (`findings.Detector`; `Learner` if it has to learn first what is
-normal). Records come in the order of the capture; a `Flow` comes when it has ended, an `OpenFlow` every hour before.
-`segments` knows networks and policy; `judge` shows every record to every detector and folds what they say.
+normal); the annotation of `record` says which types it is shown. Records come in the order of the capture; a `Flow`
+comes when it has ended, an `OpenFlow` every hour before. `segments` knows networks and policy; `judge` shows records to
+detectors and folds what they say.
 """

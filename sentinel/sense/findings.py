@@ -96,12 +96,13 @@ class Scene:
 class Detector(Protocol):
     """Takes records in the order of the capture and says what it finds, at the latest when it is closed.
 
-    Pure but for its own bounded memory: no clock but the records' times, no chance, no files, and what it finds in a
-    capture does not depend on how fast it is read. A finding is told as soon as it is one, and may be told again with
-    greater numbers; `Folding` keeps the alerts few.
+    It is shown the types of records that the annotation of `take` names, and exactly those: who takes `Flow` is shown
+    no `OpenFlow`; who takes `Record` is shown all. Pure but for its own bounded memory: no clock but the records'
+    times, no chance, no files, and what it finds in a capture does not depend on how fast it is read. A finding is told
+    as soon as it is one, and may be told again with greater numbers; `Folding` keeps the alerts few.
     """
 
-    def take(self, record: Record, /) -> Iterable[Finding]:
+    def take(self, record: Any, /) -> Iterable[Finding]:  # noqa: ANN401  each takes the types its own annotation names
         """Take one record into account; return what is found by it."""
         ...
 
@@ -128,11 +129,12 @@ class Prompt:
 class Learner(Detector, Protocol):
     """A detection that learns first what is normal, and keeps it over a restart.
 
-    During the time of learning every record goes to `learn` instead of `take`, and nothing is found; but one with
-    `finds_while_learning` set is asked as always on an interface, and learns as it goes.
+    During the time of learning records go to `learn` (those of the types that its annotation names) instead of `take`,
+    and nothing is found; but one with `finds_while_learning` set is asked as always on an interface, and learns as it
+    goes.
     """
 
-    def learn(self, record: Record, /) -> None:
+    def learn(self, record: Any, /) -> None:  # noqa: ANN401  each takes the types its own annotation names
         """Take a record for normal."""
         ...
 
@@ -170,11 +172,12 @@ class Folding:
             elif known[0] != (placed := self._placed(found)):
                 self._held[found.key] = (replace(placed, start=min(placed.start, known[0].start)), False)
 
-    def until(self, now: int) -> Iterator[Finding]:
+    def until(self, now: int) -> list[Finding]:
         """Return the latest of those whose hour is over at `now`, if they have grown since they were told."""
-        hour = now // _HOUR
+        hour, over = now // _HOUR, list[Finding]()
         while self._held and next(iter(self._held))[-1] < hour:
-            yield from self._let_go(self._held.popitem(last=False)[1])
+            over += self._let_go(self._held.popitem(last=False)[1])
+        return over
 
     def close(self) -> Iterator[Finding]:
         """Return the latest of all that have grown since they were told."""

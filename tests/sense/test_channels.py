@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.sense import detections
 from sentinel.sense.detections.beacons import rhythm
 from sentinel.sense.detections.names import entropy
 from sentinel.sense.detections.volumes import Exfiltration, Settings
@@ -17,6 +16,7 @@ from sentinel.sense.domains import registered
 from sentinel.sense.findings import Finding, Scene
 from sentinel.sense.records import SECOND, Dns, Flow, Icmp, OpenFlow, Record
 from sentinel.sense.segments import Segments, read_segments
+from tests.sense.judging import found
 
 CLIENT, SERVER, OUTSIDE = "10.20.17.23", "10.10.1.20", "203.0.113.9"
 START = 494_424 * 3_600 * SECOND  # the beginning of a day
@@ -27,14 +27,8 @@ def dice(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311  the same numbers every time are what is wanted
 
 
-def found(records: Iterable[Record], **tuning: dict[str, object]) -> list[Finding]:
-    detectors = detections.load(tuning, Scene())
-    told = [one for record in records for detector in detectors for one in detector.take(record)]
-    return told + [one for detector in detectors for one in detector.close()]
-
-
 def kinds(records: Iterable[Record], **tuning: dict[str, object]) -> set[str]:
-    return {one.kind for one in found(records, **tuning)}
+    return {one.kind for one in found(records, tuning)}
 
 
 def question(name: str, *, at: float = 0, src: str = CLIENT, qtype: str = "A", **more: object) -> Dns:

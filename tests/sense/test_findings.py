@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sentinel.core.errors import ConfigError
-from sentinel.sense import detections
-from sentinel.sense.findings import Finding, Folding, Scene
-from sentinel.sense.judge import Judge
-from sentinel.sense.records import SECOND, Arp, Record
+from sentinel.sense import applications, detections, records
+from sentinel.sense.findings import Finding, Folding, Prompt, Scene
+from sentinel.sense.judge import ByType, Judge
+from sentinel.sense.records import SECOND, Arp, Dhcp, Flow, OpenFlow, Record
 from sentinel.sense.segments import Segments, read_segments
 
 START = 494_444 * 3_600 * SECOND
@@ -70,12 +70,11 @@ class NewCards:
     def __init__(self) -> None:
         self.known: set[str] = set()
 
-    def learn(self, record: Record) -> None:
-        if isinstance(record, Arp):
-            self.known.add(record.src_mac)
+    def learn(self, record: Arp) -> None:
+        self.known.add(record.src_mac)
 
-    def take(self, record: Record) -> Iterable[Finding]:
-        if isinstance(record, Arp) and record.src_mac not in self.known:
+    def take(self, record: Arp | Dhcp) -> Iterable[Finding]:
+        if record.src_mac not in self.known:
             return [Finding(kind="new.host", start=record.time, end=record.time, explanation="new", src=record.src)]
         return []
 
@@ -99,6 +98,38 @@ def test_what_was_learned_is_not_found_and_nothing_is_found_while_learning() -> 
     assert judge.recall([]) == ["it is no table of what detections learned"]
     assert list(judge.take(known)) == []
     assert [one.kind for one in judge.take(new)] == ["new.host"]
+
+
+def test_a_detection_is_shown_the_types_that_it_names_and_no_other() -> None:
+    seen: list[object] = []
+
+    class Everything(Prompt):
+        def take(self, record: Record) -> Iterable[Finding]:
+            seen.append(type(record))
+            return ()
+
+    class EndedFlows(Prompt):
+        def take(self, record: Flow) -> Iterable[Finding]:
+            seen.append(f"ended {record.type}")
+            return ()
+
+    judge = Judge([NewCards(), EndedFlows(), Everything()], Segments())
+    offer = Dhcp(time=START, src="10.10.1.6", src_mac="02:00:00:00:00:09")
+    told = [
+        one
+        for record in (offer, Flow(time=START, end=START), OpenFlow(time=START, end=START))
+        for one in judge.take(record)
+    ]
+    assert [one.src for one in told] == ["10.10.1.6"]
+    assert seen == [Dhcp, "ended flow", Flow, OpenFlow]
+
+
+def test_every_detection_names_types_that_there_are() -> None:
+    there = {one for module in (records, applications) for one in vars(module).values() if isinstance(one, type)}
+    shown = {kind for kind in there if issubclass(kind, Record) and kind.type}
+    for detector in detections.load({}, Scene()):
+        takers = ByType([detector.take])
+        assert any(takers[kind] for kind in shown), detector
 
 
 def test_a_segments_file_says_where_an_address_is_and_what_is_allowed(tmp_path: Path) -> None:

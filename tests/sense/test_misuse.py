@@ -1,13 +1,11 @@
 """Guessing, roasting, remote execution, weak TLS, attacks in requests, disguises: one that is and one that is none."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.sense import detections
 from sentinel.sense.applications import (
     Certificate,
     Dcerpc,
@@ -26,22 +24,17 @@ from sentinel.sense.applications import (
 from sentinel.sense.detections.attacks import plain, resolved
 from sentinel.sense.detections.directory import DRSUAPI, EFSR, EPM, NETLOGON, SAMR, SPOOLSS, SVCCTL, TASKS, WINREG, WMI
 from sentinel.sense.detections.disguises import spoken
-from sentinel.sense.findings import INFO, Finding, Scene
+from sentinel.sense.findings import INFO
 from sentinel.sense.records import SECOND, Dns, Flow, Record
+from tests.sense.judging import found
 
 PC, SERVER, DC, OUTSIDE = "10.20.1.50", "10.10.1.20", "10.10.1.2", "203.0.113.9"
 START = 494_424 * 3_600 * SECOND
 DAY = 86_400 * SECOND
 
 
-def found(records: Iterable[Record], **tuning: dict[str, object]) -> list[Finding]:
-    detectors = detections.load(tuning, Scene())
-    told = [one for record in records for detector in detectors for one in detector.take(record)]
-    return told + [one for detector in detectors for one in detector.close()]
-
-
 def kinds(*records: Record, **tuning: dict[str, object]) -> set[str]:
-    return {one.kind for one in found(records, **tuning)}
+    return {one.kind for one in found(records, tuning)}
 
 
 def at(seconds: float) -> int:

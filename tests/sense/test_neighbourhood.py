@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.sense import detections
 from sentinel.sense.detections.neighbours import RogueDhcp
 from sentinel.sense.detections.neighbours import Settings as Neighbours
 from sentinel.sense.detections.paths import News
 from sentinel.sense.detections.paths import Settings as Paths
-from sentinel.sense.findings import Finding, Scene
+from sentinel.sense.findings import Scene
 from sentinel.sense.records import SECOND, Arp, Dhcp, Dns, Flow, Record, State
 from sentinel.sense.segments import Segments, read_segments
+from tests.sense.judging import found
 
 PC, GATEWAY, OTHER, HALL = "10.20.1.50", "10.20.1.1", "10.20.1.66", "10.10.1.20"
 MAC = {PC: "02:00:00:00:00:50", GATEWAY: "02:00:00:00:00:01", OTHER: "02:00:00:00:00:66"}
@@ -20,14 +20,8 @@ START = 494_424 * 3_600 * SECOND
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 
 
-def found(records: Iterable[Record], segments: Segments | None = None) -> list[Finding]:
-    detectors = detections.load({}, Scene(segments or Segments()))
-    told = [one for record in records for detector in detectors for one in detector.take(record)]
-    return told + [one for detector in detectors for one in detector.close()]
-
-
 def kinds(records: Iterable[Record], segments: Segments | None = None) -> set[str]:
-    return {one.kind for one in found(records, segments)}
+    return {one.kind for one in found(records, segments=segments)}
 
 
 def asks(src: str, dst: str, *, at: float = 0, mac: str = "") -> Arp:
@@ -211,7 +205,9 @@ def segments(tmp_path: Path) -> Segments:
 
 
 def test_what_policy_does_not_allow_is_told_once_a_pair_and_hour(segments: Segments) -> None:
-    told = found([flow(HALL, 445), flow(HALL, 3_389, at=1, state="unanswered"), flow(HALL, 443, at=2)], segments)
+    told = found(
+        [flow(HALL, 445), flow(HALL, 3_389, at=1, state="unanswered"), flow(HALL, 443, at=2)], segments=segments
+    )
     assert {one.kind for one in told} == {"segment.violation"}
     assert len({one.key for one in told}) == 1
     assert told[-1].examples == ("445/tcp", "3389/tcp")

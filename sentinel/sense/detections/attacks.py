@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from sentinel.core.regex import Pattern, compile_regex
 from sentinel.sense.applications import Http
 from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Prompt, Scene, about
-from sentinel.sense.records import Dns, Record
+from sentinel.sense.records import Dns
 
 _PROGRAMS = frozenset({
     "application/x-msdownload", "application/x-dosexec", "application/x-msdos-program", "application/x-executable",
@@ -98,9 +98,9 @@ def resolved(text: str) -> str:
 class Requests(Prompt):
     """`exploit.log4shell`, `exploit.sqli`, `exploit.rce` and `exploit.traversal`."""
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Http) -> Iterable[Finding]:
         """Take a request into account."""
-        if not isinstance(record, Http) or record.kind != "request":
+        if record.kind != "request":
             return ()
         return list(self._seen(record))
 
@@ -122,9 +122,9 @@ class Requests(Prompt):
 class Answers(Prompt):
     """`exploit.sigred`."""
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Dns) -> Iterable[Finding]:
         """Take an answer of DNS into account."""
-        if not isinstance(record, Dns) or record.kind != "answer" or record.qtype not in {"SIG", "TYPE24"}:
+        if record.kind != "answer" or record.qtype not in {"SIG", "TYPE24"}:
             return ()
         if record.size < _SIG_BYTES:
             return ()
@@ -138,9 +138,9 @@ class Downloads(Prompt):
     def __init__(self, settings: Settings) -> None:
         self._updates = settings.update_hosts
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Http) -> Iterable[Finding]:
         """Take an answer of HTTP into account."""
-        if not isinstance(record, Http) or record.kind != "response" or record.status != 200:
+        if record.kind != "response" or record.status != 200:
             return ()
         content = record.content_type.partition(";")[0].strip().lower()
         if content not in _PROGRAMS and not record.body.startswith(_MAGIC):

@@ -19,7 +19,7 @@ from statistics import fmean, median, pstdev, quantiles
 
 from sentinel.sense.applications import Tls
 from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene, bounded
-from sentinel.sense.records import SECOND, TCP, UDP, Dns, Flow, Record
+from sentinel.sense.records import SECOND, TCP, UDP, Dns, Flow
 
 _HOUR = 3_600 * SECOND
 _NAMES_MAX = 50_000
@@ -116,13 +116,13 @@ class Beacons:
         self._names: OrderedDict[str, str] = OrderedDict()
         self._hour = 0
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow | Dns | Tls) -> Iterable[Finding]:
         """Take a flow into account, and the names that addresses have."""
         if isinstance(record, Dns):
             self._name(record.answers if record.kind == "answer" else (), record.name)
         elif isinstance(record, Tls):
             self._name((record.dst,), record.sni)
-        elif type(record) is Flow and self._counts(record):
+        elif self._counts(record):
             self._note(record)
         if record.time // _HOUR <= self._hour:
             return ()

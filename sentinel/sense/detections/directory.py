@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from sentinel.sense.applications import Dcerpc, Kerberos, Smb
 from sentinel.sense.findings import CRITICAL, HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
-from sentinel.sense.records import Record
 from sentinel.sense.window import Window
 
 _ADMIN_SHARE = re.compile(r"\\(admin|[a-z])\$$", re.IGNORECASE)
@@ -74,10 +73,8 @@ class Shares(Prompt):
     def __init__(self, settings: Settings) -> None:
         self._admins = frozenset(settings.admin_hosts)
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Smb) -> Iterable[Finding]:
         """Take an SMB packet into account."""
-        if not isinstance(record, Smb):
-            return ()
         found: list[Finding] = []
         if record.compressed_offset >= 0 and record.compressed_offset + record.compressed_size > 0xFFFFFFFF:
             told = f"{record.src} sent {record.dst} a compressed SMB packet whose sizes overflow (CVE-2020-0796)"
@@ -105,7 +102,7 @@ class Calls(Prompt):
         window = settings.window_seconds, settings.keys_max, settings.targets_max
         self._logins, self._samr, self._epm = Window(*window), Window(*window), Window(*window)
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Kerberos | Dcerpc) -> Iterable[Finding]:
         """Take a call into account, and who gives out tickets."""
         match record:
             case Kerberos(message="AS-REP" | "TGS-REP"):

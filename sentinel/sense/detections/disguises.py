@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sentinel.sense.applications import Tls
 from sentinel.sense.domains import registered
 from sentinel.sense.findings import HIGH, LOW, MEDIUM, Detector, Finding, Prompt, Scene, about
-from sentinel.sense.records import TCP, Dns, Flow, Record
+from sentinel.sense.records import TCP, Dns, Flow
 
 _METHODS = (b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"PATCH ", b"CONNECT ", b"HTTP/1.")
 _TOR_NAME = re.compile(r"^www\.[a-z2-7]{8,20}\.(?:com|net)$")
@@ -77,9 +77,9 @@ class OddPorts(Prompt):
             if port.isdecimal():
                 self._right.setdefault(name, set()).add(int(port))
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        if type(record) is not Flow or record.proto != TCP or record.state != "established":
+        if record.proto != TCP or record.state != "established":
             return ()
         name = spoken(record.head_out, record.head_in)
         if name:
@@ -109,9 +109,9 @@ class Tor(Prompt):
     def __init__(self, scene: Scene) -> None:
         self._segments = scene.segments
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Tls) -> Iterable[Finding]:
         """Take a handshake into account."""
-        if not isinstance(record, Tls) or not _TOR_NAME.match(record.sni) or not self._segments.outside(record.dst):
+        if not _TOR_NAME.match(record.sni) or not self._segments.outside(record.dst):
             return ()
         shown = record.certificates[0] if record.certificates else None
         relay = record.dport in {9001, 9030, 9050, 9051, 9150}
@@ -132,7 +132,7 @@ class RemoteAdministration(Prompt):
         self._domains = frozenset(settings.remote_services)
         self._certificates = settings.remote_certificates
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Tls | Dns) -> Iterable[Finding]:
         """Take a handshake or a question for a name into account."""
         match record:
             case Tls(sni=sni) if registered(sni) in self._domains:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sentinel.sense.applications import Certificate, Heartbeat, Tls
 from sentinel.sense.findings import CRITICAL, HIGH, INFO, LOW, MEDIUM, Detector, Finding, Prompt, Scene, about
-from sentinel.sense.records import SECOND, Record
+from sentinel.sense.records import SECOND
 
 _DAY = 86_400 * SECOND
 _OLD = frozenset({"2.0", "3.0", "1.0", "1.1", "d1.0"})
@@ -45,10 +45,8 @@ class Handshakes(Prompt):
         self._bad = frozenset(one.lower() for one in settings.bad_ja3 + settings.bad_ja4)
         self._segments = scene.segments
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Tls) -> Iterable[Finding]:
         """Take a handshake into account."""
-        if not isinstance(record, Tls):
-            return ()
         found = list(self._weak(record))
         for fingerprint in (record.ja3, record.ja4):
             if fingerprint and fingerprint in self._bad:
@@ -93,9 +91,9 @@ class Handshakes(Prompt):
 class Heartbeats(Prompt):
     """`exploit.heartbleed`."""
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Heartbeat) -> Iterable[Finding]:
         """Take a heartbeat into account."""
-        if not isinstance(record, Heartbeat) or record.kind != "request":
+        if record.kind != "request":
             return ()
         if record.claimed + _HEARTBEAT_OVERHEAD <= record.length:
             return ()

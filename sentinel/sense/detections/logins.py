@@ -73,11 +73,11 @@ class Guessing(Prompt):
         self._asked: OrderedDict[tuple[str, str, int, int], str] = OrderedDict()
         self._users: OrderedDict[tuple[str, str, int, int], str] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow | Rdp | Http | Ftp | Mail) -> Iterable[Finding]:
         """Take a flow that has ended, or a command or an answer, into account."""
-        if type(record) is Flow:
-            return self._session(record)
         match record:
+            case Flow():
+                return self._session(record)
             case Rdp(kind="request", user=user):
                 self._keep(self._users, record, user)
             case Http(kind="request", auth=auth):
@@ -159,7 +159,7 @@ class KerberosAbuse(Prompt):
         self._refusals = Window(settings.kerberos_seconds, settings.keys_max, settings.targets_max)
         self._asked: OrderedDict[tuple[str, str, int, int], str] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Kerberos) -> Iterable[Finding]:
         """Take a message of Kerberos into account."""
         match record:
             case Kerberos(message="TGS-REP", ticket_etype=etype) if etype in _RC4:
@@ -217,7 +217,7 @@ def _several(found: Finding, seen: OrderedDict[object, int], limit: int) -> Find
 class Cleartext(Prompt):
     """`cleartext.*`: one for each client, server and protocol."""
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Ftp | Telnet | Http | Ldap | RemoteShell | Mail) -> Iterable[Finding]:
         """Take what an application says into account."""
         found = _readable(record)
         if found is None:

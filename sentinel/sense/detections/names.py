@@ -22,7 +22,7 @@ from math import log2
 
 from sentinel.sense.domains import registered
 from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
-from sentinel.sense.records import SECOND, Dns, Record
+from sentinel.sense.records import SECOND, Dns
 
 _HOUR, _DAY = 3_600 * SECOND, 86_400 * SECOND
 _CARRIERS = frozenset({"TXT", "NULL", "CNAME", "MX", "SRV", "TYPE65399"})
@@ -95,9 +95,9 @@ class Tunnels(Prompt):
         # the clients that ask a domain as a tunnel would; a set that is full belongs to a zone that is none
         self._suspects: OrderedDict[str, dict[str, None]] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Dns) -> Iterable[Finding]:
         """Take a question into account."""
-        if not isinstance(record, Dns) or record.kind != "query" or record.service != "dns":
+        if record.kind != "query" or record.service != "dns":
             return ()
         name = record.name.rstrip(".").lower()
         domain = registered(name)
@@ -184,9 +184,9 @@ class Generated(Prompt):
         self._settings = settings
         self._clients: OrderedDict[str, _Missing] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Dns) -> Iterable[Finding]:
         """Take an answer into account."""
-        if not isinstance(record, Dns) or record.rcode != "NXDOMAIN" or record.service != "dns":
+        if record.rcode != "NXDOMAIN" or record.service != "dns":
             return ()
         name = record.name.rstrip(".").lower()
         domain = registered(name)
@@ -225,9 +225,9 @@ class Generated(Prompt):
 class Transfers(Prompt):
     """`dns.axfr`."""
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Dns) -> Iterable[Finding]:
         """Take a question into account."""
-        if not isinstance(record, Dns) or record.kind != "query" or record.qtype != "AXFR":
+        if record.kind != "query" or record.qtype != "AXFR":
             return ()
         return [
             about(

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Prompt, Scene, bounded
-from sentinel.sense.records import SECOND, Arp, Dhcp, Dns, Record
+from sentinel.sense.records import SECOND, Arp, Dhcp, Dns
 
 _VIRTUAL = ("00:00:5e:00:01:", "00:00:5e:00:02:", "00:00:0c:07:ac:", "00:00:0c:9f:f", "00:05:73:a0:", "00:07:b4:")
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -61,9 +61,9 @@ class ArpSpoofing(Prompt):
         self._asked: OrderedDict[tuple[int, str, str], int] = OrderedDict()
         self._claims: OrderedDict[tuple[int, str], OrderedDict[str, int]] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Arp) -> Iterable[Finding]:
         """Take an ARP packet into account."""
-        if not isinstance(record, Arp) or not record.src_mac or record.src_mac.startswith(_VIRTUAL):
+        if not record.src_mac or record.src_mac.startswith(_VIRTUAL):
             return ()
         if record.src in {"", "0.0.0.0"}:  # noqa: S104  a probe (RFC 5227) claims nothing
             return ()
@@ -138,9 +138,9 @@ class RogueDhcp(Prompt):
         self._segments = scene.segments
         self._known: OrderedDict[str, dict[str, None]] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Dhcp) -> Iterable[Finding]:
         """Take an answer of a server into account."""
-        if not isinstance(record, Dhcp) or record.message not in _OFFERS:
+        if record.message not in _OFFERS:
             return ()
         server = record.server_id or record.src
         known = self._servers(record)
@@ -170,9 +170,9 @@ class RogueDhcp(Prompt):
             )
         ]
 
-    def learn(self, record: Record) -> None:
+    def learn(self, record: Dhcp) -> None:
         """Take a server for one of the city's."""
-        if isinstance(record, Dhcp) and record.message in _OFFERS:
+        if record.message in _OFFERS:
             known = self._servers(record)
             if len(known) < EXAMPLES_MAX:
                 known[record.server_id or record.src] = None
@@ -212,9 +212,9 @@ class NamePoisoning(Prompt):
         self._settings = settings
         self._hosts: OrderedDict[str, _Answering] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Dns) -> Iterable[Finding]:
         """Take an answer into account."""
-        if not isinstance(record, Dns) or record.kind != "answer" or record.service not in {"llmnr", "nbns"}:
+        if record.kind != "answer" or record.service not in {"llmnr", "nbns"}:
             return ()
         host = record.responder
         # a WINS server is asked itself, and knows everybody's name

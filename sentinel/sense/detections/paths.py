@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, bounded
-from sentinel.sense.records import ICMP, ICMPV6, TCP, UDP, Flow, Record
+from sentinel.sense.records import ICMP, ICMPV6, TCP, UDP, Flow, OpenFlow
 from sentinel.sense.segments import internal
 
 _HOUR = 3_600 * 1_000_000_000
@@ -50,9 +50,9 @@ class Violations(Prompt):
         self._max = settings.keys_max
         self._pairs: OrderedDict[tuple[str, str, int], _Crossing] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        if type(record) is not Flow or self._segments.allows(record.src, record.dst, record.dport, record.proto):
+        if self._segments.allows(record.src, record.dst, record.dport, record.proto):
             return ()
         if record.sport in _REPORTS.get(record.proto, ()):
             return ()
@@ -101,18 +101,17 @@ class News(Prompt):
         self._services: OrderedDict[str, None] = OrderedDict()
         self._hosts: OrderedDict[str, None] = OrderedDict()
 
-    def learn(self, record: Record) -> None:
+    def learn(self, record: Flow | OpenFlow) -> None:
         """Take hosts and services for the city's."""
-        if isinstance(record, Flow):
-            for host in self._own(record):
-                self._keep(self._hosts, host)
-            service = self._service(record)
-            if service:
-                self._keep(self._services, service)
+        for host in self._own(record):
+            self._keep(self._hosts, host)
+        service = self._service(record)
+        if service:
+            self._keep(self._services, service)
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow | OpenFlow) -> Iterable[Finding]:
         """Take a flow into account."""
-        if not isinstance(record, Flow) or not self._hosts:
+        if not self._hosts:
             return ()
         found: list[Finding] = []
         service = self._service(record)

@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from typing import Literal
 
 from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Scene, bounded
-from sentinel.sense.records import FAILED, SECOND, TCP, Flow, Record
+from sentinel.sense.records import FAILED, SECOND, TCP, Flow
 
 Kind = Literal["scan.vertical", "scan.horizontal", "scan.stealth"]
 
@@ -265,10 +265,8 @@ class Scans:
         self._known: OrderedDict[_Key, None] = OrderedDict()
         self._max = settings.keys_max
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        if type(record) is not Flow:
-            return ()
         return [*self._told(self._fast.see(record)), *self._told(self._slow.see(record), slow=True)]
 
     def close(self) -> Iterable[Finding]:

@@ -55,10 +55,8 @@ class ArpScans(Prompt):
         self._heard: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._max = settings.keys_max
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Arp) -> Iterable[Finding]:
         """Take an ARP packet into account."""
-        if not isinstance(record, Arp):
-            return ()
         self._heard[record.vlan, record.src] = None
         bounded(self._heard, self._max)
         if record.kind != "request" or record.dst == record.src or (record.vlan, record.dst) in self._heard:
@@ -80,9 +78,9 @@ class PingSweeps(Prompt):
         self._limit, self._seconds = settings.ping_hosts, settings.ping_seconds
         self._window = Window(settings.ping_seconds, settings.keys_max, settings.targets_max)
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        if type(record) is not Flow or record.proto not in {ICMP, ICMPV6} or record.packets_in:
+        if record.proto not in {ICMP, ICMPV6} or record.packets_in:
             return ()
         if record.sport not in {8, 128} or many(record.dst):
             return ()
@@ -104,9 +102,9 @@ class UdpScans(Prompt):
         self._ports = Window(settings.udp_seconds, settings.keys_max, settings.targets_max)
         self._hosts = Window(settings.udp_seconds, settings.keys_max, settings.targets_max)
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        if type(record) is not Flow or record.proto != UDP or record.packets_in or many(record.dst):
+        if record.proto != UDP or record.packets_in or many(record.dst):
             return ()
         if record.dport in _TRACEROUTE or record.dst.endswith(".255"):
             return ()
@@ -141,9 +139,9 @@ class SynFloods(Prompt):
         self._settings = settings
         self._seconds: OrderedDict[tuple[str, int, int], _Second] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        if type(record) is not Flow or record.proto != TCP or not record.syn:
+        if record.proto != TCP or not record.syn:
             return ()
         limits = self._settings
         key = (record.dst, record.dport, record.time // SECOND)
@@ -190,9 +188,9 @@ class DhcpFloods(Prompt):
         self._limit, self._seconds = settings.dhcp_messages, settings.dhcp_seconds
         self._window = Window(settings.dhcp_seconds, settings.keys_max, settings.targets_max)
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Dhcp) -> Iterable[Finding]:
         """Take a client's message into account."""
-        if not isinstance(record, Dhcp) or record.message not in _CLIENTS:
+        if record.message not in _CLIENTS:
             return ()
         seen = self._window.note((record.vlan, record.relay), (record.frame, record.time), record.time)
         if len(seen) < self._limit:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import exp, log, sqrt
 
 from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, bounded
-from sentinel.sense.records import SECOND, TCP, UDP, Flow, Icmp, OpenFlow, Record
+from sentinel.sense.records import SECOND, TCP, UDP, Flow, Icmp, OpenFlow
 
 _DAY = 86_400 * SECOND
 _ECHOES = frozenset({0, 8, 128, 129})
@@ -101,14 +101,13 @@ class Exfiltration(Prompt):
         # what of a flow that goes on has been counted already: bytes out, bytes back
         self._open: OrderedDict[_Which, _Bytes] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow | OpenFlow) -> Iterable[Finding]:
         """Take a flow into account."""
-        return self._note(record) if isinstance(record, Flow) else ()
+        return self._note(record)
 
-    def learn(self, record: Record) -> None:
+    def learn(self, record: Flow | OpenFlow) -> None:
         """Take a flow for normal."""
-        if isinstance(record, Flow):
-            self._note(record)
+        self._note(record)
 
     def _note(self, flow: Flow) -> Iterable[Finding]:
         if flow.failed or not self._segments.outside(flow.dst) or self._segments.outside(flow.src):
@@ -216,9 +215,9 @@ class LongConnections(Prompt):
         self._settings = settings
         self._segments = scene.segments
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Flow | OpenFlow) -> Iterable[Finding]:
         """Take a flow into account."""
-        if not isinstance(record, Flow) or record.proto not in {TCP, UDP} or not record.packets_in:
+        if record.proto not in {TCP, UDP} or not record.packets_in:
             return ()
         hours = record.seconds / 3_600
         limits = self._settings
@@ -269,10 +268,10 @@ class IcmpTunnels(Prompt):
         self._settings = settings
         self._pairs: OrderedDict[_Ends, _Echoes] = OrderedDict()
 
-    def take(self, record: Record) -> Iterable[Finding]:
+    def take(self, record: Icmp) -> Iterable[Finding]:
         """Take an echo into account."""
         limits = self._settings
-        if not isinstance(record, Icmp) or record.kind not in _ECHOES or record.size <= limits.echo_bytes:
+        if record.kind not in _ECHOES or record.size <= limits.echo_bytes:
             return ()
         asks = record.kind in _REQUESTS
         key = (record.src, record.dst) if asks else (record.dst, record.src)
