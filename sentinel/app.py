@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from sentinel.config import INVENTORY, Config
 from sentinel.config.files import made, secret
+from sentinel.core.alert import Desk
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, UsageError
@@ -20,6 +21,7 @@ from sentinel.core.source import Identity, Owner
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
+    from sentinel.audit.log import AuditLog
     from sentinel.config.inventory import Inventory
     from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
@@ -210,9 +212,25 @@ class App:
             patience=None if attempts is None else Patience(attempts=attempts),
         )
 
+    @cached_property
+    def audit(self) -> "AuditLog":
+        """The audit log: what people do."""
+        from sentinel.audit.log import AuditLog
+
+        options = self.config.audit
+        return AuditLog(made(self.config.audit_dir), self.clock, options.key_file, options.anchors)
+
     @contextmanager
-    def desk(self) -> Iterator["Book"]:
-        """Open the book of alerts."""
+    def desk(self) -> Iterator[Desk]:
+        """Open the alerts for people: each action is written down in the audit log before it is done."""
+        from sentinel.audit.desk import RecordedDesk
+
+        with self.book() as book:
+            yield RecordedDesk(book, self.audit)
+
+    @contextmanager
+    def book(self) -> Iterator["Book"]:
+        """Open the book of alerts for Sentinel itself; what people do goes through `desk`."""
         from sentinel.alert.book import Book
 
         made(self.config.data)

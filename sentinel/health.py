@@ -56,7 +56,7 @@ def look(app: App) -> Health:
     now = app.clock.now()
     found = status.look(app)
     beat = found.beat
-    with app.desk() as desk:
+    with app.book() as desk:
         ledger = Ledger(desk)
         missing = ledger.account(now - LOOKED_BACK, now).missing
         gaps = ledger.gaps()

@@ -104,7 +104,7 @@ def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) ->
 
     with (
         app.reading() as store,
-        app.desk() as desk,
+        app.book() as desk,
         app.books() as books,
         app.joiner(store, desk.cursor()) as joiner,
         app.spool() as spool,
@@ -192,6 +192,7 @@ class _Judging:
         return self.link.poll(0)
 
     def _read(self) -> None:
+        from sentinel.audit.daily import KnownRules
         from sentinel.detect.exempting import Renewal
         from sentinel.detect.proof import UNPROVEN
 
@@ -200,6 +201,8 @@ class _Judging:
         rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self._ended)
         self.renewal.until(rules.exceptions)
         self.runner = self._made(rules)
+        on = {one.id: one.version for one in rules.detections}
+        KnownRules(self.app.config.audit_dir / "rules.json").now(self.app.audit, on, self.talk)
         self.talk(f"rules: {len(rules.detections)}, refused: {len(rules.refused)}")
         for error in rules.refused:
             if error.reason.startswith(UNPROVEN):

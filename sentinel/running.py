@@ -79,6 +79,7 @@ class _Running:
     """The stages at work, from their start to an orderly end."""
 
     def __init__(self, app: App, stack: ExitStack, talk: Talk, proven: Callable[[], object]) -> None:
+        from sentinel.audit.daily import anchor_daily
         from sentinel.collect.notices import SpoolProblems
         from sentinel.parse.pipeline import BEAT_SECONDS, Pipeline
         from sentinel.parse.workers import Workers
@@ -110,6 +111,9 @@ class _Running:
         self.parsing = threading.Thread(target=self._parse, name="parse")
         self.amending = threading.Thread(target=self._amend, name="amend", args=(app.config.repairs_dir,))
         self.watching = threading.Thread(target=watch, name="indicators", args=(app.config, self.stop, talk))
+        self.anchoring = threading.Thread(
+            target=anchor_daily, name="anchor", args=(app.audit, app.clock, self.stop, talk)
+        )
         self._serve_metrics(app, stack)
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
@@ -136,6 +140,7 @@ class _Running:
         settled()
         self.parsing.start()
         self.amending.start()
+        self.anchoring.start()
         if any(one.look_back_days for one in self.indicators):
             self.watching.start()
 
@@ -205,6 +210,7 @@ class _Running:
         self.store.give_up()
         self.parsing.join()
         self.amending.join()
+        self.anchoring.join()
         if self.watching.is_alive():
             self.watching.join()
         self.watchdog.end()

@@ -117,7 +117,7 @@ class Watchdog:
             summary=summary,
             moments=(now,),
         )
-        with self.app.desk() as desk:
+        with self.app.book() as desk:
             desk.record([finding], 0)
 
     def _ending(self) -> str:

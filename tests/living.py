@@ -70,7 +70,7 @@ class City:
     def judge(self, events: Iterable[Event] = ()) -> None:
         """Store events and judge all that has not been judged yet."""
         app = self.app
-        with app.writing() as store, app.desk() as desk:
+        with app.writing() as store, app.book() as desk:
             store.append(list(events))
             Runner(store, desk, app.rules.detections, self.clock, store.newest).run()
 

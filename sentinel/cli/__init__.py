@@ -19,6 +19,7 @@ VERBS = {
     "alerts": "Work alerts: list, show, ack, close, watch.",
     "rules": "Sigma rules: list, check, test, coverage.",
     "health": "For monitoring: whether events are stored and judged.",
+    "audit": "Who did what: list, verify, anchor.",
     "ledger": "Which minutes each rule has judged; judge what was missed: fill.",
     "packs": "Parser packs: list, test.",
     "assets": "The inventory: list, show.",

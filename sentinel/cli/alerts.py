@@ -19,6 +19,7 @@ from sentinel.cli.common import (
     evidence,
     moment,
     operator,
+    recorded,
     show,
     talk,
 )
@@ -122,7 +123,7 @@ def events(alert_id: AlertId, limit: LimitOption = 50, json: JsonOption = False,
     if rule.version != alert.rule_version:
         talk("the rule has changed since the alert was raised: these are the events it finds now", "yellow")
     where, end = events_of(rule, alert.key), alert.last_seen + timedelta(microseconds=1)
-    with app.reading() as store:
+    with recorded(app, "query", question=f"events of alert {alert.id}", limit=limit), app.reading() as store:
         found = store.search(where, Span(alert.first_seen, end), limit)
     if json:
         emit_events(found)

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.console import Console, RenderableType
 from sentinel import config
 from sentinel.app import App
 from sentinel.core.alert import Alert
+from sentinel.core.audit import Deed, Detail, Entry, entered
 from sentinel.core.clock import local_zone
 from sentinel.core.errors import UsageError
 from sentinel.core.event import Event
@@ -162,3 +164,8 @@ def evidence(app: App, alert: Alert, limit: int) -> list[Event]:
 def operator() -> str:
     """Return who is at the keyboard, for the history of an alert."""
     return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def recorded(app: App, what: str, about: str = "", **details: Detail) -> AbstractContextManager[Entry]:
+    """Write down what the operator is about to do; raises AuditError: then it is not done."""
+    return entered(app.audit, Deed(what, operator(), about, details))

@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from sentinel.app import App
-from sentinel.cli.common import ConfigOption, JsonOption, LimitOption, application, emit, emit_events, show, talk
+from sentinel.cli.common import (
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    application,
+    emit,
+    emit_events,
+    recorded,
+    show,
+    talk,
+)
 from sentinel.core.errors import UsageError
 from sentinel.core.event import Event
 from sentinel.core.ports import Span, Store
@@ -28,7 +38,7 @@ verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=
 def list_(limit: LimitOption = 100, json: JsonOption = False, config: ConfigOption = None) -> None:
     """List the records that are still unread, latest first."""
     app = application(config)
-    with app.reading() as store:
+    with recorded(app, "deadletter.list", limit=limit), app.reading() as store:
         letters = _unread(app, store, limit)
     if json:
         emit_events(letters)
@@ -56,7 +66,7 @@ def show_(
 ) -> None:
     """Show one dead letter in full, the original included."""
     app = application(config)
-    with app.reading() as store:
+    with recorded(app, "deadletter.show", letter_id), app.reading() as store:
         letter = _one(app, store, letter_id)
     if json:
         emit(dict(letter.fields))
@@ -76,7 +86,7 @@ def replay(
     if bool(letter_id) == every:
         raise UsageError("name one dead letter, or say --all")
     app = application(config)
-    with app.reading() as store, app.spool() as spool:
+    with recorded(app, "deadletter.replay", letter_id), app.reading() as store, app.spool() as spool:
         letters = [_one(app, store, letter_id)] if letter_id else _unread(app, store, limit)
         for at in range(0, len(letters), CHUNK):
             spool.put([raw_of(letter) for letter in letters[at : at + CHUNK]])

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,6 +29,7 @@ sentinel doctor --json
 """
 
 FREE_WANTED = 2 << 30
+ANCHOR_EXPECTED = timedelta(days=2)
 EXPIRES_SOON = timedelta(days=14)
 
 verb = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -70,6 +71,7 @@ def _checks(given: Path | None) -> Iterator[Check]:
         _disk,
         _entrances,
         _tools,
+        _audit,
         _content,
         _enrichment,
         _sensor,
@@ -156,6 +158,14 @@ def _content(app: App) -> Iterator[Check]:
             state = "has expired" if one.expired else f"expires {ends:%d.%m. %H:%M} UTC"
             found = f"{one.title} ({one.terms.owner}): {state}"
             yield Check("exception", "warn", found, f"remove {one.path}, or give it a new reason and end")
+
+
+def _audit(app: App) -> Iterator[Check]:
+    last = app.audit.last_anchor()
+    old = last is not None and app.clock.now() - datetime.fromisoformat(last.at) > ANCHOR_EXPECTED
+    found = "no anchor yet" if last is None else f"anchored up to entry {last.number} at {last.at[:16]}"
+    advice = "`sentinel run` anchors it once a day: see what it says" if old else ""
+    yield Check("audit log", "warn" if old else "ok", found, advice)
 
 
 def _enrichment(app: App) -> Iterator[Check]:

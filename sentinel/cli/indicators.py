@@ -1,13 +1,25 @@
 """`sentinel indicators`: what the lists hold, and whether a value is among it."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from sentinel.app import App
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, LastOption, application, back, emit, show, talk
+from sentinel.cli.common import (
+    SCHEMA,
+    ConfigOption,
+    JsonOption,
+    LastOption,
+    application,
+    back,
+    emit,
+    recorded,
+    show,
+    talk,
+)
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit, UsageError
 from sentinel.parse.indicators import Terms, refanged
@@ -88,7 +100,8 @@ def retro(
     known = {one.name for one in app.config.indicators}
     if unknown := sorted(set(lists or ()) - known):
         raise UsageError(f"there is no list {unknown[0]!r}; there are: {', '.join(sorted(known)) or 'none'}")
-    report = Retro(app).look(back(app, last, "ingested"), set(lists or ()), apply=apply)
+    with recorded(app, "indicators.retro", last=last, lists=tuple(lists or ())) if apply else nullcontext():
+        report = Retro(app).look(back(app, last, "ingested"), set(lists or ()), apply=apply)
     if json:
         emit({"schema": SCHEMA, **report.as_json()})
     elif report.raised:

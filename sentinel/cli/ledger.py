@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sentinel.app import App
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, length, show, talk
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, length, recorded, show, talk
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit, UsageError
 from sentinel.detect.ledger import MINUTE, Account, Ledger, Open, Unaccounted, Window
@@ -42,7 +42,7 @@ def ledger(
     app = application(config)
     now = app.clock.now()
     start = now - length(last)
-    with app.desk() as desk:
+    with app.book() as desk:
         book = Ledger(desk)
         wanted = None if rule is None else _rule(book, rule)
         account = book.account(start, now)
@@ -63,7 +63,7 @@ def fill(rule: RuleOption = None, json: JsonOption = False, config: ConfigOption
 
     app = application(config)
     rules = app.proving.live(app.rules, lambda text: talk(f"rules: {text}"), lambda: False)
-    with app.reading() as store, app.desk() as desk:
+    with recorded(app, "ledger.fill", rule or ""), app.reading() as store, app.book() as desk:
         book = Ledger(desk)
         gaps = book.gaps(None if rule is None else [_rule(book, rule)])
         done = Filler(store, desk, rules.detections, app.clock).fill(gaps)

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from sentinel.cli.common import ConfigOption, JsonOption, LimitOption, application, emit, emit_events, show, talk
+from sentinel.cli.common import (
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    application,
+    emit,
+    emit_events,
+    recorded,
+    show,
+    talk,
+)
 from sentinel.core.clock import local_zone
 from sentinel.respond import language, search
 from sentinel.ui import tables
@@ -28,8 +38,9 @@ def query(
     """Find events, latest first, or count them by their values of some fields."""
     app = application(config)
     now = app.clock.now()
-    question = language.read(" ".join(text or ()), now, local_zone(now))
-    with app.reading() as store:
+    asked = " ".join(text or ())
+    question = language.read(asked, now, local_zone(now))
+    with recorded(app, "query", question=asked, by=tuple(by or ()), limit=limit), app.reading() as store:
         if by:
             rows = search.counts(store, question, by, limit)
             if json:

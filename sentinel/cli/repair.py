@@ -1,12 +1,24 @@
 """`sentinel repair`: after a pack or a rule has changed, puts right what was read or judged before."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from sentinel.app import App
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, LastOption, application, back, emit, show, talk
+from sentinel.cli.common import (
+    SCHEMA,
+    ConfigOption,
+    JsonOption,
+    LastOption,
+    application,
+    back,
+    emit,
+    recorded,
+    show,
+    talk,
+)
 from sentinel.core.detection import Detection
 from sentinel.core.errors import UsageError
 from sentinel.detect.rules import chosen
@@ -42,11 +54,16 @@ def repair(  # noqa: PLR0913, PLR0917  an option each
     if rules and (packs or source or letters):
         raise UsageError("--rule judges what is stored: it goes with --last only")
     work = Repair(app, talk)
-    if rules:
-        report = work.rejudge(_rules(app, rules), back(app, last, "timestamp"), apply=apply)
-    else:
-        scope = Scope(back(app, last, "ingested"), tuple(packs or ()), source, letters)
-        report = work.reread(scope, apply=apply)
+    with (
+        recorded(app, "repair", source, packs=tuple(packs or ()), rules=tuple(rules or ()), last=last, letters=letters)
+        if apply
+        else nullcontext()
+    ):
+        if rules:
+            report = work.rejudge(_rules(app, rules), back(app, last, "timestamp"), apply=apply)
+        else:
+            scope = Scope(back(app, last, "ingested"), tuple(packs or ()), source, letters)
+            report = work.reread(scope, apply=apply)
     if json:
         emit({"schema": SCHEMA, **report.as_json()})
     else:

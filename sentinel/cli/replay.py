@@ -10,7 +10,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from sentinel.cli.common import ConfigOption, application, talk
+from sentinel.cli.common import ConfigOption, application, recorded, talk
 from sentinel.core.errors import Exit, UsageError
 from sentinel.core.event import Origin, Raw
 
@@ -31,7 +31,8 @@ def replay(
     """Bring records in again; those that are stored already stay stored once."""
     total = 0
     unusable = 0
-    with application(config).spool() as spool:
+    app = application(config)
+    with recorded(app, "replay", files=tuple(map(str, files))), app.spool() as spool:
         for path in files:
             batch: list[Raw] = []
             for number, found in _records(path):

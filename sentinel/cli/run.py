@@ -3,12 +3,16 @@
 import logging
 import os
 import sys
+from hashlib import sha256
 
 import typer
 
-from sentinel import running
+from sentinel import __version__, running
+from sentinel import config as configuration
 from sentinel.app import App
-from sentinel.cli.common import ConfigOption, application, talk
+from sentinel.audit.daily import entered_by_itself
+from sentinel.cli.common import ConfigOption, application, operator, talk
+from sentinel.core.audit import Deed
 from sentinel.entrances import entrances
 
 EXAMPLE = """
@@ -23,7 +27,13 @@ verb = typer.Typer(add_completion=False, rich_markup_mode=None)
 def run(config: ConfigOption = None) -> None:
     """Receive, parse, store and judge until Ctrl+C or SIGTERM; SIGHUP begins anew with the options as they are then."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)r")
-    if running.run(application(config), talk, lambda: _proven(application(config))):
+    app = application(config)
+    path = configuration.find(config)
+    said = {"config_sha256": sha256(path.read_bytes()).hexdigest() if path else "", "version": __version__}
+    entered_by_itself(app.audit, Deed("run.begin", operator(), str(path or ""), said), talk)
+    again = running.run(app, talk, lambda: _proven(application(config)))
+    entered_by_itself(app.audit, Deed("config.reload" if again else "run.end", operator(), str(path or "")), talk)
+    if again:
         # the same process to whoever began it, and nothing is left of the old options
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  as it was begun
 

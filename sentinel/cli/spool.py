@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, LimitOption, application, emit, show, talk
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, LimitOption, application, emit, recorded, show, talk
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit
 from sentinel.core.event import Entry, replayed
@@ -39,7 +39,8 @@ def cat(
     config: ConfigOption = None,
 ) -> None:
     """Print records; --json prints what `sentinel replay` reads."""
-    with application(config).spool() as spool:
+    app = application(config)
+    with recorded(app, "spool.cat", after=after, limit=limit), app.spool() as spool:
         entries = spool.read(after, limit)
     if json:
         emit(*(as_json(entry) for entry in entries))

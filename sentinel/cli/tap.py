@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sentinel.cli.common import ConfigOption, JsonOption, application, emit, show, talk
+from sentinel.cli.common import ConfigOption, JsonOption, application, emit, recorded, show, talk
 from sentinel.cli.spool import as_json
 from sentinel.core.event import Entry
 from sentinel.parse.record import Reader
@@ -32,7 +32,7 @@ def tap(
     """Watch records as they reach the spool; ends with Ctrl+C."""
     app = application(config)
     deadline = time.monotonic() + seconds if seconds else None
-    with app.spool() as spool:
+    with recorded(app, "tap", source), app.spool() as spool:
         at = spool.stats().last_seq
         talk("waiting for records; Ctrl+C ends")
         while deadline is None or time.monotonic() < deadline:

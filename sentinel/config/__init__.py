@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
 from sentinel.config import reading
 from sentinel.config.enrichment import IndicatorList
+from sentinel.config.keeping import AuditOptions, SpoolOptions, StoreOptions
 from sentinel.config.pull import PullSource
 from sentinel.config.reading import section_of, validated
 from sentinel.config.sense import SenseOptions
@@ -24,7 +25,6 @@ from sentinel.config.sources import (
     FileSource,
     HttpSource,
     JournaldSource,
-    Name,
     NetflowSource,
     Port,
     RelpSource,
@@ -53,43 +53,10 @@ EXAMPLES = {
     "path": '"/var/lib/sentinel/feeds/domains.txt"',
     "segments": '"/etc/sentinel/segments.yaml"',
     "interfaces": '["eth1"]',
+    "key_file": '"/etc/sentinel/audit.key"',
+    "anchors": '"/srv/elsewhere/anchors.jsonl"',
 }
 """What `example` shows where an option has no default."""
-
-
-class SpoolOptions(Section):
-    """The spool: every record is on disk here before anything else happens to it."""
-
-    bytes_max: int = Field(default=8 << 30, ge=1 << 20)
-    """How large the spool may grow while the store cannot be reached; then senders wait and UDP drops are counted."""
-
-    disk_percent_max: float = Field(default=95.0, gt=0, le=100)
-    """Once the disk of the spool is so full, by whomever, nothing more is accepted until there is room again."""
-
-    ballast_bytes: int = Field(default=64 << 20, ge=0)
-    """Space kept in reserve, so that Sentinel can still write down where it is when the disk is full; 0 for none."""
-
-
-class StoreOptions(Section):
-    """Where events are kept."""
-
-    kind: Literal["embedded", "elasticsearch"] = "embedded"
-    """"embedded" keeps events in files below the data folder; "elasticsearch" keeps them in a cluster."""
-
-    url: str = "http://127.0.0.1:9200"
-    """Elasticsearch only: the address of the cluster (8.x or 9.x)."""
-
-    prefix: Name = "sentinel"
-    """Elasticsearch only: what the names of all indices begin with."""
-
-    timeout_seconds: float = Field(default=30.0, ge=1)
-    """Elasticsearch only: how long an answer may take; then it is asked again, and events wait in the spool."""
-
-    ca_cert: Path | None = None
-    """Elasticsearch only: the certificate file of the authority that signed the cluster's certificate."""
-
-    api_key_file: Path | None = None
-    """Elasticsearch only: a file (mode 0600) that holds the API key; keys never stand in this file itself."""
 
 
 class ContentOptions(Section):
@@ -188,6 +155,9 @@ class Config(Section):
     silence: SilenceOptions = SilenceOptions()
     """Silence."""
 
+    audit: AuditOptions = AuditOptions()
+    """The audit log."""
+
     metrics: MetricsOptions = MetricsOptions()
     """Metrics."""
 
@@ -257,6 +227,11 @@ class Config(Section):
     def history_file(self) -> Path:
         """The file of what rules with a history have learnt."""
         return self.data / "history.db"
+
+    @property
+    def audit_dir(self) -> Path:
+        """The folder of the audit log."""
+        return self.data / "audit"
 
     @property
     def repairs_dir(self) -> Path:

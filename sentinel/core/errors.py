@@ -11,6 +11,7 @@
     │   └── StoreBusyError     4  … because another process is writing to it
     ├── SpoolError             4  the spool cannot be written or read
     │   └── SpoolFullError     4  … because it has reached its bound
+    ├── AuditError             4  what is to be done cannot be written down, so it is not done
     ├── ForbiddenError         5  the operator may not do this
     └── ParseError             –  a record cannot be read: becomes an event of kind pipeline_error, never an exit
 
@@ -102,6 +103,12 @@ class SpoolFullError(SpoolError):
     def __init__(self, message: str, written: int = 0) -> None:
         super().__init__(message)
         self.written = written
+
+
+class AuditError(SentinelError):
+    """A deed that cannot be written into the audit log; it was not done."""
+
+    exit_code = Exit.STORE
 
 
 class ForbiddenError(SentinelError):

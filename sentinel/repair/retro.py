@@ -43,7 +43,7 @@ class Retro:
         if self.app.enricher is None or not self.app.enricher.threats.lists:
             return report
         threats, now = self.app.enricher.threats, self.app.clock.now()
-        with self.app.reading() as store, self.app.desk() as desk:
+        with self.app.reading() as store, self.app.book() as desk:
             rules = [one for one in self.app.rules.detections if asks(one)]
             names = {one.id: one for one in rules}
             with closing(Again(store, rules, lambda _: False)) as again:

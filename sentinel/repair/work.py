@@ -92,7 +92,7 @@ class Repair:
         report = Report("rules that have changed", span, applied=apply)
         folder = journal.begun(self.app.config.repairs_dir, self.app.clock.now()) if apply else None
         report.folder = str(folder or "")
-        with self.app.reading() as store, self.app.desk() as desk:
+        with self.app.reading() as store, self.app.book() as desk:
             judge = Judge(store, desk, self.app.clock, report)
             judge.over(detections, span, apply=apply)
         if folder is not None:
@@ -109,7 +109,7 @@ class Repair:
     def _finish(self, folder: Path, report: Report) -> Report:
         self._carry_out()
         report.folder = str(folder)
-        with self.app.reading() as store, self.app.desk() as desk:
+        with self.app.reading() as store, self.app.book() as desk:
             learnt = Judge(store, desk, self.app.clock, report).changed(self.app.rules.detections, folder)
             if learnt:
                 with self.app.past(store) as past:

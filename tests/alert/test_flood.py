@@ -29,7 +29,7 @@ def book_at(folder: Path, clock: ManualClock, budget: int = 10) -> Book:
 def test_30_000_matches_in_an_hour_are_one_alert_with_the_right_count_and_every_event_is_found(town: City) -> None:
     # from a thousand machines, in no order; judged every two minutes
     begin, app, random = town.clock.now(), town.app, Random(7)  # noqa: S311  the same each time
-    with app.writing() as store, app.desk() as desk:
+    with app.writing() as store, app.book() as desk:
         runner = Runner(store, desk, app.rules.detections, town.clock, store.newest)
         raised: list[str] = []
         for _ in range(30):

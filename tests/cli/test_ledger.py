@@ -60,7 +60,7 @@ def test_what_is_unaccounted_for_ends_with_1_and_what_was_missed_is_filled(confi
     rule_id, event = raising(clock.now())
     app = App(load(config))
     rule = next(one for one in app.rules.detections if one.id == rule_id)
-    with app.writing() as store, app.desk() as desk:
+    with app.writing() as store, app.book() as desk:
         store.append([event])
         broken = {rule.path: "a key that nobody knows"}
         Runner(store, desk, [rule], clock, store.newest).trip(rule_id, "did not come to an end")

@@ -28,6 +28,8 @@ def test_a_hangup_begins_anew_with_the_new_options_and_loses_nothing(trial: Tria
         trial.faults["reload"] += 1
         time.sleep(0.5)
     assert trial.running.process.poll() is None, "it is the same process"
+    did = [one["what"] for one in trial.running.json("audit", "list")]
+    assert [did.count(one) for one in ("run.begin", "config.reload", "rules.change", "audit.anchor")] == [2, 1, 1, 1]
     verdict = trial.judged()
     assert verdict.complaints == []
     assert verdict.acked > 100

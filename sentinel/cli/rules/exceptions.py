@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -21,6 +22,7 @@ from sentinel.cli.common import (
     evidence,
     moment,
     operator,
+    recorded,
     show,
     stdout,
     talk,
@@ -70,7 +72,14 @@ def except_(  # noqa: PLR0913, PLR0917  options of a command
     if not agreed(f"write it to {folder}?", yes=yes):
         talk("nothing is written; --yes writes it", "yellow")
         return
-    path = put(folder, file_name(detection.path, conditions), text)
+    said = {
+        "rule": detection.id,
+        "until": iso(terms.expires),
+        "owner": terms.owner,
+        "sha256": sha256(text.encode()).hexdigest(),
+    }
+    with recorded(app, "rule.except", str(folder / file_name(detection.path, conditions)), **said):
+        path = put(folder, file_name(detection.path, conditions), text)
     talk(f"{path}: a Sentinel at work reads it within {2 * app.config.detect.every_seconds:g} seconds")
 
 
