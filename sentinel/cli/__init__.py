@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from sentinel.core.errors import Exit, SentinelError
 
 VERBS = {
+    "console": "The screens: alerts, events, sources, rules and cases at the keyboard.",
     "run": "Run Sentinel: receive, parse, store, judge.",
     "query": "Find events.",
     "sources": "Who sends: cadence, lag, owner, who is silent.",
@@ -98,8 +99,10 @@ def main() -> Any:  # noqa: ANN401  typer's own type
     """Start the command line; every error Sentinel raises on purpose ends here with its exit code."""
     from sentinel.cli.common import talk
 
+    # without words, on a terminal, people want the console
+    words = None if sys.argv[1:] or not (sys.stdin.isatty() and sys.stdout.isatty()) else ["console"]
     try:
-        return app(prog_name="sentinel")
+        return app(words, prog_name="sentinel")
     except SentinelError as error:
         talk(f"sentinel: {error}", "red")
         sys.exit(error.exit_code)

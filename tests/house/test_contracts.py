@@ -22,6 +22,7 @@ BREAKS = {
     "Aho-Corasick has one door": ("sentinel/parse/indicators.py", "import ahocorasick_rs"),
     "MaxMind has one door": ("sentinel/parse/enrich.py", "import maxminddb"),
     "the Public Suffix List has one door": ("sentinel/sense/sensor.py", "import publicsuffixlist"),
+    "Textual has one door": ("sentinel/ui/live.py", "import textual"),
     "packs are loaded, never imported": ("sentinel/app.py", "import parsers"),
     "the screens reach stored things only through respond": ("sentinel/ui/live.py", "import sentinel.store"),
 }

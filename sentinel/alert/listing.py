@@ -1,0 +1,187 @@
+"""Lists of alerts that are too long to hold: the order is kept in a table of SQLite's own, rows are read by the window.
+
+A list is asked once and then stays as it is: what is new never moves what somebody is looking at. It costs a few bytes
+an alert, in SQLite and not in Python, and a window anywhere in it costs the same.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self, cast
+
+from sentinel.alert.file import open_file
+from sentinel.alert.suppressing import ACTIVE
+from sentinel.core.clock import Clock
+from sentinel.core.database import micros, moment, told
+from sentinel.core.detection import LEVELS, Key, Level
+from sentinel.core.listing import Brief, Order, Wanted
+from sentinel.core.wildcard import tokens
+
+_RANK = " ".join(("CASE level", *(f"WHEN '{level}' THEN {rank}" for rank, level in enumerate(LEVELS)), "END"))
+_ORDERS: dict[Order, str] = {
+    "last_seen": "last_seen",
+    "raised_at": "raised_at",
+    "level": _RANK,
+    "count": "count",
+    "title": "title",
+}
+_COLUMNS = "alerts.number, id, level, last_seen, count, title, key, attack, state, verdict"
+
+
+class AlertListing:
+    """Alerts in the order in which they were asked for; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db = open_file(path)
+        self._where = ""
+        self._given: dict[str, object] = {}
+        self._newest = 0
+        self._count = 0
+
+    def fill(self, wanted: Wanted, order: Order, now: int, *, reverse: bool) -> Self:
+        """Put the alerts that are wanted into order, with suppressions as of `now` (microseconds)."""
+        conditions, self._given = _conditions(wanted)
+        self._given["now"] = now
+        self._where = " AND ".join(conditions) or "1"
+        way = ("ASC", "DESC") if reverse != (order == "title") else ("DESC", "ASC")
+        with self._lock, told(self._path):
+            self._newest = int(self._db.execute("SELECT coalesce(max(number), 0) FROM alerts").fetchone()[0])
+            self._db.execute("PRAGMA temp_store=MEMORY")
+            self._db.execute("CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, alert INTEGER NOT NULL)")
+            self._count = self._db.execute(
+                f"INSERT INTO listed (alert) SELECT number FROM alerts WHERE {self._where} "  # noqa: S608  texts of our own
+                f"ORDER BY {_ORDERS[order]} {way[0]}, last_seen {way[0]}, number {way[0]}",
+                self._given,
+            ).rowcount
+        return self
+
+    def count(self) -> int:
+        """Return how many there are."""
+        return self._count
+
+    def window(self, offset: int, limit: int) -> Sequence[Brief]:
+        """Return up to `limit` of them from `offset` on, as they are now; raises StoreError."""
+        with self._lock, told(self._path):
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM listed JOIN alerts ON number = alert "  # noqa: S608  columns of our own
+                "WHERE place > ? AND place <= ? ORDER BY place",
+                (offset, offset + limit),
+            ).fetchall()
+        return [_brief(row) for row in rows]
+
+    def find(self, key: object) -> int | None:
+        """Return where the alert with this number stands, None if it is not among them."""
+        with self._lock, told(self._path):
+            row = self._db.execute("SELECT place FROM listed WHERE alert = ? LIMIT 1", (key,)).fetchone()
+        return None if row is None else int(row[0]) - 1
+
+    def key(self, row: Brief) -> int:
+        """Return an alert's number."""
+        return row.number
+
+    def fresh(self) -> int:
+        """Return how many have come since."""
+        with self._lock, told(self._path):
+            given = {**self._given, "newest": self._newest}
+            row = self._db.execute(
+                f"SELECT count(*) FROM alerts WHERE number > :newest AND {self._where}",  # noqa: S608  texts of our own
+                given,
+            ).fetchone()
+        return int(row[0])
+
+    def stop(self) -> None:
+        """Break off what is being asked, from any thread: who asked gets StoreError."""
+        self._db.interrupt()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._db.close()
+
+
+class AlertListings:
+    """Makes lists over the state file `path`, each with a connection of its own: none waits for the book."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+
+    def listing(self, wanted: Wanted, order: Order = "last_seen", *, reverse: bool = False) -> AlertListing:
+        """Return the alerts that are wanted: latest, most severe, most first, or the other way; raises StoreError."""
+        return AlertListing(self._path).fill(wanted, order, micros(self._clock.now()), reverse=reverse)
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, object]]:
+    conditions: list[str] = []
+    given: dict[str, object] = {}
+
+    def named(value: object) -> str:
+        given[f"p{len(given)}"] = value
+        return f":p{len(given) - 1}"
+
+    sets: tuple[tuple[str, frozenset[str]], ...] = (
+        ("level", frozenset(wanted.levels)),
+        ("state", frozenset(wanted.states)),
+        ("verdict", frozenset(wanted.verdicts)),
+    )
+    for column, allowed in sets:
+        if allowed:
+            given[column] = json.dumps(sorted(allowed))
+            conditions.append(f"{column} IN (SELECT value FROM json_each(:{column}))")  # noqa: S608  texts of our own
+    conditions += [_contains(word, named) for word in wanted.words]
+    conditions += [f"NOT {_contains(word, named)}" for word in wanted.none]
+    conditions += [_like("title", f"*{rule}*", named) for rule in wanted.rules]
+    conditions += [_holds(field, pattern, named) for field, pattern in wanted.keys]
+    if wanted.since is not None:
+        conditions.append(f"last_seen >= {named(micros(wanted.since))}")
+    if wanted.until is not None:
+        conditions.append(f"last_seen < {named(micros(wanted.until))}")
+    if not wanted.suppressed:
+        conditions.append(f"subject NOT IN ({ACTIVE})")
+    return conditions, given
+
+
+def _contains(word: str, named: Callable[[object], str]) -> str:
+    shape = f"*{word}*"
+    texts = [_like("title", shape, named), _like("summary", shape, named), _like("key", shape, named, json_text=True)]
+    return f"({' OR '.join(texts)})"
+
+
+def _holds(field: str, pattern: str, named: Callable[[object], str]) -> str:
+    # the key's text is looked through before it is taken apart: that costs a tenth
+    at_all = _like("key", f"*{pattern}*", named, json_text=True)
+    value = _like("CAST(json_extract(one.value, '$[1]') AS TEXT)", pattern, named)
+    name = f"json_extract(one.value, '$[0]') IN ({named(field)}, {named(f'{field}.name')}) AND " if field else ""
+    return f"({at_all} AND EXISTS (SELECT 1 FROM json_each(key) AS one WHERE {name}{value}))"  # noqa: S608  texts of our own
+
+
+def _like(column: str, pattern: str, named: Callable[[object], str], *, json_text: bool = False) -> str:
+    # LIKE knows only ASCII's cases, so words with other letters are asked for in each of the usual ones
+    cases = [pattern] if pattern.isascii() else [pattern, pattern.lower(), pattern.upper(), pattern.title()]
+    shapes = sorted({_shape(json.dumps(one)[1:-1] if json_text else one) for one in cases})
+    return "(" + " OR ".join(f"{column} LIKE {named(shape)} ESCAPE '!'" for shape in shapes) + ")"
+
+
+def _shape(pattern: str) -> str:
+    wild = {"*": "%", "?": "_"}
+    literals = str.maketrans({"!": "!!", "%": "!%", "_": "!_", "\0": None})
+    return "".join(wild.get(piece) or piece.translate(literals) for piece in tokens(pattern))
+
+
+def _brief(row: tuple[object, ...]) -> Brief:
+    number, alert_id, level, last_seen, count, title, key, attack, state, verdict = row
+    return Brief(
+        number=cast("int", number),
+        id=str(alert_id),
+        level=cast("Level", level),
+        last_seen=moment(cast("int", last_seen)),
+        count=cast("int", count),
+        title=str(title),
+        key=cast("Key", tuple((name, value) for name, value in json.loads(str(key)))),
+        attack=tuple(json.loads(str(attack))),
+        state=cast("Any", state),
+        verdict=cast("Any", verdict),
+    )

@@ -1,0 +1,108 @@
+"""Wires the console: who stands behind each service that the screens ask."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from sentinel.app import App
+from sentinel.ui.console.services import Pulse, Services
+from sentinel.ui.words import preferred
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sentinel.core.detection import Detection
+    from sentinel.core.listing import Listings
+
+T = TypeVar("T")
+
+
+class Opened:
+    """What the console has opened, each thing once, when it was first asked for; from any thread."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+        self._booked: tuple[datetime, int] | None = None
+
+    def once(self, opening: Callable[[], AbstractContextManager[T]]) -> Callable[[], T]:
+        """Return what opens a thing at the first call and returns the same at every other."""
+        made: list[T] = []
+        lock = threading.Lock()
+
+        def opened() -> T:
+            with lock:
+                if not made:
+                    thing = opening()
+                    with self._lock:
+                        made.append(self._stack.enter_context(thing))
+                return made[0]
+
+        return opened
+
+    def close(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._stack.close()
+
+    @cached_property
+    def listings(self) -> "Listings":
+        """Who makes lists of alerts."""
+        from sentinel.alert.listing import AlertListings
+        from sentinel.config.files import made
+
+        made(self.app.config.data)
+        return AlertListings(self.app.config.state_file, self.app.clock)
+
+    def rule(self, rule_id: str) -> "Detection | None":
+        """Return a rule that is on, None if it is not."""
+        return next((one for one in self.app.rules.detections if one.id == rule_id), None)
+
+    def pulse(self) -> Pulse:
+        """Look how Sentinel fares."""
+        from sentinel import status
+
+        found = status.look(self.app)
+        now, booked = self.app.clock.now(), found.progress.booked
+        before, self._booked = self._booked, (now, booked)
+        seconds = (now - before[0]).total_seconds() if before else 0.0
+        problem: Literal["", "run", "judge", "spool"] = "run" if not found.running else "judge" if found.judging else ""
+        return Pulse(
+            per_second=max(0.0, (booked - before[1]) / seconds) if before and seconds > 0 else None,
+            spool=found.spool.bytes / self.app.config.spool.bytes_max,
+            silent=len(found.silent),
+            detect_lag=found.detect_lag,
+            problem=problem or ("spool" if found.spool.full else ""),
+        )
+
+
+@contextmanager
+def services(app: App, who: str) -> Iterator[Services]:
+    """Give what the console asks; nothing is opened before it is asked for."""
+    opened = Opened(app)
+    try:
+        yield Services(
+            clock=app.clock,
+            who=who,
+            place=socket.gethostname(),
+            state_folder=_folder("XDG_STATE_HOME", ".local/state"),
+            keys_file=_folder("XDG_CONFIG_HOME", ".config") / "keys.toml",
+            language=preferred(os.environ),
+            desk=opened.once(app.desk),
+            listings=lambda: opened.listings,
+            store=opened.once(app.reading),
+            rule=opened.rule,
+            pulse=opened.pulse,
+        )
+    finally:
+        opened.close()
+
+
+def _folder(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / default) / "sentinel"

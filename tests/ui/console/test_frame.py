@@ -1,0 +1,175 @@
+"""The frame of the console: keys, screens, language, what is remembered, what strangers write."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sentinel.core.errors import ConfigError, StoreError
+from sentinel.ui.console import keymap
+from sentinel.ui.console.services import Pulse, Services
+from sentinel.ui.console.session import Session, load, save
+from tests.ui.console.conftest import SIZES, At, Hands, Terminal
+
+KNOWN = {"everywhere": ["open", "help"], "alerts": ["acknowledge", "open"]}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_it_opens_with_the_alerts_and_tells_the_keys(desk_at: At, size: tuple[int, int]) -> None:
+    async def play(hands: Hands) -> None:
+        assert "SENTINEL" in hands.seen()
+        assert "2 Alerts" in hands.seen()
+        assert "Help" in hands.seen().splitlines()[-1]
+        await hands.press("question_mark")
+        assert "What can be done here, and with which key" in hands.seen()
+        await hands.press("escape")
+        assert "What can be done" not in hands.seen()
+
+    desk_at(play, size=size)
+
+
+def test_the_language_changes_at_once_and_is_remembered(desk_at: At) -> None:
+    async def play(hands: Hands) -> None:
+        assert "RULE" in hands.seen()
+        await hands.press("m")
+        assert "REGEL" in hands.seen()
+        assert "Hilfe" in hands.seen()
+
+    async def again(hands: Hands) -> None:
+        assert "REGEL" in hands.seen()
+
+    desk_at(play)
+    desk_at(again)
+
+
+def test_the_theme_changes_at_once(desk_at: At) -> None:
+    async def play(hands: Hands) -> None:
+        before = hands.console.look
+        await hands.press("T")
+        assert hands.console.look != before
+        assert hands.console.theme == hands.console.look.name
+
+    desk_at(play)
+
+
+def test_a_key_that_does_nothing_here_says_why(desk_at: At) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("u")
+        assert "Undo what you did last:" in hands.seen()
+        await hands.press("j")
+        assert "Undo what you did last:" not in hands.seen()
+
+    desk_at(play)
+
+
+def test_any_screen_and_any_action_is_found_by_its_name(desk_at: At) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("colon")
+        await hands.write("aler")
+        assert "Go to" in hands.seen()
+        await hands.press("enter")
+        assert "Go to" not in hands.seen()
+        await hands.press("ctrl+p")
+        await hands.write("other theme")
+        before = hands.console.look
+        await hands.press("enter")
+        assert hands.console.look != before
+
+    desk_at(play)
+
+
+def test_while_the_store_is_away_keys_work_and_the_screen_says_so(desk_at: At) -> None:
+    def away(given: Services) -> Services:
+        def broken() -> Pulse:
+            raise StoreError("http://127.0.0.1:9: cannot be reached; events wait in the spool")
+
+        return replace(given, pulse=broken)
+
+    async def play(hands: Hands) -> None:
+        assert "cannot be reached" in hands.seen()
+        await hands.press("question_mark")
+        assert "What can be done here" in hands.seen()
+
+    desk_at(play, but=away)
+
+
+def test_a_question_without_an_answer_blocks_no_key(desk_at: At) -> None:
+    async def play(hands: Hands) -> None:
+        page, back = hands.console.page, threading.Event()
+        page.ask("slow", lambda: back.wait(60), lambda _answer: page.say("there it is"))
+        await hands.pilot.press("question_mark")
+        assert hands.console.asking.busy
+        assert "What can be done here" in hands.seen()
+        await hands.pilot.press("escape")
+        back.set()
+        await hands.settled()
+        assert "there it is" in hands.seen()
+
+    desk_at(play)
+
+
+def test_an_own_key_map_changes_single_keys(tmp_path: Path) -> None:
+    own = tmp_path / "keys.toml"
+    own.write_text('[everywhere]\nhelp = ["f1", "H"]\n')
+    shipped = keymap.load({name: list(_all(name)) for name in _sections()})
+    loaded = keymap.load({name: list(_all(name)) for name in _sections()}, own)
+    assert loaded.action("alerts", ("H",)) == "help"
+    assert shipped.action("alerts", ("H",)) is None
+    assert loaded.action("alerts", ("g",)) == ""
+    assert loaded.action("alerts", ("g", "g")) == "top"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[everywhere]\nhelpp = "h"\n', "did you mean 'help'"),
+        ('[alert]\nhelp = "h"\n', "did you mean 'alerts'"),
+        ('[everywhere]\nhelp = "q"\n', "would be both"),
+        ('[everywhere]\nhelp = "g"\n', "begins with g"),
+        ("[everywhere]\nhelp = 7\n", "say a key"),
+        ("help = 'h'\n", "outside a section"),
+        ("[everywhere\n", "keys.toml"),
+    ],
+)
+def test_a_wrong_key_map_is_refused_with_a_suggestion(tmp_path: Path, text: str, why: str) -> None:
+    own = tmp_path / "keys.toml"
+    own.write_text(text)
+    with pytest.raises(ConfigError, match=why):
+        keymap.load({name: list(_all(name)) for name in _sections()}, own)
+
+
+def _sections() -> list[str]:
+    return [path.stem for path in keymap.FOLDER.glob("*.toml")]
+
+
+def _all(name: str) -> list[str]:
+    import tomllib  # noqa: PLC0415  used here only
+
+    return list(tomllib.loads((keymap.FOLDER / f"{name}.toml").read_text("utf-8")))
+
+
+def test_a_session_is_kept_for_its_owner_and_a_damaged_one_is_left_aside(tmp_path: Path, desk_at: At) -> None:
+    path = tmp_path / "state/sentinel/console.json"
+    save(path, Session({"look": "day"}, {"alerts": {"filter": "level:high"}}))
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert load(path) == (Session({"look": "day"}, {"alerts": {"filter": "level:high"}}), "")
+    path.write_text('{"console": [1')
+
+    async def play(hands: Hands) -> None:
+        assert "is not used" in hands.seen()
+
+    desk_at(play)
+
+
+@pytest.mark.kill
+def test_the_real_console_opens_in_a_terminal_and_leaves_it_as_it_was(terminal: Callable[..., Terminal]) -> None:
+    opened = terminal("console")
+    opened.until("2 Alerts")
+    opened.send("?")
+    opened.until("What can be done here")
+    opened.send("Escape")
+    opened.wait(lambda: "What can be done here" not in opened.screen())
+    opened.send("q")
+    assert opened.ended() == 0
