@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from sentinel.core.errors import UsageError
 from sentinel.core.event import Entry, Event, Fields, Raw, Value
 from sentinel.core.where import Where
 
@@ -16,6 +17,10 @@ class Clock(Protocol):
         """Return the present moment, aware, UTC."""
 
 
+STRETCHES_MAX = 2_000
+"""So many counts a question may have as its answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A half-open stretch of time `[start, end)`, along when things happened or when they arrived."""
@@ -23,6 +28,13 @@ class Span:
     start: datetime
     end: datetime
     axis: Literal["timestamp", "ingested"] = "timestamp"
+
+    def stretches(self, width: timedelta) -> int:
+        """Return into how many stretches of `width` it is cut, the last may be shorter; raises UsageError."""
+        number = -((self.start - self.end) // width) if width > timedelta() else 0
+        if not 0 < number <= STRETCHES_MAX:
+            raise UsageError(f"a span is counted in 1 to {STRETCHES_MAX} stretches, not {number}")
+        return number
 
 
 class Parser(Protocol):
@@ -152,6 +164,12 @@ class Store(Protocol):
 
         A key holds each field's whole value as stored (a tuple for several values, None for absent). Ties are in
         the order of the keys' JSON text. `by` may be empty: one row with the number of events.
+        """
+
+    def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
+        """Count the events for which `where` holds in stretches of `width` along the span's axis, from its beginning.
+
+        There is one count for each of `span.stretches(width)`, which raises UsageError.
         """
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:

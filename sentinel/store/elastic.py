@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -43,7 +43,7 @@ from sentinel.store.es_bulk import (
 from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, retry_after, spoken
 from sentinel.store.es_document import decode
 from sentinel.store.es_query import NONE, Query, all_of, any_of
-from sentinel.store.es_tally import axis_of, counted, inside, most_frequent, odd, sides_of
+from sentinel.store.es_tally import axis_of, counted, inside, most_frequent, odd, sides_of, spread
 from sentinel.store.where_es import translate
 
 T = TypeVar("T")
@@ -210,13 +210,29 @@ class ElasticStore:
         """Count the events for which `where` holds by their values of the fields `by`, most frequent first."""
         certain, doubtful = sides_of(where, span, by)
         self._refresh()
-        counts = dict(counted(lambda **question: self._search(index=self._everywhere, **question), certain, by))
-        for hits in self._pages(doubtful, [{"_shard_doc": "asc"}], _PAGE):
-            for event in map(_event, hits):
-                if holds(where, event):
-                    key = orjson.dumps([event.fields.get(name) for name in by])
-                    counts[key] = counts.get(key, 0) + 1
+        counts = dict(counted(self._over, certain, by))
+        for event in self._judged(doubtful, where):
+            key = orjson.dumps([event.fields.get(name) for name in by])
+            counts[key] = counts.get(key, 0) + 1
         return most_frequent(counts, limit)
+
+    def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
+        """Count the events for which `where` holds in stretches of `width`; see `Store.spread`."""
+        number = span.stretches(width)
+        certain, doubtful = sides_of(where, span, ())
+        self._refresh()
+        counts = dict(spread(self._over, certain, span, width))
+        for event in self._judged(doubtful, where):
+            at = ((event.timestamp if span.axis == "timestamp" else event.ingested) - span.start) // width
+            counts[at] = counts.get(at, 0) + 1
+        return [counts.get(at, 0) for at in range(number)]
+
+    def _judged(self, query: Query, where: Where) -> Iterator[Event]:
+        for hits in self._pages(query, [{"_shard_doc": "asc"}], _PAGE):
+            yield from (event for event in map(_event, hits) if holds(where, event))
+
+    def _over(self, **question: object) -> Hit:
+        return self._search(index=self._everywhere, **question)
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Return the first `limit` events with `cursor < seq <= until` in order of `seq`.

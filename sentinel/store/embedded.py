@@ -7,7 +7,7 @@ writes, held apart by a lock; any number read, without a lock and without asking
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from threading import Lock
 from weakref import finalize
@@ -211,6 +211,10 @@ class EmbeddedStore:
     ) -> list[tuple[tuple[Value | None, ...], int]]:
         """Count events by values; see `Store.tally`."""
         return self._reader.tally(where, span, by, limit)
+
+    def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
+        """Count events along time; see `Store.spread`."""
+        return self._reader.spread(where, span, width)
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Read on in order of arrival; see `Store.since`."""

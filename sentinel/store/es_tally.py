@@ -1,6 +1,7 @@
 """Counting in Elasticsearch: what the index may count by itself, and what has to be read."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -67,6 +68,22 @@ def counted(search: Callable[..., dict[str, Any]], query: Query, by: Sequence[st
         if "after_key" not in found:
             return
         rows["after"] = found["after_key"]
+
+
+def spread(
+    search: Callable[..., dict[str, Any]], query: Query, span: Span, width: timedelta
+) -> Iterator[tuple[int, int]]:
+    """Yield the number of each stretch of `width` in which `query` finds events, and how many.
+
+    Elasticsearch counts in doubles: a time in µs and its distance to the next stretch are exact in them until 2255.
+    """
+    if query is NONE:
+        return
+    low, interval = micros(span.start), width // timedelta(microseconds=1)
+    along = {"field": axis_of(span), "interval": interval, "offset": low % interval, "min_doc_count": 1}
+    answer = search(query=query, size=0, track_total_hits=False, aggs={"rows": {"histogram": along}})
+    for bucket in answer.get("aggregations", {}).get("rows", {}).get("buckets", ()):
+        yield (int(bucket["key"]) - low) // interval, bucket["doc_count"]
 
 
 def most_frequent(counts: Mapping[bytes, int], limit: int) -> list[tuple[tuple[Value | None, ...], int]]:

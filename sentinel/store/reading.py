@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from heapq import nlargest
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span
 from sentinel.core.where import AllOf, Compare, Where, fields_of, holds
 from sentinel.store.catalogue import Catalogue, Group
-from sentinel.store.codec import BOOLEAN, FOREIGN, INTEGER, SEPARATOR, SEVERAL, TEXT, micros
+from sentinel.store.codec import micros
+from sentinel.store.counting import ByFields, ByTime, Key
 from sentinel.store.engine import select
-from sentinel.store.sealing import HOT, literal
+from sentinel.store.sealing import HOT
 from sentinel.store.segments import Segment
 from sentinel.store.where_sql import ABSENT, Both, Translation
 
@@ -23,7 +25,7 @@ _PAGE_MAX = 4096
 
 
 class Reader:
-    """Answers `Store.search` and `Store.tally`."""
+    """Answers `Store.search`, `Store.tally` and `Store.spread`."""
 
     def __init__(self, catalogue: Catalogue, lowest: Callable[[Segment], int]) -> None:
         self._catalogue = catalogue
@@ -37,9 +39,17 @@ class Reader:
         self, where: Where, span: Span, by: Sequence[str], limit: int
     ) -> list[tuple[tuple[Value | None, ...], int]]:
         """Count events by their values of the fields `by`."""
-        return (
-            self._catalogue.asked(lambda segments: self._tally(segments, where, span, by, limit)) if limit > 0 else []
-        )
+        if limit <= 0:
+            return []
+        counts = self._catalogue.asked(lambda segments: self._counted(segments, where, span, ByFields(by)))
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
+        return [(tuple(_frozen(value) for value in orjson.loads(key)), count) for key, count in ordered]
+
+    def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
+        """Count events in stretches of `width`."""
+        number = span.stretches(width)
+        counts = self._catalogue.asked(lambda segments: self._counted(segments, where, span, ByTime(span, width)))
+        return [counts.get(orjson.dumps([at]), 0) for at in range(number)]
 
     def _relevant(self, segments: list[Segment], where: Where, span: Span) -> list[Segment]:
         found = _overlapping(segments, span)
@@ -129,16 +139,14 @@ class Reader:
             for hit in some:
                 hit.line = lines[hit.place[1:]]
 
-    # -- tally
+    # -- counting
 
-    def _tally(
-        self, segments: list[Segment], where: Where, span: Span, by: Sequence[str], limit: int
-    ) -> list[tuple[tuple[Value | None, ...], int]]:
+    def _counted(self, segments: list[Segment], where: Where, span: Span, by: Key) -> dict[bytes, int]:
         counts: dict[bytes, int] = {}
-        for group in self._catalogue.groups(self._relevant(segments, where, span), {*fields_of(where), *by}):
+        for group in self._catalogue.groups(self._relevant(segments, where, span), {*fields_of(where), *by.fields}):
             if group.schema is HOT:
                 for hot, *_ in self._hot(group, where, span):
-                    key = orjson.dumps([hot.fields.get(name) for name in by])
+                    key = by.of(hot)
                     counts[key] = counts.get(key, 0) + 1
                 continue
             asked = self._translated(group, where)
@@ -152,19 +160,18 @@ class Reader:
             for (line,) in self._catalogue.stream(group, sql, {**asked.parameters, **_bounds(span)}):
                 event = self._catalogue.decoded(group, line)
                 if event is not None and holds(where, event):
-                    key = orjson.dumps([event.fields.get(name) for name in by])
+                    key = by.of(event)
                     counts[key] = counts.get(key, 0) + 1
-        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
-        return [(tuple(_frozen(value) for value in orjson.loads(key)), count) for key, count in ordered]
+        return counts
 
     def _sure_counts(
-        self, group: Group, asked: "_Asked", within: str, span: Span, by: Sequence[str]
+        self, group: Group, asked: "_Asked", within: str, span: Span, by: Key
     ) -> Iterator[tuple[bytes, int]]:
         if asked.both.must == "FALSE":
             return
-        readers = [_key_reader(group, name) for name in by]
+        readers = by.columns(group)
         chosen = "".join(f"{sql} AS k{at}, " for at, (sql, _) in enumerate(readers))
-        grouping = " GROUP BY " + ", ".join(f"k{at}" for at in range(len(by))) if by else ""
+        grouping = " GROUP BY " + ", ".join(f"k{at}" for at in range(len(readers))) if readers else ""
         sql = select(f"{chosen}count(*)", group.source.sql, f"{within} AND {asked.both.must}", grouping)
         for *texts, count in self._catalogue.stream(group, sql, {**asked.parameters, **_bounds(span)}):
             if count:
@@ -234,23 +241,6 @@ def _bounds(span: Span) -> dict[str, object]:
 def _any_between(ordered: list[int], low: int, high: int) -> bool:
     at = bisect_left(ordered, low)
     return at < len(ordered) and ordered[at] <= high
-
-
-def _key_reader(group: Group, name: str) -> tuple[str, Callable[[str], object]]:
-    """Return SQL for the text of a field's whole value, and what reads that text."""
-    column = group.source.columns[name]
-    if column is ABSENT:
-        return "NULL", orjson.loads
-    if not column.kinds & ~(TEXT | SEVERAL | FOREIGN):
-        return column.raw, _texts
-    if column.kinds in {INTEGER, BOOLEAN}:
-        return column.raw, orjson.loads
-    path = literal(f'$.f."{name}"')
-    return f"json_extract(doc, {path})::VARCHAR", orjson.loads
-
-
-def _texts(text: str) -> object:
-    return text[1:-1].split(SEPARATOR) if text.startswith(SEPARATOR) else text
 
 
 def _frozen(value: object) -> Value | None:

@@ -89,6 +89,10 @@ class Narrowed:
         """Count in the store."""
         return self._store.tally(where, span, by, limit)
 
+    def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
+        """Count along time in the store."""
+        return self._store.spread(where, span, width)
+
     def newest(self) -> int:
         """Return the highest sequence stored when it was made."""
         return self._end

@@ -1,8 +1,9 @@
 """Any predicate over any events is answered as `holds` does; both are drawn from one small pool, so that they meet."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,8 @@ from sentinel.core.where import (
 )
 
 EVER = Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+LATELY = Span(datetime(2026, 11, 23, 7, 59, 58, tzinfo=UTC), datetime(2026, 11, 23, 8, 2, tzinfo=UTC))
+WIDTH = timedelta(seconds=7)
 SEEDS = 4
 EVENTS = 60
 
@@ -144,5 +147,7 @@ def test_any_predicate_is_answered_as_holds_would(
         want = [event.seq for event in reversed(events) if holds(where, event)]
         assert [event.seq for event in store.search(where, EVER, 1000)] == want
         assert sum(count for _, count in store.tally(where, EVER, (), 10)) == len(want)
+        lies = Counter((event.timestamp - LATELY.start) // WIDTH for event in events if holds(where, event))
+        assert store.spread(where, LATELY, WIDTH) == [lies[at] for at in range(LATELY.stretches(WIDTH))]
 
     agree()

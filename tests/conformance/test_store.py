@@ -6,9 +6,10 @@ from typing import Literal
 
 import pytest
 
+from sentinel.core.errors import UsageError
 from sentinel.core.event import Event
 from sentinel.core.ports import Span, Store
-from sentinel.core.where import ALWAYS, Exists, Is, Like, Matches
+from sentinel.core.where import ALWAYS, Exists, Is, Like, Matches, Where
 
 Factory = Callable[[], Store]
 Make = Callable[..., Event]
@@ -99,6 +100,26 @@ def test_a_span_holds_its_start_and_not_its_end(
     assert store.tally(ALWAYS, span, (), 10) == [((), 3)]
     assert store.search(ALWAYS, Span(START, START, axis), 10) == []
     assert store.search(ALWAYS, Span(START + SECOND, START, axis), 10) == []
+
+
+@pytest.mark.parametrize("axis", ["timestamp", "ingested"])
+@pytest.mark.parametrize("where", [ALWAYS, Matches("event.id", ".")], ids=["the index knows", "read to be sure"])
+def test_events_are_counted_in_the_stretch_they_lie_in(
+    store_factory: Factory, make: Make, axis: Literal["timestamp", "ingested"], where: Where
+) -> None:
+    store = store_factory()
+    micro, width = timedelta(microseconds=1), timedelta(microseconds=333_333)
+    ends = [START + width * number for number in range(5)]
+    moments = [moment for end in ends for moment in (end - micro, end, end, end + micro)]
+    times = ({axis: moment} for moment in moments)
+    store.append([make(number, **time) for number, time in enumerate(times, 1)])
+    span = Span(START, ends[-1] + micro, axis)
+    assert store.spread(where, span, width) == [4, 4, 4, 4, 2]
+    assert store.spread(where, Span(START - width, START, axis), width) == [1]
+    assert store.spread(where, span, width * 9) == [18]
+    for wrong in (timedelta(), -width, micro):
+        with pytest.raises(UsageError, match="1 to 2000 stretches"):
+            store.spread(where, span, wrong)
 
 
 def test_the_latest_come_first_by_the_axis_asked_for(store_factory: Factory, make: Make) -> None:

@@ -75,6 +75,10 @@ class MemoryStore:
         counts = Counter(tuple(event.fields.get(field) for field in by) for event in self._within(where, span))
         return sorted(counts.items(), key=lambda row: (-row[1], json.dumps(row[0])))[:limit]
 
+    def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
+        counts = Counter((event.timestamp - span.start) // width for event in self._within(where, span))
+        return [counts[at] for at in range(span.stretches(width))]
+
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         found = sorted((one for one in self.events.values() if cursor < one.seq <= until), key=lambda one: one.seq)
         return found[:limit]
