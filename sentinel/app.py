@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sentinel.parse.enrich import Enricher
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
+    from sentinel.respond.saved import Questions
     from sentinel.sources.book import SourceBook
     from sentinel.spool.disk import DiskSpool
     from sentinel.store.elastic import ElasticStore
@@ -238,6 +239,14 @@ class App:
         quiet = timedelta(hours=options.quiet_hours)
         with Book(self.config.state_file, self.clock, quiet, options.budget_per_hour) as book:
             yield book
+
+    @contextmanager
+    def questions(self) -> Iterator["Questions"]:
+        """Open the questions that people have saved."""
+        from sentinel.respond.saved import Questions
+
+        with Questions(made(self.config.data) / "questions.db", self.clock) as questions:
+            yield questions
 
     @contextmanager
     def past(self, store: Store) -> Iterator["Past"]:

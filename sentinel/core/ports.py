@@ -135,6 +135,19 @@ Form = Callable[[Sequence[Event]], Formed]
 """How a kind of store forms events."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a store runs for a predicate: its query as text, the values bound to it, and what it has to look through.
+
+    `exact`: the query alone decides; otherwise what it finds is read and judged by `holds`.
+    """
+
+    query: str
+    bound: tuple[tuple[str, str], ...]
+    over: str
+    exact: bool
+
+
 class Store(Protocol):
     """Where events are kept and found; usable by several processes at once, one of which writes."""
 
@@ -171,6 +184,9 @@ class Store(Protocol):
 
         There is one count for each of `span.stretches(width)`, which raises UsageError.
         """
+
+    def plan(self, where: Where, span: Span) -> Plan:
+        """Return what `search` would run."""
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Return the first `limit` events with `cursor < seq <= until` in order of `seq`: all stored, none twice."""

@@ -56,7 +56,7 @@ def _leaf(leaf: Leaf) -> str | None:
         case Is(field, None):
             return f"{field}:null"
         case Is(field, str() | int() | float() as value, False):
-            return f"{field}:{_value(plain(value))}"
+            return f"{field}:{as_value(plain(value))}"
         case Like(field, pattern, False):
             word = _pattern(pattern)
             return None if word is None else f"{field}:{word}"
@@ -79,7 +79,8 @@ def _leaf(leaf: Leaf) -> str | None:
             assert_never(leaf)
 
 
-def _value(text: str) -> str:
+def as_value(text: str) -> str:
+    """Return a value as it is written behind a field's name, in quotes where it has to be."""
     bare = _BARE.fullmatch(text) and text.lower() not in _WORDS
     return text if bare else _quoted(text)
 

@@ -21,7 +21,7 @@ from elasticsearch import ApiError, AuthorizationException, NotFoundError
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Formed, Span
+from sentinel.core.ports import Appended, Formed, Plan, Span
 from sentinel.core.where import Where, holds
 from sentinel.store import es_mapping as es
 from sentinel.store.es_bulk import (
@@ -226,6 +226,13 @@ class ElasticStore:
             at = ((event.timestamp if span.axis == "timestamp" else event.ingested) - span.start) // width
             counts[at] = counts.get(at, 0) + 1
         return [counts.get(at, 0) for at in range(number)]
+
+    def plan(self, where: Where, span: Span) -> Plan:
+        """Return the query in Elasticsearch's language; see `Store.plan`."""
+        sides = translate(where)
+        query = all_of([inside(span), any_of([sides.upper, odd(where)])])
+        text = orjson.dumps({"query": query}, option=orjson.OPT_INDENT_2).decode()
+        return Plan(text, (), f"the indices {self._everywhere}", exact=sides.exact)
 
     def _judged(self, query: Query, where: Where) -> Iterator[Event]:
         for hits in self._pages(query, [{"_shard_doc": "asc"}], _PAGE):

@@ -16,7 +16,7 @@ import duckdb
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Formed, Span
+from sentinel.core.ports import Appended, Formed, Plan, Span
 from sentinel.core.where import Where
 from sentinel.store.catalogue import Catalogue
 from sentinel.store.engine import EngineError, Problem, Row
@@ -215,6 +215,10 @@ class EmbeddedStore:
     def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
         """Count events along time; see `Store.spread`."""
         return self._reader.spread(where, span, width)
+
+    def plan(self, where: Where, span: Span) -> Plan:
+        """Say what is run; see `Store.plan`."""
+        return self._reader.plan(where, span)
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Read on in order of arrival; see `Store.since`."""

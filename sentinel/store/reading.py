@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Span
+from sentinel.core.ports import Plan, Span
 from sentinel.core.where import AllOf, Compare, Where, fields_of, holds
 from sentinel.store.catalogue import Catalogue, Group
 from sentinel.store.codec import micros
@@ -55,6 +55,25 @@ class Reader:
         found = _overlapping(segments, span)
         last = _last_seq(where)
         return found if last is None else [one for one in found if self._lowest(one) <= last]
+
+    def plan(self, where: Where, span: Span) -> Plan:
+        """Return the SQL for the largest number of alike segments; those still being written are read line by line."""
+        return self._catalogue.asked(lambda segments: self._plan(segments, where, span))
+
+    def _plan(self, segments: list[Segment], where: Where, span: Span) -> Plan:
+        relevant = self._relevant(segments, where, span)
+        over = f"{len(relevant)} of {len(segments)} segments may hold events of this span"
+        sealed = [one for one in self._catalogue.groups(relevant, fields_of(where)) if one.schema is not HOT]
+        if not sealed:
+            hot = "; they are being written, each line is read and judged" if relevant else ""
+            return Plan("", (), over + hot, exact=not relevant)
+        group = max(sealed, key=lambda one: len(one.segments))
+        asked = self._translated(group, where)
+        _, within = _in_span(span)
+        sql = select("doc", f"{len(group.segments)} Parquet files", f"{within} AND {asked.both.may}")
+        bound = {**_bounds(span), **asked.parameters}
+        texts = tuple((name, str(value)) for name, value in bound.items())
+        return Plan(sql, texts, over, exact=asked.both.may == asked.both.must)
 
     # -- search
 

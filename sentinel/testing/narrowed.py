@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Formed, Span, Store
+from sentinel.core.ports import Appended, Formed, Plan, Span, Store
 from sentinel.core.where import AllOf, Compare, Where
 
 AT_ONCE = timedelta(minutes=10)
@@ -92,6 +92,10 @@ class Narrowed:
     def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
         """Count along time in the store."""
         return self._store.spread(where, span, width)
+
+    def plan(self, where: Where, span: Span) -> Plan:
+        """Say what the store runs."""
+        return self._store.plan(where, span)
 
     def newest(self) -> int:
         """Return the highest sequence stored when it was made."""

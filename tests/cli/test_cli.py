@@ -224,3 +224,15 @@ def test_bench_ingest_runs_a_whole_sentinel() -> None:
     figure, _ = map(json.loads, done.stdout.splitlines())
     assert figure["count"] == 2000
     assert figure["rss_mb"] > 0
+
+
+def test_a_question_is_counted_along_time_explained_and_kept(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    sentinel("query", data=tmp_path)
+    with App(load(tmp_path / "sentinel.toml")).writing() as store:
+        fields = {"@timestamp": iso(now), "user.name": "root"}
+        store.append([Event(f"{number:032x}", number, now, now, fields) for number in range(1, 4)])
+    asked = sentinel("query", "user.name:root", "--save", "roots", "--over-time", "--json", data=tmp_path)
+    assert sum(json.loads(line)["count"] for line in asked.stdout.splitlines()) == 3
+    assert "user.name" in json.loads(sentinel("query", "@roots", "--explain", "--json", data=tmp_path).stdout)["where"]
+    assert json.loads(sentinel("query", "--saved", "--json", data=tmp_path).stdout)["query"] == "user.name:root"

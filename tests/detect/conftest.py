@@ -13,7 +13,7 @@ import pytest
 from sentinel.core.clock import iso
 from sentinel.core.detection import Detection
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Formed, Rejected, Span, Store
+from sentinel.core.ports import Appended, Formed, Plan, Rejected, Span, Store
 from sentinel.core.where import Where, holds
 from sentinel.detect.rules import Rules
 from sentinel.detect.sigma import load
@@ -78,6 +78,9 @@ class MemoryStore:
     def spread(self, where: Where, span: Span, width: timedelta) -> list[int]:
         counts = Counter((event.timestamp - span.start) // width for event in self._within(where, span))
         return [counts[at] for at in range(span.stretches(width))]
+
+    def plan(self, where: Where, span: Span) -> Plan:
+        return Plan(repr(where), (), f"{len(self.events)} events from {span.start}", exact=True)
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         found = sorted((one for one in self.events.values() if cursor < one.seq <= until), key=lambda one: one.seq)

@@ -1,0 +1,127 @@
+"""A hunt: events along time, what a query costs, and every value a way to the next question."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentinel.core.event import Scalar
+from sentinel.core.ports import STRETCHES_MAX, Span, Store
+from sentinel.core.where import AllOf, AnyOf, Is, Keyword, Like, Matches, Not, Where
+from sentinel.core.wildcard import tokens
+from sentinel.respond.language import Question
+from sentinel.respond.writing import written
+
+_STEPS = tuple(
+    timedelta(seconds=one)
+    for one in (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400, 28 * 86_400)
+)
+_SLOW = "a text of which the beginning is not given is looked for in every value: narrow the time, or name more"
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Numbers of the events in `span`, in stretches of `width` of which the first begins at `start`."""
+
+    span: Span
+    start: datetime
+    width: timedelta
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """How many events there are in all."""
+        return sum(self.counts)
+
+    def stretch(self, number: int) -> Span:
+        """Return the time that a number stands for, within the span."""
+        begin = self.start + number * self.width
+        return Span(max(begin, self.span.start), min(begin + self.width, self.span.end))
+
+
+def step(span: Span, bars: int) -> timedelta:
+    """Return the round width with which a span lies in at most `bars` stretches that begin at round times."""
+    for width in _STEPS:
+        if (span.end - span.start) / width <= bars - 1:
+            return width
+    return timedelta(days=-((span.start - span.end) // timedelta(days=max(1, bars - 1))))
+
+
+def histogram(store: Store, question: Question, bars: int, now: datetime) -> Histogram:
+    """Return how the events of a question lie in time, in at most `bars` stretches that begin at round times (UTC).
+
+    Of a question that reaches beyond `now`, what lies there is left out unless there is something.
+    """
+    where, span = question.where, question.span
+    if span.start < now < span.end and not any(store.spread(where, Span(now, span.end), span.end - now)):
+        span = Span(span.start, now)
+    width = step(span, min(bars, STRETCHES_MAX))
+    start = _floor(span.start, width)
+    counts = store.spread(where, Span(start, span.end), width)
+    if start < span.start:
+        counts[0] -= store.spread(where, Span(start, span.start), width)[0]
+    return Histogram(span, start, width, tuple(counts))
+
+
+def narrowed(question: Question, field: str, value: Scalar | None, *, without: bool = False) -> str | None:
+    """Return the query that also asks for a value (None: that it is absent), or for everything but it.
+
+    The span is said as times. None if the language has no words for a part of the question.
+    """
+    more: Where = Is(field, value)
+    if without:
+        more = Not(more)
+    old = question.where
+    items = (*old.items, more) if isinstance(old, AllOf) else (old, more)
+    text = written(AllOf(items))
+    return None if text is None else f"{text} {said(question.span)}"
+
+
+def said(span: Span) -> str:
+    """Return a span in the words of the query language."""
+    return f"since {span.start.isoformat()} until {span.end.isoformat()}"
+
+
+def outline(where: Where, depth: int = 0) -> str:
+    """Return how a predicate is understood, a condition a line, what belongs together indented alike."""
+    space = "  " * depth
+    match where:
+        case AllOf(items) | AnyOf(items):
+            head = "all of" if isinstance(where, AllOf) else "any of"
+            inner = "\n".join(outline(one, depth + 1) for one in items)
+            return f"{space}{head}\n{inner}" if items else f"{space}{'everything' if head == 'all of' else 'nothing'}"
+        case Not(item):
+            return f"{space}not\n{outline(item, depth + 1)}"
+        case _:
+            return space + (written(where) or repr(where))
+
+
+def warnings(where: Where) -> Sequence[str]:
+    """Return what will make a question slow, in words; empty if nothing does."""
+    return tuple(dict.fromkeys(_warnings(where)))
+
+
+def _warnings(where: Where) -> Iterator[str]:
+    match where:
+        case AllOf(items):
+            # one condition that narrows is enough
+            each = [list(_warnings(one)) for one in items]
+            if each and all(each):
+                yield from (text for texts in each for text in texts)
+        case AnyOf(items):
+            for one in items:
+                yield from _warnings(one)
+        case Not(item):
+            yield from _warnings(item)
+        case Keyword():
+            yield f"words without a field: {_SLOW}"
+        case Like(field, pattern) if tokens(pattern)[:1] == ("*",):
+            yield f"{field}: {_SLOW}"
+        case Matches(field, regex) if not regex.startswith("^"):
+            yield f"{field}: {_SLOW}"
+        case _:
+            return
+
+
+def _floor(moment: datetime, width: timedelta) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo)
+    return epoch + (moment - epoch) // width * width

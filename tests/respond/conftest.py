@@ -1,0 +1,5 @@
+"""Events as the conformance suite makes them."""
+
+from tests.conformance.conftest import make
+
+__all__ = ["make"]
