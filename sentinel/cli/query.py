@@ -60,7 +60,8 @@ def query(  # noqa: PLR0913  each is an option
     if saved or save or forget or asked.startswith("@"):
         with app.questions() as questions:
             if forget:
-                questions.forget(forget)
+                with recorded(app, "query.forget", forget):
+                    questions.forget(forget)
                 talk(f"{forget} is forgotten")
                 return
             if saved:
@@ -69,7 +70,8 @@ def query(  # noqa: PLR0913  each is an option
             if asked.startswith("@"):
                 asked = questions.named(asked[1:]).query
             if save:
-                questions.save(save, asked, operator())
+                with recorded(app, "query.save", save, question=asked):
+                    questions.save(save, asked, operator())
                 talk(f"saved: sentinel query @{save}")
     now = app.clock.now()
     question = language.read(asked, now, local_zone(now))
