@@ -4,35 +4,49 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, cast, get_args
 
-from sentinel.alert import statistics, suppressing
+from sentinel.alert import changing, statistics, suppressing
 from sentinel.alert.budget import BUDGET_PER_HOUR
 from sentinel.alert.file import open_file
 from sentinel.alert.folding import FLOOD, Folding, identity
-from sentinel.alert.folding import note as _note
 from sentinel.alert.suppressing import ACTIVE
 from sentinel.core import kill
-from sentinel.core.alert import Alert, Change, Record, State, Suppression, Verdict
+from sentinel.core.alert import (
+    Acknowledge,
+    Action,
+    Alert,
+    Change,
+    Close,
+    Outcome,
+    Record,
+    Seen,
+    State,
+    Suppression,
+    Verdict,
+)
 from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Key, Level
 from sentinel.core.errors import NotThereError, StoreBusyError, UsageError
 
 QUIET = timedelta(hours=24)
-NOTE_MAX = 10_000
-WHO_MAX = 200
+MANY_MAX = 1_000
+"""So many alerts may be changed at once."""
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
 _COLUMNS = (
-    "alerts.number, id, rule_version, title, level, key, first_seen, last_seen, raised_at, count, state, verdict, "
-    "summary, author, attack, rule_id, identity, (SELECT max(until) FROM suppressions AS held WHERE "
-    "held.subject = alerts.subject AND ended IS NULL AND until > :now)"
+    "alerts.number, id, rule_version, alerts.title, level, alerts.key, first_seen, last_seen, raised_at, alerts.count, "
+    "state, verdict, summary, author, attack, rule_id, identity, alerts.version, assignee, held.until, "
+    "held.number"
 )
-_FROM = "alerts JOIN subjects ON subjects.number = alerts.subject"
+_FROM = (
+    "alerts JOIN subjects ON subjects.number = alerts.subject LEFT JOIN suppressions AS held ON held.number = "
+    "(SELECT max(number) FROM suppressions WHERE subject = alerts.subject AND ended IS NULL AND until > :now)"
+)
 
 
 class Book:
@@ -139,13 +153,13 @@ class Book:
 
     def suppress(self, alert_id: str, who: str, until: datetime, reason: str) -> Suppression:
         """Show nobody what an alert is about for a while; raises UsageError if it is so already."""
-        _named(who)
+        changing.named(who)
         with self._lock, told(self._path), writing(self._db):
             return suppressing.suppress(self._db, self._number(alert_id), self._clock.now(), until, (who, reason))
 
     def unsuppress(self, number: int, who: str, note: str = "") -> Suppression:
         """End a suppression: what it is about is shown again; raises UsageError."""
-        _named(who, note)
+        changing.named(who, note)
         with self._lock, told(self._path), writing(self._db):
             return suppressing.unsuppress(self._db, number, self._clock.now(), who, note)
 
@@ -176,27 +190,36 @@ class Book:
 
     def acknowledge(self, alert_id: str, who: str, note: str = "") -> Alert:
         """Take an alert on, or over from somebody else; raises UsageError if it is closed."""
-        return self._change(alert_id, who, "acknowledged", None, note)
+        return self.change(Seen(alert_id), Acknowledge(), who, note)
 
     def close(self, alert_id: str, who: str, verdict: Verdict, note: str = "") -> Alert:
         """Close an alert with a verdict; raises UsageError if it is closed already."""
-        if verdict not in get_args(Verdict):
-            raise UsageError(f"no such verdict: {verdict!r}; there are {', '.join(get_args(Verdict))}")
-        return self._change(alert_id, who, "closed", verdict, note)
+        return self.change(Seen(alert_id), Close(verdict), who, note)
 
-    def _change(self, alert_id: str, who: str, state: State, verdict: Verdict | None, text: str) -> Alert:
-        _named(who, text)
+    def change(self, seen: Seen, action: Action, who: str, note: str = "") -> Alert:
+        """Change one alert; raises UsageError if it cannot be, ConflictError if somebody has changed it since."""
+        (done,) = self.change_all([seen], action, who, note)
+        if isinstance(done.result, UsageError):
+            raise done.result
+        return done.result
+
+    def change_all(self, seen: Sequence[Seen], action: Action, who: str, note: str = "") -> list[Outcome]:
+        """Change many in one transaction: each that can be, and why the others cannot; raises UsageError."""
+        changing.named(who, note)
+        changing.checked(action)
+        if len(seen) > MANY_MAX:
+            raise UsageError(f"{len(seen)} alerts are too many at once; change up to {MANY_MAX}")
+        by = changing.By(who, note, self._clock.now())
         with self._lock, told(self._path), writing(self._db):
-            number = self._number(alert_id)
-            there = self._one(number)
-            if there.state == "closed":
-                last = there.history[-1] if there.history else None
-                by = f" by {last.who}" if last else ""
-                raise UsageError(f"alert {there.id} is closed already{by} ({there.verdict}); a repeat is a new alert")
-            self._db.execute("UPDATE alerts SET state = ?, verdict = ? WHERE number = ?", (state, verdict, number))
-            what = state if verdict is None else f"closed as {verdict}"
-            _note(self._db, number, micros(self._clock.now()), who, what, text)
-            return self._one(number)
+            return [self._change(one, action, by) for one in seen]
+
+    def _change(self, seen: Seen, action: Action, by: changing.By) -> Outcome:
+        try:
+            number = self._number(seen.id)
+            conflict = changing.change(self._db, number, seen.version, action, by)
+        except UsageError as error:
+            return Outcome(seen, error)
+        return Outcome(seen, conflict or self._one(number))
 
     def _number(self, alert_id: str) -> int:
         prefix = alert_id.strip().lower()
@@ -226,12 +249,14 @@ class Book:
 
     def _alert(self, row: tuple[object, ...]) -> Alert:
         (number, alert_id, version, title, level, key, first, last, raised, count, state, verdict, *rest) = row
-        summary, author, attack, rule_id, about, suppressed = rest
+        summary, author, attack, rule_id, about, changes, assignee, suppressed, held = rest
         evidence = self._db.execute(
             "SELECT event FROM evidence WHERE alert = ? ORDER BY at, event LIMIT ?", (number, EVIDENCE_MAX)
         )
         history = self._db.execute(
-            "SELECT at, who, what, note FROM history WHERE alert = ? ORDER BY at, number", (number,)
+            "SELECT at, who, what, note, number IN (SELECT undoes FROM history WHERE alert = :alert) FROM history "
+            "WHERE alert = :alert ORDER BY at, number",
+            {"alert": number},
         )
         return Alert(
             id=str(alert_id),
@@ -250,12 +275,10 @@ class Book:
             summary=str(summary),
             author=str(author),
             attack=tuple(json.loads(str(attack))),
-            history=tuple(Change(moment(at), who, what, text) for at, who, what, text in history),
+            history=tuple(Change(moment(at), who, what, text, bool(undone)) for at, who, what, text, undone in history),
             flood=about == FLOOD,
             suppressed_until=None if suppressed is None else moment(cast("int", suppressed)),
+            suppression=cast("int | None", held),
+            version=cast("int", changes),
+            assignee=str(assignee),
         )
-
-
-def _named(who: str, text: str = "") -> None:
-    if not who or len(who) > WHO_MAX or len(text) > NOTE_MAX:
-        raise UsageError(f"say who you are (at most {WHO_MAX} characters) and at most {NOTE_MAX} characters of note")

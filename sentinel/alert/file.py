@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sentinel.core.database import Shape, open_database
 
-VERSION = 2
+VERSION = 3
 _APPLICATION = 0x5E_17_1E_01
 
 _SINCE_2 = (
@@ -24,6 +24,19 @@ _SINCE_2 = (
         count INTEGER NOT NULL DEFAULT 0, ended INTEGER, ended_by TEXT NOT NULL DEFAULT '',
         note TEXT NOT NULL DEFAULT '')""",
     """CREATE INDEX suppressions_by_subject ON suppressions (subject)""",
+)
+
+_SINCE_3 = (
+    "ALTER TABLE alerts ADD COLUMN assignee TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE alerts ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+    # `changed`: it raised the alert's version; `before`: what undoing it brings back (JSON); `undoes`: which entry
+    "ALTER TABLE history ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE history ADD COLUMN before TEXT",
+    "ALTER TABLE history ADD COLUMN undoes INTEGER",
+    "UPDATE history SET changed = 1 WHERE what = 'acknowledged' OR what LIKE 'closed as %' OR what LIKE '%suppressed%'",
+    "UPDATE alerts SET version = (SELECT count(*) FROM history WHERE alert = alerts.number AND changed)",
+    """UPDATE alerts SET assignee = coalesce((SELECT who FROM history WHERE alert = alerts.number
+        AND what = 'acknowledged' ORDER BY number DESC LIMIT 1), '')""",
 )
 
 _SCHEMA = (
@@ -57,9 +70,10 @@ _SCHEMA = (
         what TEXT NOT NULL, note TEXT NOT NULL)""",
     """CREATE INDEX history_by_alert ON history (alert)""",
     *_SINCE_2,
+    *_SINCE_3,
 )
 
 
 def open_file(path: Path) -> sqlite3.Connection:
     """Open the state file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel."""
-    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA, {1: _SINCE_2}))
+    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA, {1: _SINCE_2, 2: _SINCE_3}))

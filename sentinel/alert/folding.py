@@ -5,7 +5,7 @@ period, in event time. So a late event between two alerts makes them one: the ea
 it and its id leads there from then on. An event is counted once for a subject, even by an alert closed since.
 
 A rule over its budget (`budget.py`) floods: what would begin an alert is counted in one alert about the whole rule
-instead, and what it has raised within the hour and nobody has taken on becomes part of that.
+instead, and what it has raised within the hour and nobody has touched becomes part of that.
 """
 
 import json
@@ -182,13 +182,14 @@ class Folding:
         return kept
 
     def _flood(self, subject: _Subject, finding: Finding, at: int, event: str) -> _Open:
-        # an alert about the whole rule, with what it has raised within the hour and nobody has taken on yet
+        # an alert about the whole rule, with what it has raised within the hour and nobody has touched yet
         detection = finding.detection
         kept = self._raise(subject, finding, at, event, flood=True)
         self.finish()
         rows = self._db.execute(
             "SELECT number, id, first_seen, last_seen, count, (SELECT count(*) FROM evidence WHERE alert = number) "
-            "FROM alerts WHERE state = 'new' AND raised_at > ? AND number != ? AND subject IN "
+            "FROM alerts WHERE state = 'new' AND raised_at > ? AND number != ? AND NOT EXISTS "
+            "(SELECT 1 FROM history WHERE alert = alerts.number AND who != 'sentinel') AND subject IN "
             "(SELECT number FROM subjects WHERE rule_id = ? AND identity != ?) AND subject NOT IN "
             "(SELECT subject FROM suppressions WHERE ended IS NULL AND until > ?)",
             (self._now - _HOUR, kept.number, detection.id, FLOOD, self._now),
@@ -243,6 +244,14 @@ class Folding:
         if other.state == "acknowledged":
             kept.state = "acknowledged"
         subject.open.remove(other)
+        self._db.execute(
+            "UPDATE alerts SET version = alerts.version + other.version, "
+            "assignee = iif(alerts.assignee = '', other.assignee, alerts.assignee) "
+            "FROM alerts AS other WHERE alerts.number = ? AND other.number = ?",
+            (kept.number, other.number),
+        )
+        # what was before a change was so for one of the two only
+        self._db.execute("UPDATE history SET before = NULL WHERE alert IN (?, ?)", (kept.number, other.number))
         gone = str(self._db.execute("SELECT id FROM alerts WHERE number = ?", (other.number,)).fetchone()[0])
         self._absorb(kept.number, other.number, gone)
         note(self._db, kept.number, self._now, "sentinel", f"merged with {gone}", "a late event lies between the two")
@@ -290,6 +299,9 @@ def micros_of(span: timedelta) -> int:
     return span // timedelta(microseconds=1)
 
 
-def note(db: sqlite3.Connection, alert: int, at: int, who: str, what: str, text: str = "") -> None:
-    """Add one entry to an alert's history."""
-    db.execute("INSERT INTO history (alert, at, who, what, note) VALUES (?, ?, ?, ?, ?)", (alert, at, who, what, text))
+def note(db: sqlite3.Connection, alert: int, at: int, who: str, what: str, text: str = "") -> int:
+    """Add one entry to an alert's history and return its number."""
+    row = db.execute(
+        "INSERT INTO history (alert, at, who, what, note) VALUES (?, ?, ?, ?, ?)", (alert, at, who, what, text)
+    )
+    return int(row.lastrowid or 0)

@@ -20,7 +20,8 @@ _BY_RULE = """
 _VERDICTS = """
     SELECT rule_id, verdict, history.at - raised_at
     FROM alerts JOIN subjects ON subjects.number = alerts.subject
-    JOIN history ON history.alert = alerts.number AND history.what = 'closed as ' || verdict
+    JOIN history ON history.number = (SELECT max(own.number) FROM history AS own
+                                      WHERE own.alert = alerts.number AND own.what = 'closed as ' || verdict)
     WHERE state = 'closed' AND who != 'sentinel' AND (:rule_id IS NULL OR rule_id = :rule_id)
 """
 

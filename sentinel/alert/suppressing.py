@@ -52,8 +52,14 @@ def suppress(db: sqlite3.Connection, alert: int, now: datetime, until: datetime,
         "INSERT INTO suppressions (subject, title, key, since, until, who, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (subject, title, key, micros(now), micros(until), who, reason.strip()),
     )
-    _told(db, subject, now, who, f"suppressed until {until:%Y-%m-%d %H:%M} UTC", reason.strip())
-    return one(db, int(row.lastrowid or 0))
+    number = int(row.lastrowid or 0)
+    said = (f"suppressed until {until:%Y-%m-%d %H:%M} UTC", reason.strip())
+    open_too = db.execute(
+        "SELECT number FROM alerts WHERE number = ? OR subject = ? AND state != 'closed'", (alert, subject)
+    ).fetchall()
+    for (told,) in open_too:
+        counted(db, told, entered(db, told, micros(now), who, *said), _mark(number))
+    return one(db, number)
 
 
 def unsuppress(db: sqlite3.Connection, number: int, now: datetime, who: str, text: str) -> Suppression:
@@ -65,8 +71,23 @@ def unsuppress(db: sqlite3.Connection, number: int, now: datetime, who: str, tex
         "UPDATE suppressions SET ended = ?, ended_by = ?, note = ? WHERE number = ?", (micros(now), who, text, number)
     )
     (subject,) = db.execute("SELECT subject FROM suppressions WHERE number = ?", (number,)).fetchone()
-    _told(db, subject, now, who, "no longer suppressed", text)
+    concerned = db.execute(
+        "SELECT alerts.number, max(history.number) FROM alerts "
+        "LEFT JOIN history ON history.alert = alerts.number AND before = ? "
+        "WHERE subject = ? AND (state != 'closed' OR history.number IS NOT NULL) GROUP BY alerts.number",
+        (_mark(number), subject),
+    ).fetchall()
+    for told, entry in concerned:
+        counted(db, told, entered(db, told, micros(now), who, "no longer suppressed", text), None, entry)
     return one(db, number)
+
+
+def counted(
+    db: sqlite3.Connection, alert: int, entry: int, before: str | None = None, undoes: int | None = None
+) -> None:
+    """Let an entry of an alert's history be a change: it raises the version; see `file.py` for what it remembers."""
+    db.execute("UPDATE alerts SET version = version + 1 WHERE number = ?", (alert,))
+    db.execute("UPDATE history SET changed = 1, before = ?, undoes = ? WHERE number = ?", (before, undoes, entry))
 
 
 def adopt(db: sqlite3.Connection, given: Suppression, subject: int) -> None:
@@ -96,10 +117,8 @@ def listed(db: sqlite3.Connection, now: datetime, limit: int, *, ended: bool) ->
     return map(_read, rows)
 
 
-def _told(db: sqlite3.Connection, subject: int, now: datetime, who: str, what: str, text: str) -> None:
-    rows = db.execute("SELECT number FROM alerts WHERE subject = ? AND state != 'closed'", (subject,)).fetchall()
-    for (number,) in rows:
-        entered(db, number, micros(now), who, what, text)
+def _mark(number: int) -> str:
+    return json.dumps({"suppression": number})
 
 
 def _read(row: tuple[object, ...]) -> Suppression:

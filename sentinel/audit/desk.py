@@ -1,14 +1,33 @@
 """The desk at which every action is written down before it is done; reading is not."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import assert_never
 
-from sentinel.core.alert import Alert, Desk, Record, State, Suppression, Verdict
+from sentinel.core.alert import (
+    Acknowledge,
+    Action,
+    Alert,
+    Assign,
+    Close,
+    Desk,
+    Note,
+    Outcome,
+    Record,
+    Reopen,
+    Seen,
+    State,
+    Suppress,
+    Suppression,
+    Undo,
+    Verdict,
+)
 from sentinel.core.audit import Audit, Deed, Detail, Entry, entered
 from sentinel.core.clock import iso
+from sentinel.core.errors import AuditError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +50,28 @@ class RecordedDesk:
 
     def acknowledge(self, alert_id: str, who: str, note: str = "") -> Alert:
         """Take an alert on."""
-        with self._entered("alert.acknowledge", alert_id, who, note):
-            return self.desk.acknowledge(alert_id, who, note)
+        return self.change(Seen(alert_id), Acknowledge(), who, note)
 
     def close(self, alert_id: str, who: str, verdict: Verdict, note: str = "") -> Alert:
         """Close an alert with a verdict."""
-        with self._entered("alert.close", alert_id, who, note, {"verdict": verdict}):
-            return self.desk.close(alert_id, who, verdict, note)
+        return self.change(Seen(alert_id), Close(verdict), who, note)
+
+    def change(self, seen: Seen, action: Action, who: str, note: str = "") -> Alert:
+        """Change one alert."""
+        with self._entered(_name(action), seen.id, who, note, _details(action)):
+            return self.desk.change(seen, action, who, note)
+
+    def change_all(self, seen: Sequence[Seen], action: Action, who: str, note: str = "") -> list[Outcome]:
+        """Change many: one entry names them all, a second one those that were not changed."""
+        details = {**_details(action), "alerts": tuple(one.id for one in seen)}
+        with self._entered(_name(action), f"{len(seen)} alerts", who, note, details) as entry:
+            outcomes = self.desk.change_all(seen, action, who, note)
+            failed = tuple(one.seen.id for one in outcomes if isinstance(one.result, UsageError))
+            if failed:
+                said: dict[str, Detail] = {"entry": entry.number, "alerts": failed}
+                with suppress(AuditError):  # as `entered` does: the first entry stands
+                    self.audit.enter(Deed(f"{_name(action)}.failed", who, f"{len(failed)} alerts", said))
+            return outcomes
 
     def suppress(self, alert_id: str, who: str, until: datetime, reason: str) -> Suppression:
         """Show nobody what an alert is about for a while."""
@@ -62,3 +96,21 @@ class RecordedDesk:
     ) -> AbstractContextManager[Entry]:
         said = {"note_sha256": sha256(note.encode("utf-8", "surrogatepass")).hexdigest()} if note else {}
         return entered(self.audit, Deed(what, who, about, {**(details or {}), **said}))
+
+
+def _name(action: Action) -> str:
+    return f"alert.{type(action).__name__.lower()}"
+
+
+def _details(action: Action) -> dict[str, Detail]:
+    match action:
+        case Close(verdict):
+            return {"verdict": verdict}
+        case Assign(to):
+            return {"to": to}
+        case Suppress(until):
+            return {"until": iso(until)}
+        case Acknowledge() | Note() | Reopen() | Undo():
+            return {}
+        case _:
+            assert_never(action)

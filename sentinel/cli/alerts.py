@@ -1,4 +1,4 @@
-"""`sentinel alerts`: list, show, acknowledge, close, watch; suppress what nobody is to be shown for a while."""
+"""`sentinel alerts`: list and show them, and everything that people do with them."""
 
 import dataclasses
 import shlex
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sentinel.app import App
 from sentinel.cli.common import (
     SCHEMA,
     ConfigOption,
@@ -23,10 +24,26 @@ from sentinel.cli.common import (
     show,
     talk,
 )
-from sentinel.core.alert import Alert, Record, State, Suppression, Verdict
+from sentinel.core.alert import (
+    Acknowledge,
+    Action,
+    Alert,
+    Assign,
+    Close,
+    Note,
+    Outcome,
+    Record,
+    Reopen,
+    Seen,
+    State,
+    Suppress,
+    Suppression,
+    Undo,
+    Verdict,
+)
 from sentinel.core.clock import iso
 from sentinel.core.detection import events_of
-from sentinel.core.errors import UsageError
+from sentinel.core.errors import Exit, UsageError
 from sentinel.core.ports import Span
 from sentinel.respond.writing import written
 from sentinel.ui import live, tables
@@ -34,13 +51,21 @@ from sentinel.ui import live, tables
 EXAMPLE = """
 sentinel alerts list --state new
 sentinel alerts show 3f2a
-sentinel alerts close 3f2a --verdict false_positive --note 'pen test, ticket 4711'
+sentinel alerts assign 3f2a 9b01 --to bernd
+sentinel alerts close 3f2a@2 --verdict false_positive --note 'pen test, ticket 4711'
+sentinel alerts undo 3f2a
 sentinel alerts suppress 3f2a --until 7d --reason 'disk is being replaced'
 sentinel alerts events 3f2a --json
 """
 
 verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 AlertId = Annotated[str, typer.Argument(help="The alert's id, or the beginning of it.")]
+AlertIds = Annotated[
+    list[str],
+    typer.Argument(
+        help="Ids, or the beginnings of them; 3f2a@2: only if it is still at the version 2 that you saw.", metavar="ID…"
+    ),
+]
 EVIDENCE_SHOWN = 10
 
 
@@ -85,21 +110,43 @@ def show_(alert_id: AlertId, json: JsonOption = False, config: ConfigOption = No
 
 
 @verb.command()
-def ack(alert_id: AlertId, note: NoteOption = "", json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Take an alert on: others see that you are working on it."""
-    with application(config).desk() as desk:
-        _done(desk.acknowledge(alert_id, operator(), note), json=json)
+def ack(alert_ids: AlertIds, note: NoteOption = "", json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Take alerts on, or over from somebody else: others see that you are working on them."""
+    _change(alert_ids, Acknowledge(), note, application(config), json=json)
+
+
+@verb.command()
+def assign(
+    alert_ids: AlertIds,
+    to: Annotated[str, typer.Option(help="Whom; '' hands it back to nobody.")],
+    note: NoteOption = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Give alerts to somebody."""
+    _change(alert_ids, Assign(to), note, application(config), json=json)
+
+
+@verb.command()
+def note(
+    alert_ids: AlertIds,
+    text: Annotated[str, typer.Option("--text", "-t", help="What is to be noted.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Add a note; it stands beside whatever others change."""
+    _change(alert_ids, Note(), text, application(config), json=json)
 
 
 @verb.command()
 def close(
-    alert_id: AlertId,
+    alert_ids: AlertIds,
     verdict: Annotated[str, typer.Option(help="true_positive, false_positive or benign.")],
     note: NoteOption = "",
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Close an alert with a verdict."""
+    """Close alerts with a verdict."""
     verdicts: dict[str, Verdict] = {
         "true_positive": "true_positive",
         "false_positive": "false_positive",
@@ -107,8 +154,19 @@ def close(
     }
     if verdict not in verdicts:
         raise UsageError(f"no verdict {verdict!r}: say true_positive, false_positive or benign")
-    with application(config).desk() as desk:
-        _done(desk.close(alert_id, operator(), verdicts[verdict], note), json=json)
+    _change(alert_ids, Close(verdicts[verdict]), note, application(config), json=json)
+
+
+@verb.command()
+def reopen(alert_ids: AlertIds, note: NoteOption = "", json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Take on again what was closed."""
+    _change(alert_ids, Reopen(), note, application(config), json=json)
+
+
+@verb.command()
+def undo(alert_ids: AlertIds, note: NoteOption = "", json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Take back your last change: ack, assign, close, reopen, suppress. Both stand in the history."""
+    _change(alert_ids, Undo(), note, application(config), json=json)
 
 
 @verb.command()
@@ -138,23 +196,16 @@ def events(alert_id: AlertId, limit: LimitOption = 50, json: JsonOption = False,
 
 @verb.command()
 def suppress(
-    alert_id: AlertId,
+    alert_ids: AlertIds,
     until: Annotated[str, typer.Option(help="When it ends: 8h, 7d, 2027-01-31.")],
     reason: Annotated[str, typer.Option(help="Why nobody is to be shown it.")],
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show nobody what an alert is about for a while. It is counted all the same, and shown again afterwards."""
+    """Show nobody what alerts are about for a while. It is counted all the same, and shown again afterwards."""
     app = application(config)
-    with app.desk() as desk:
-        made = desk.suppress(alert_id, operator(), moment(until, app.clock.now()), reason)
-    if json:
-        emit(suppression_json(made))
-    else:
-        talk(
-            f"suppressed until {tables.local(made.until)}: {made.title}, {tables.key_text(made.key)}; "
-            f"to undo it: sentinel alerts unsuppress {made.number}"
-        )
+    wanted = Suppress(moment(until, app.clock.now()))
+    _change(alert_ids, wanted, reason, app, json=json)
 
 
 @verb.command()
@@ -245,8 +296,41 @@ def _states(given: list[str]) -> tuple[State, ...]:
     return tuple(known[state] for state in given)
 
 
-def _done(alert: Alert, *, json: bool) -> None:
+def _change(given: list[str], action: Action, note: str, app: App, *, json: bool) -> None:
+    wanted = [_seen(one) for one in given]
+    with app.desk() as desk:
+        if len(wanted) == 1:
+            outcomes = [Outcome(wanted[0], desk.change(wanted[0], action, operator(), note))]
+        else:
+            outcomes = desk.change_all(wanted, action, operator(), note)
+        held = {one.number: one for one in desk.suppressions()} if isinstance(action, Suppress) else {}
+    for seen, result in outcomes:
+        if not isinstance(result, UsageError):
+            _done(result, held.get(result.suppression or 0), json=json)
+        elif json:
+            emit({"schema": SCHEMA, "id": seen.id, "error": str(result)})
+        else:
+            talk(f"not changed: {result}", "red")
+    refused = sum(isinstance(result, UsageError) for _, result in outcomes)
+    if refused:
+        raise typer.Exit(Exit.USAGE if refused == len(outcomes) else Exit.PARTIAL)
+
+
+def _seen(text: str) -> Seen:
+    alert_id, at, version = text.partition("@")
+    if at and not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise UsageError(f"not an alert as it was seen: {text!r}; say 3f2a, or 3f2a@2 for its version 2")
+    return Seen(alert_id, int(version) if at else None)
+
+
+def _done(alert: Alert, made: Suppression | None, *, json: bool) -> None:
     if json:
-        emit(as_json(alert))
+        emit(suppression_json(made) if made else as_json(alert))
+    elif made:
+        talk(
+            f"suppressed until {tables.local(made.until)}: {made.title}, {tables.key_text(made.key)}; "
+            f"to undo it: sentinel alerts unsuppress {made.number}"
+        )
     else:
-        talk(f"{alert.id[: tables.ID_SHOWN]} is {alert.state}: {alert.title}")
+        by = f", {alert.assignee} has it" if alert.assignee and alert.state != "closed" else ""
+        talk(f"{alert.id[: tables.ID_SHOWN]} is {alert.state}{by}: {alert.title} (version {alert.version})")

@@ -1,11 +1,13 @@
 """What an analyst works on: an alert remembers what a finding only says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from sentinel.core.detection import Key, Level
+from sentinel.core.errors import UsageError
 
 State = Literal["new", "acknowledged", "closed"]
 Verdict = Literal["true_positive", "false_positive", "benign"]
@@ -13,12 +15,13 @@ Verdict = Literal["true_positive", "false_positive", "benign"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of an alert's history: who did what, when (UTC)."""
+    """One entry of an alert's history: who did what, when (UTC), and whether it has been `undone`."""
 
     at: datetime
     who: str
     what: str
     note: str = ""
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Alert:
     """One thing that needs somebody's eyes; `count` findings' events have been folded into it so far.
 
     A `flood` stands for everything beyond its rule's budget, whatever that was about. `suppressed_until`: nobody is to
-    be shown it until then.
+    be shown it until then, by the `suppression` of that number. `version` rises with every change but notes: new events
+    do not raise it, a merger adds that of both. `assignee` is who has it; empty: nobody.
     """
 
     id: str
@@ -48,6 +52,67 @@ class Alert:
     history: tuple[Change, ...] = ()
     flood: bool = False
     suppressed_until: datetime | None = None
+    suppression: int | None = None
+    version: int = 0
+    assignee: str = ""
+
+
+class Seen(NamedTuple):
+    """An alert (its id, or an unambiguous beginning) as it was seen; without a version whatever it is by now."""
+
+    id: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Take it on, or over from somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Give it to somebody; to nobody (empty): hand it back, it is new again."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Add a note; stands beside whatever others change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close it."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Take on again what was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """Show nobody what it is about for a while; the note is the reason."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Take back the last change, if it was one's own."""
+
+
+Action = Acknowledge | Assign | Note | Close | Reopen | Suppress | Undo
+
+
+class Outcome(NamedTuple):
+    """What became of one of many changes: the alert as it is now, or why it was not changed."""
+
+    seen: Seen
+    result: Alert | UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +195,16 @@ class Desk(Protocol):
         """Return one alert by its id or an unambiguous beginning of it; raises UsageError."""
 
     def acknowledge(self, alert_id: str, who: str, note: str = "") -> Alert:
-        """Take an alert on; raises UsageError if it is closed."""
+        """Take an alert on, as it is by now; raises UsageError."""
 
     def close(self, alert_id: str, who: str, verdict: Verdict, note: str = "") -> Alert:
-        """Close an alert with a verdict; raises UsageError if it is closed already."""
+        """Close an alert, as it is by now; raises UsageError."""
+
+    def change(self, seen: Seen, action: Action, who: str, note: str = "") -> Alert:
+        """Change one alert; raises UsageError if it cannot be, ConflictError if somebody has changed it since."""
+
+    def change_all(self, seen: Sequence[Seen], action: Action, who: str, note: str = "") -> list[Outcome]:
+        """Change many in one transaction: each that can be, and why the others cannot; raises UsageError."""
 
     def suppress(self, alert_id: str, who: str, until: datetime, reason: str) -> Suppression:
         """Show nobody what an alert is about for a while; raises UsageError."""

@@ -3,7 +3,8 @@
     SentinelError             70  something inside is wrong: please report it
     ├── UsageError             2  the command line or a query cannot be understood
     │   ├── QuerySyntaxError   2  … with the column where it stops making sense
-    │   └── NotThereError      2  … because what it names does not exist
+    │   ├── NotThereError      2  … because what it names does not exist
+    │   └── ConflictError      2  … because somebody else was faster; nothing was overwritten
     ├── ConfigError            3  sentinel.toml, a pack or a rule cannot be used as it is
     │   ├── PackError          3
     │   └── RuleError          3
@@ -60,6 +61,10 @@ class QuerySyntaxError(UsageError):
 
 class NotThereError(UsageError):
     """A thing that was named and does not exist."""
+
+
+class ConflictError(UsageError):
+    """A change to something that somebody has changed since it was seen; the message says who, what and when."""
 
 
 class ConfigError(SentinelError):

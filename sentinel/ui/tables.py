@@ -61,7 +61,7 @@ def alerts_table(alerts: Sequence[Alert], title: str = "") -> Table:
     table.add_column("What", ratio=3)
     table.add_column("About", ratio=2)
     for alert in alerts:
-        state = alert.verdict or alert.state
+        state = alert.verdict or (f"{alert.state}: {alert.assignee}" if alert.assignee else alert.state)
         table.add_row(
             level_text(alert.level),
             safe(alert.id[:ID_SHOWN]),
@@ -116,6 +116,7 @@ def alert_card(alert: Alert, evidence: Sequence[Event], record: Record | None = 
     rows = [
         ("Alert", alert.id),
         ("State", (f"{alert.state} ({alert.verdict})" if alert.verdict else alert.state).replace("_", " ")),
+        ("Who has it", f"{alert.assignee or 'nobody'} (version {alert.version})"),
         ("About", "everything beyond the rule's budget" if alert.flood else key_text(alert.key)),
         ("First seen", local(alert.first_seen)),
         ("Last seen", local(alert.last_seen)),
@@ -136,7 +137,8 @@ def alert_card(alert: Alert, evidence: Sequence[Event], record: Record | None = 
         for column in ("When", "Who", "What", "Note"):
             history.add_column(safe(column))
         for change in alert.history:
-            history.add_row(safe(local(change.at)), safe(change.who), safe(change.what), safe(change.note))
+            what = f"{change.what} (undone)" if change.undone else change.what
+            history.add_row(safe(local(change.at)), safe(change.who), safe(what), safe(change.note))
         yield history
     if evidence:
         yield events_table(evidence, "Evidence")

@@ -1,5 +1,6 @@
 """A rule that matches 30,000 times in an hour is one alert with the right count, and nothing is lost."""
 
+import sqlite3
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,11 +125,14 @@ def test_a_rule_has_a_budget_of_its_own_and_one_rule_does_not_spend_anothers(tmp
 
 
 def test_a_book_of_the_first_form_is_taken_over(tmp_path: Path) -> None:
-    with book_at(tmp_path, ManualClock(NOW)) as book:
-        book.record([found(1)], 1)
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.executescript((Path(__file__).parent / "state_form_2.sql").read_text("utf-8"))
         for table in ("marks", "pace", "suppressions"):
-            book._db.execute(f"DROP TABLE {table}")  # as it was before
-        book._db.execute("PRAGMA user_version=1")
+            db.execute(f"DROP TABLE {table}")
+        db.execute("PRAGMA user_version=1")
+    db.close()
     with book_at(tmp_path, ManualClock(NOW)) as book:
-        book.record([found(number) for number in range(30)], 2)
-        assert [one.count for one in book.alerts()] == [30]
+        assert len(book.alerts()) == 3
+        book.record([found(number) for number in range(30)], 4)
+        (flood,) = (one for one in book.alerts() if one.flood)
+        assert flood.count == 30

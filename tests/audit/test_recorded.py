@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.audit.daily import KnownRules, anchor_daily
+from sentinel.core.alert import Assign, Close, Seen
 from sentinel.core.audit import Deed
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import AuditError, UsageError
@@ -16,7 +17,7 @@ from tests.audit.conftest import filled
 from tests.living import City
 
 SENTINEL = Path(__file__).resolve().parents[2] / "sentinel"
-PEOPLE = ("acknowledge", "close", "suppress", "unsuppress")
+PEOPLE = ("acknowledge", "close", "suppress", "unsuppress", "change", "change_all")
 BOOKS = {"cli/ledger.py": "judges again by machine; the command itself is recorded"}
 """Modules of the command line that open the book itself, and why."""
 
@@ -56,6 +57,19 @@ def test_each_action_on_an_alert_is_an_entry_and_reading_is_none(town: City) -> 
     assert town.app.audit.examine().well
 
 
+def test_many_at_once_are_one_entry_and_those_not_changed_another(town: City) -> None:
+    with town.app.desk() as desk:
+        (alert,) = desk.alerts()
+        desk.change(Seen(alert.id), Assign("otto"), "erika")
+        desk.change_all([Seen(alert.id, 1), Seen("ffff")], Close("benign"), "otto", "a scan")
+    given, many, failed = map(json.loads, town.app.audit.path.read_text().splitlines())
+    assert (given["what"], given["details"]) == ("alert.assign", {"to": "otto"})
+    assert (many["what"], many["about"]) == ("alert.close", "2 alerts")
+    assert many["details"]["alerts"] == [alert.id, "ffff"]
+    assert many["details"]["verdict"] == "benign"
+    assert (failed["what"], failed["details"]) == ("alert.close.failed", {"entry": 2, "alerts": ["ffff"]})
+
+
 def test_where_it_cannot_be_written_down_the_alert_stays_as_it_is(town: City) -> None:
     path = town.app.audit.path
     town.app.audit.enter(Deed("query", "erika"))
@@ -66,6 +80,7 @@ def test_where_it_cannot_be_written_down_the_alert_stays_as_it_is(town: City) ->
         for act in (
             lambda: desk.acknowledge(alert.id, "erika"),
             lambda: desk.close(alert.id, "erika", "benign"),
+            lambda: desk.change_all([Seen(alert.id)], Close("benign"), "erika"),
             lambda: desk.suppress(alert.id, "erika", town.clock.now() + timedelta(hours=1), "x"),
         ):
             with pytest.raises(AuditError, match="is not done"):
