@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import urllib.request
@@ -14,6 +13,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import shared
+
 # examples run beside other work on few cores: only what is wrong may fail, never what is slow
 _PATIENT = [HealthCheck.too_slow]
 settings.register_profile("dev", deadline=None, max_examples=100, suppress_health_check=_PATIENT)
@@ -21,10 +22,31 @@ settings.register_profile("ci", deadline=None, max_examples=150, suppress_health
 settings.register_profile("long", deadline=None, max_examples=20_000, suppress_health_check=_PATIENT, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
+_LONG = ("elastic", "faults", "whole")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--bless`."""
     parser.addoption("--bless", action="store_true", help="write expectations anew; read them afterwards")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin what the processes of a run share."""
+    if not hasattr(config, "workerinput"):
+        shared.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End it."""
+    if not hasattr(config, "workerinput"):
+        shared.end()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes, let the files of few long tests begin first: none is left when all others are through."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.parent.name not in _LONG)
 
 
 @pytest.fixture
@@ -35,35 +57,19 @@ def blessing(request: pytest.FixtureRequest) -> bool:
 
 # -- Elasticsearch
 
-_NODE = Path(__file__).parents[1] / "deploy" / "elasticsearch"
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @pytest.fixture(scope="session")
-def elastic_url() -> Iterator[str]:
-    """Return the address of an Elasticsearch: the one SENTINEL_TEST_ELASTIC_URL names, else a node of our own.
+def elastic_url() -> str:
+    """Return the address of an Elasticsearch: the one SENTINEL_TEST_ELASTIC_URL names, else a node of this run's.
 
     A node that cannot be started fails the tests that want one: they are never skipped.
     """
-    given = os.environ.get("SENTINEL_TEST_ELASTIC_URL")
-    if given:
-        yield given.rstrip("/")
-        return
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    # the node runs as nobody: pytest's own folders are closed to it
-    folder = Path(tempfile.mkdtemp(prefix="sentinel-elastic-"))
-    folder.chmod(0o755)
     try:
-        done = subprocess.run(
-            [_NODE / "start", str(port), folder / "node"], capture_output=True, text=True, timeout=600, check=False
-        )
-        if done.returncode:
-            pytest.fail(f"no Elasticsearch to test with: deploy/elasticsearch/start says\n{done.stderr}")
-        yield done.stdout.split()[1]
-    finally:
-        subprocess.run([_NODE / "stop", folder / "node"], timeout=60, check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+        return shared.node()
+    except RuntimeError as error:
+        pytest.fail(str(error))
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.shared import known
+
 Found = TypeVar("Found")
 LISTENING = re.compile(r"listening: \S+ ([a-z]+) \S+:(\d+)")
 PATIENCE_SECONDS = 60.0
-_proven: bytes | None = None
 
 
 @dataclass
@@ -33,7 +34,8 @@ class Running:
     ports: dict[str, int] = field(default_factory=dict)
 
     def start(self) -> "Running":
-        self._prove()
+        said = tomllib.loads(self.config.read_text("utf-8"))
+        known(Path(said["data"]), said.get("store", {}).get("url", ""))
         ready = threading.Event()
         self.said, self.ports = [], {}
         process = subprocess.Popen(
@@ -62,19 +64,6 @@ class Running:
             process.wait(PATIENCE_SECONDS)  # it says nothing any more, so it is about to end
         assert process.poll() is None, "".join(self.said)
         return self
-
-    def _prove(self) -> None:
-        # the shipped rules are proven once for all tests, not by each that starts a Sentinel
-        global _proven  # noqa: PLW0603  for as long as the tests run
-        said = tomllib.loads(self.config.read_text("utf-8"))
-        memory = Path(said["data"]) / "proven.json"
-        if "store" in said or memory.exists():
-            return
-        if _proven is None:
-            self.sentinel("rules", "prove", code=None)
-            _proven = memory.read_bytes()
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_bytes(_proven)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         process, self.process = self.process, None
