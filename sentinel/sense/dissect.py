@@ -70,7 +70,7 @@ class _Run:
 
 @dataclass(slots=True)
 class Dissection:
-    """Moves what a sifter has left through tshark; `records` yields, in the order of the capture, what is ready.
+    """Moves what a sifter has left through tshark; `records` returns, in the order of the capture, what is ready.
 
     `start` makes a dissector, None if there may be none now (a back-off after failures). One that has packets to
     answer and says nothing for `stall_seconds` of waiting is ended. If `patient` (a file), packets wait until there is
@@ -109,15 +109,17 @@ class Dissection:
                 return item.time
         return 0
 
-    def records(self, wait_seconds: float = 0.0) -> Iterator[Record]:
-        """Hand over what was sifted, fetch what was said, and yield the records that are ready.
+    def records(self, wait_seconds: float = 0.0) -> list[Record]:
+        """Hand over what was sifted, fetch what was said, and return the records that are ready.
 
         Waits for rows no longer than `wait_seconds`, and not at all if packets could be handed over.
         """
         moved = self._hand_over()
+        ready: list[Record] = []
         if self._runs:
-            yield from self._fetch(0.0 if moved else wait_seconds)
-        yield from self._release(-1)
+            self._fetch(0.0 if moved else wait_seconds, ready)
+        self._release(-1, ready)
+        return ready
 
     def close(self) -> Iterator[Record]:
         """Yield the rest; then no dissector is left."""
@@ -129,7 +131,9 @@ class Dissection:
         finally:
             self.stop()
         self._void(self._first(), self.sifter.shown)
-        yield from self._release(-1)
+        ready: list[Record] = []
+        self._release(-1, ready)
+        yield from ready
 
     def stop(self) -> None:
         """End every dissector now."""
@@ -197,7 +201,7 @@ class Dissection:
         if end > first:
             insort(self._voids, (first, end))
 
-    def _fetch(self, wait_seconds: float) -> Iterator[Record]:
+    def _fetch(self, wait_seconds: float, ready: list[Record]) -> None:
         run = self._runs[0]
         rows = run.runner.rows(wait_seconds)
         self._quiet_seconds = 0.0 if rows or run.next >= run.last else self._quiet_seconds + wait_seconds
@@ -207,8 +211,8 @@ class Dissection:
             if run.next <= place < run.last:
                 run.next = place + 1
                 self.answered += 1
-                yield from self._release(place)
-                yield from self._answer(cells)
+                self._release(place, ready)
+                self._answer(cells, ready)
             else:
                 self.wrong += 1
         if self._quiet_seconds > self.stall_seconds:
@@ -236,13 +240,13 @@ class Dissection:
         lost = run.last - run.next
         self.problems.append(f"{why}; {lost} packets it had been shown are without their protocols")
 
-    def _answer(self, cells: Cells) -> Iterator[Record]:
+    def _answer(self, cells: Cells, ready: list[Record]) -> None:
         out = self.sifter.out
         if out and isinstance(shown := out[0], Shown):
             out.popleft()
-            yield from protocols.read(cells, shown)
+            ready += protocols.read(cells, shown)
 
-    def _release(self, place: int) -> Iterator[Record]:
+    def _release(self, place: int, ready: list[Record]) -> None:
         # everything up to the packet with that number; at -1 up to the first that is still waited for
         out, voids = self.sifter.out, self._voids
         while out:
@@ -258,6 +262,6 @@ class Dissection:
                 continue
             out.popleft()
             if isinstance(item, Live):
-                yield from protocols.rest(item)
+                ready += protocols.rest(item)
             elif isinstance(item, Record):
-                yield item
+                ready.append(item)

@@ -96,7 +96,8 @@ class Reading:
                 judge.learn(record)
         for record in self._pass:
             yield record
-            yield from self._noted(judge.take(record))
+            if found := judge.take(record):
+                yield from self._noted(found)
         yield from self._noted(judge.close())
         self._problems = tuple(self._pass.problems)
         yield self._health()

@@ -5,16 +5,20 @@ Every object has `type` and `time` (RFC 3339 in UTC) and, where there are two en
 fields. Fields marked `PASSING` are never written.
 """
 
-from dataclasses import Field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import compress
+from operator import attrgetter, ne
+from typing import cast, get_type_hints
 
 import orjson
 
 from sentinel.core.clock import iso
 from sentinel.sense.applications import Certificate, Tls
 from sentinel.sense.findings import Finding
-from sentinel.sense.records import ICMP, ICMPV6, Flow, Icmp, Record
+from sentinel.sense.records import ICMP, ICMPV6, TCP, Flow, Icmp, Record
 
 __all__ = ["LIST_MAX", "TEXT_MAX", "encode", "shown", "when"]
 
@@ -24,6 +28,7 @@ LIST_MAX = 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGS = "FSRPAUEC"
 _ECHOES = frozenset({0, 8, 128, 129})
+_ICMPS = frozenset({ICMP, ICMPV6})
 _NAMES = {"community_id": "cid"}
 _ALWAYS = frozenset(
     {"time", "kind", "service", "version", "packets_out", "packets_in", "bytes_out", "bytes_in", "not_ip", "packets",
@@ -42,18 +47,22 @@ def shown(record: Record | Finding) -> dict[str, object]:
     """Return what is written of it, as JSON has it."""
     if isinstance(record, Finding):
         return _finding(record)
-    found: dict[str, object] = {"type": record.type}
-    for name, key, unseen, stamp in _plan(type(record)):
-        value = getattr(record, name)
-        if value != unseen:
-            found[key] = when(value) if stamp else _plain(value)
-    if record.proto in {ICMP, ICMPV6}:
+    plan = _plans.get(type(record)) or _planned(type(record))
+    values = plan.values(record)
+    found: dict[str, object] = dict(compress(zip(plan.keys, values, strict=True), map(ne, values, plan.unseen)))
+    for key in plan.times:
+        found[key] = when(cast("int", found[key]))
+    for key in plan.long:
+        if key in found:
+            found[key] = _bounded(found[key])
+    proto = record.proto
+    if proto in _ICMPS:
         found.pop("sport", None)
         found.pop("dport", None)
         found.update(icmp_type=record.sport, icmp_code=record.dport)
     if isinstance(record, Flow):
         found["ns"] = record.end - record.time
-        if record.proto == 6:
+        if proto == TCP:
             found.update(
                 data_out=record.data_out,
                 data_in=record.data_in,
@@ -67,29 +76,43 @@ def shown(record: Record | Finding) -> dict[str, object]:
     return found
 
 
-_plans: dict[type[Record], tuple[tuple[str, str, object, bool], ...]] = {}
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    # of one type of record: its keys, how their values are got, those that are left out; which of them are times, and
+    # which may be longer than is written
+    keys: tuple[str, ...]
+    values: Callable[[Record], tuple[object, ...]]
+    unseen: tuple[object, ...]
+    times: tuple[str, ...]
+    long: tuple[str, ...]
 
 
-def _plan(kind: type[Record]) -> tuple[tuple[str, str, object, bool], ...]:
-    # attribute, key, the value that is left out, whether it is a time
-    if kind not in _plans:
-        _plans[kind] = tuple(
-            (one.name, _NAMES.get(one.name, one.name), _unseen(one), "time" in one.metadata)
-            for one in fields(kind)
-            if "passing" not in one.metadata and one.name != "certificates"
-        )
-    return _plans[kind]
+_plans: dict[type[Record], _Plan] = {}
 
 
-def _unseen(field: Field[object]) -> object:
-    return None if field.name in _ALWAYS else field.default
+def _planned(kind: type[Record]) -> _Plan:
+    written = [one for one in fields(kind) if "passing" not in one.metadata and one.name != "certificates"]
+    ends = {one.name for one in fields(Record)}
+    hints = get_type_hints(kind)
+    plan = _plans[kind] = _Plan(
+        keys=("type", *(_NAMES.get(one.name, one.name) for one in written)),
+        values=attrgetter("type", *(one.name for one in written)),
+        unseen=(None, *(None if one.name in _ALWAYS else one.default for one in written)),
+        times=tuple(one.name for one in written if "time" in one.metadata),
+        long=tuple(
+            one.name
+            for one in written
+            if one.name not in ends and (hints[one.name] is str or isinstance(one.default, tuple))
+        ),
+    )
+    return plan
 
 
-def _plain(value: object) -> object:
+def _bounded(value: object) -> object:
     if isinstance(value, str):
-        return value[:TEXT_MAX]
+        return value if len(value) <= TEXT_MAX else value[:TEXT_MAX]
     if isinstance(value, tuple):
-        return [_plain(one) for one in value[:LIST_MAX]]
+        return [_bounded(one) for one in value[:LIST_MAX]]
     return value
 
 
@@ -105,7 +128,7 @@ def _certificates(given: tuple[Certificate, ...], found: dict[str, object]) -> N
         if getattr(first, name):
             found[name] = when(getattr(first, name))
     if first.names:
-        found["names"] = _plain(first.names)
+        found["names"] = _bounded(first.names)
     if first.key_bits:
         found["key_bits"] = first.key_bits
     found["self_signed"] = first.self_signed

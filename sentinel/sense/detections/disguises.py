@@ -135,15 +135,15 @@ class RemoteAdministration(Prompt):
     def take(self, record: Tls | Dns) -> Iterable[Finding]:
         """Take a handshake or a question for a name into account."""
         match record:
-            case Tls(sni=sni) if registered(sni) in self._domains:
-                return [self._finding(record, registered(sni))]
+            case Tls(sni=sni) if (domain := registered(sni)) in self._domains:
+                return [self._finding(record, domain)]
             case Tls(certificates=certificates):
                 shown = {name for one in certificates for name in (one.subject, one.issuer)}
                 for name in self._certificates:
                     if any(one.startswith(name) for one in shown):
                         return [self._finding(record, name)]
-            case Dns(kind="query", name=name) if registered(name) in self._domains:
-                return [self._finding(record, registered(name))]
+            case Dns(kind="query", name=name) if (domain := registered(name)) in self._domains:
+                return [self._finding(record, domain)]
             case _:
                 pass
         return ()

@@ -145,8 +145,10 @@ class SynFloods(Prompt):
             return ()
         limits = self._settings
         key = (record.dst, record.dport, record.time // SECOND)
-        second = self._seconds.setdefault(key, _Second(start=record.time))
-        bounded(self._seconds, limits.keys_max)
+        second = self._seconds.get(key)
+        if second is None:
+            second = self._seconds[key] = _Second(start=record.time)
+            bounded(self._seconds, limits.keys_max)
         second.tried += 1
         second.completed += record.state not in FAILED
         second.end = max(second.end, record.end)
