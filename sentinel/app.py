@@ -21,6 +21,7 @@ from sentinel.core.source import Identity, Owner
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
+    from sentinel.alert.incidents import IncidentBook
     from sentinel.audit.log import AuditLog
     from sentinel.config.inventory import Inventory
     from sentinel.detect.past import Past
@@ -247,6 +248,21 @@ class App:
 
         with Questions(made(self.config.data) / "questions.db", self.clock) as questions:
             yield questions
+
+    @contextmanager
+    def incidents(self) -> Iterator["IncidentBook"]:
+        """Open the incidents; what alerts' events name is read from the store."""
+        from sentinel.alert.grouping import Terms
+        from sentinel.alert.incidents import IncidentBook
+        from sentinel.detect.attack import standing
+
+        def tactics(technique: str) -> tuple[str, ...]:
+            return tuple(tactic for one in standing([technique]) for tactic in one.tactics)
+
+        options = self.config.incidents
+        terms = Terms(round(options.window_hours * 3_600_000_000), options.shared_max, options.common)
+        with self.book() as book, self.reading() as store:
+            yield IncidentBook(book, store, self.clock, terms, tactics)
 
     @contextmanager
     def past(self, store: Store) -> Iterator["Past"]:

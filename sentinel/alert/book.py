@@ -1,7 +1,6 @@
 """The book of alerts: findings go in once, people work on what comes out, and every change has a name and a time."""
 
 import json
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from sentinel.alert import changing, statistics, suppressing
 from sentinel.alert.budget import BUDGET_PER_HOUR
 from sentinel.alert.file import open_file
 from sentinel.alert.folding import FLOOD, Folding, identity
+from sentinel.alert.naming import ALERTS, number_of
 from sentinel.alert.suppressing import ACTIVE
 from sentinel.core import kill
 from sentinel.core.alert import (
@@ -32,12 +32,11 @@ from sentinel.core.alert import (
 from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Key, Level
-from sentinel.core.errors import NotThereError, StoreBusyError, UsageError
+from sentinel.core.errors import StoreBusyError, UsageError
 
 QUIET = timedelta(hours=24)
 MANY_MAX = 1_000
 """So many alerts may be changed at once."""
-_PREFIX = re.compile(r"[0-9a-f]{1,32}")
 _COLUMNS = (
     "alerts.number, id, rule_version, alerts.title, level, alerts.key, first_seen, last_seen, raised_at, alerts.count, "
     "state, verdict, summary, author, attack, rule_id, identity, alerts.version, assignee, held.until, "
@@ -143,6 +142,10 @@ class Book:
         """Return every alert of one rule that is not closed."""
         return self._alerts("state != 'closed' AND rule_id = :rule_id", rule_id=rule_id)
 
+    def named(self, ids: Sequence[str]) -> list[Alert]:
+        """Return the alerts with these ids (whole ones), in no order; one that is not there is left out."""
+        return self._alerts("id IN (SELECT value FROM json_each(:ids))", ids=json.dumps(ids))
+
     def _alerts(self, which: str, **given: object) -> list[Alert]:
         with self._lock, told(self._path), reading(self._db):
             rows = self._db.execute(
@@ -222,23 +225,7 @@ class Book:
         return Outcome(seen, conflict or self._one(number))
 
     def _number(self, alert_id: str) -> int:
-        prefix = alert_id.strip().lower()
-        if not _PREFIX.fullmatch(prefix):
-            raise UsageError(f"not an alert's id: {alert_id[:64]!r}; it is up to 32 hexadecimal digits")
-        # g is the digit after f: all ids that begin so, by the index
-        span = (prefix, prefix + "g") * 2
-        rows = self._db.execute(
-            "SELECT id, number FROM alerts WHERE id >= ? AND id < ? "
-            "UNION ALL SELECT id, alert FROM aliases WHERE id >= ? AND id < ? LIMIT 6",
-            span,
-        ).fetchall()
-        exact = [number for found, number in rows if found == prefix]
-        numbers = set(exact) or {number for _, number in rows}
-        if not numbers:
-            raise NotThereError(f"no alert begins with {prefix}; `sentinel alerts list` shows them")
-        if len(numbers) > 1:
-            raise UsageError(f"several alerts begin with {prefix}: {', '.join(found for found, _ in rows)}")
-        return int(numbers.pop())
+        return number_of(self._db, alert_id, ALERTS)
 
     def _one(self, number: int) -> Alert:
         row = self._db.execute(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sentinel.core.database import Shape, open_database
 
-VERSION = 3
+VERSION = 4
 _APPLICATION = 0x5E_17_1E_01
 
 _SINCE_2 = (
@@ -37,6 +37,24 @@ _SINCE_3 = (
     "UPDATE alerts SET version = (SELECT count(*) FROM history WHERE alert = alerts.number AND changed)",
     """UPDATE alerts SET assignee = coalesce((SELECT who FROM history WHERE alert = alerts.number
         AND what = 'acknowledged' ORDER BY number DESC LIMIT 1), '')""",
+)
+
+_SINCE_4 = (
+    # alerts that belong together; `anchor` is the id of the alert it began with, `about` what joins them (JSON)
+    """CREATE TABLE incidents (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, anchor TEXT NOT NULL, began INTEGER NOT NULL,
+        about TEXT NOT NULL DEFAULT '{}')""",
+    """CREATE INDEX incidents_by_anchor ON incidents (anchor)""",
+    """CREATE TABLE incident_alerts (alert TEXT PRIMARY KEY, incident INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE INDEX incident_alerts_by_incident ON incident_alerts (incident)""",
+    # ids of incidents that are part of another one
+    """CREATE TABLE incident_aliases (id TEXT PRIMARY KEY, incident INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE incident_history (
+        number INTEGER PRIMARY KEY, incident INTEGER NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL,
+        note TEXT NOT NULL)""",
+    """CREATE INDEX incident_history_by_incident ON incident_history (incident)""",
+    # what an event of an alert names, as far as it matters for incidents (JSON)
+    """CREATE TABLE facts (event TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID""",
 )
 
 _SCHEMA = (
@@ -71,9 +89,10 @@ _SCHEMA = (
     """CREATE INDEX history_by_alert ON history (alert)""",
     *_SINCE_2,
     *_SINCE_3,
+    *_SINCE_4,
 )
 
 
 def open_file(path: Path) -> sqlite3.Connection:
     """Open the state file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel."""
-    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA, {1: _SINCE_2, 2: _SINCE_3}))
+    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA, {1: _SINCE_2, 2: _SINCE_3, 3: _SINCE_4}))

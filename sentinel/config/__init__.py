@@ -86,6 +86,20 @@ class DetectOptions(Section):
     own `sentinel: {budget_per_hour: …}` comes first."""
 
 
+class IncidentOptions(Section):
+    """Which alerts belong together."""
+
+    window_hours: float = Field(default=24.0, gt=0, le=24 * 31)
+    """Alerts that name the same host, user, address, mail address or file within so many hours are one incident."""
+
+    shared_max: int = Field(default=20, ge=2, le=10_000)
+    """What more alerts than that are about joins none of them: a server that everybody uses. Who acts (a source
+    address, a sender of mail) and files may be in ten times as many."""
+
+    common: tuple[str, ...] = ()
+    """Names, addresses and networks that never join alerts: DNS servers, proxies, scanners of your own."""
+
+
 class SilenceOptions(Section):
     """When a sender counts as silent."""
 
@@ -151,6 +165,9 @@ class Config(Section):
 
     detect: DetectOptions = DetectOptions()
     """Detection."""
+
+    incidents: IncidentOptions = IncidentOptions()
+    """Incidents."""
 
     silence: SilenceOptions = SilenceOptions()
     """Silence."""

@@ -9,6 +9,7 @@ from rich.text import Text
 from sentinel.core.alert import Alert, Record, Suppression
 from sentinel.core.detection import Detection, Key, Level
 from sentinel.core.event import Event, Value
+from sentinel.core.incident import Incident
 from sentinel.core.where import plain, values
 from sentinel.ui.visible import safe
 
@@ -72,6 +73,17 @@ def alerts_table(alerts: Sequence[Alert], title: str = "") -> Table:
             safe("everything beyond the rule's budget" if alert.flood else key_text(alert.key)),
         )
     return table
+
+
+def incidents_table(incidents: Sequence[Incident]) -> Table:
+    """Return incidents as a table, one line each."""
+    rows = (
+        (one.score, one.id[:ID_SHOWN], local(one.last_seen), len(one.alerts),
+         sum(alert.state != "closed" for alert in one.alerts), one.parts[0].why if one.parts else "–",
+         ", ".join(f"{entity.kind} {entity.value}" for entity in one.shared[:3]))
+        for one in incidents
+    )  # fmt: skip
+    return plain_table(("risk", "incident", "last seen", "alerts", "open", "worst", "joined by"), rows)
 
 
 def suppressions_table(suppressions: Sequence[Suppression], now: datetime) -> Table:
