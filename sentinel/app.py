@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from sentinel.alert.incidents import IncidentBook
     from sentinel.audit.log import AuditLog
     from sentinel.config.inventory import Inventory
+    from sentinel.core.calendar import Calendars
     from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
     from sentinel.join.joiner import Joiner
     from sentinel.parse.assets import Assets
     from sentinel.parse.enrich import Enricher
+    from sentinel.parse.opening import Hours
     from sentinel.parse.packs import Packs
     from sentinel.parse.record import Reader
     from sentinel.respond.saved import Questions
@@ -80,7 +82,7 @@ class App:
         from sentinel.parse.enrich import Enricher
 
         config = self.config
-        made = Enricher(config.inventory, config.geoip, config.indicators, self.clock)
+        made = Enricher(config.inventory, config.geoip, config.indicators, self.clock, config.calendar)
         wanted = config.geoip or config.indicators or config.inventory != INVENTORY
         return made if wanted or made.inventory.held is not None or made.problems else None
 
@@ -90,6 +92,20 @@ class App:
         from sentinel.config.inventory import load
 
         return load(self.config.inventory)
+
+    @cached_property
+    def calendars(self) -> "Calendars | None":
+        """When the places of each class are open, None if there is no such file; raises ConfigError."""
+        from sentinel.config.calendar import load
+
+        return load(self.config.calendar)
+
+    @cached_property
+    def hours(self) -> "Hours":
+        """When senders and addresses are expected to be at work."""
+        from sentinel.parse.opening import Hours
+
+        return Hours(self.config.inventory, self.config.calendar, self.clock)
 
     @cached_property
     def supplied(self) -> dict[str, frozenset[str]]:
@@ -278,10 +294,11 @@ class App:
     @contextmanager
     def books(self, *, writer: bool = False) -> Iterator["SourceBook"]:
         """Open the books of sources; one process may enter, any number read."""
-        from sentinel.sources.book import SourceBook
+        from sentinel.sources.book import Patience, SourceBook
 
         made(self.config.data)
-        with SourceBook(self.config.sources_file, self.clock, self.config.silent_after, writer=writer) as books:
+        patience = Patience(self.config.silent_after, self.hours.seconds)
+        with SourceBook(self.config.sources_file, self.clock, patience, writer=writer) as books:
             yield books
 
     @contextmanager

@@ -166,6 +166,8 @@ class Folding:
             self._floods[detection.id] = True
             kept = self._near(subject, at, reach) or self._flood(subject, finding, at, event)
         kept = kept or self._raise(subject, finding, at, event)
+        if detection.level == detection.closed_level:
+            self._db.execute("UPDATE alerts SET level = ? WHERE number = ?", (detection.level, kept.number))
         kept.first = min(kept.first, at)
         kept.last = max(kept.last, at)
         kept.changed = True

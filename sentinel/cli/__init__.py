@@ -25,6 +25,7 @@ VERBS = {
     "ledger": "Which minutes each rule has judged; judge what was missed: fill.",
     "packs": "Parser packs: list, test.",
     "assets": "The inventory: list, show.",
+    "calendar": "What is open now and why; the closed days to come.",
     "indicators": "Lists of indicators: list, match, retro.",
     "parse": "Read log lines from standard input and print ECS.",
     "import": "Bring in log files, .evtx files or standard input.",

@@ -8,6 +8,7 @@ import typer
 from sentinel import config as configuration
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, talk
+from sentinel.config.calendar import problems
 from sentinel.core.errors import Exit
 
 EXAMPLE = """
@@ -37,6 +38,8 @@ def check(
     for sender in inventory.source if inventory is not None else ():
         if sender.source is not None and app.config.source(sender.source) is None:
             talk(f"{app.config.inventory}: [[source]] speaks of {sender.source!r}, which is no source here", "yellow")
+    for one in problems(app.calendars, inventory, app.clock.now().date()):
+        talk(f"{one.name}: {one.found}; {one.advice}", "yellow")
     for problem in app.enricher.problems if app.enricher is not None else ():
         talk(problem, "yellow")
     refused = [f"pack {one.folder}: {one.reason}" for one in app.packs.refused]

@@ -17,6 +17,7 @@ from rich.text import Text
 from sentinel import config as configuration
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show
+from sentinel.config.calendar import problems
 from sentinel.core.check import Check, State
 from sentinel.core.errors import Exit, SentinelError
 from sentinel.entrances import makers
@@ -38,7 +39,7 @@ STYLES: dict[State, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 @verb.command()
 def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Look at configuration, disk, ports, tools, content, inventory, spool and store. Ends with 1 if anything fails."""
+    """Look at configuration, disk, ports, tools, content, places, spool and store. Ends with 1 if anything fails."""
     checks = list(_checks(config))
     if json:
         emit(
@@ -74,6 +75,7 @@ def _checks(given: Path | None) -> Iterator[Check]:
         _audit,
         _content,
         _enrichment,
+        _calendar,
         _sensor,
         _spool,
         _store,
@@ -166,6 +168,12 @@ def _audit(app: App) -> Iterator[Check]:
     found = "no anchor yet" if last is None else f"anchored up to entry {last.number} at {last.at[:16]}"
     advice = "`sentinel run` anchors it once a day: see what it says" if old else ""
     yield Check("audit log", "warn" if old else "ok", found, advice)
+
+
+def _calendar(app: App) -> Iterator[Check]:
+    wrong = list(problems(app.calendars, app.inventory, app.clock.now().date()))
+    known = ", ".join(app.calendars.by_name) if app.calendars else f"none: there is no {app.config.calendar}"
+    yield from wrong or [Check("calendars", "ok", known)]
 
 
 def _enrichment(app: App) -> Iterator[Check]:

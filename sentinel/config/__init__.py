@@ -35,7 +35,7 @@ from sentinel.config.sources import (
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
-INVENTORY = Path("/etc/sentinel/assets.toml")
+INVENTORY, CALENDAR = Path("/etc/sentinel/assets.toml"), Path("/etc/sentinel/calendar.toml")
 ENVIRONMENT = "SENTINEL_CONFIG"
 EXAMPLES = {
     "paths": '["/var/log/auth.log"]',
@@ -125,6 +125,9 @@ class Config(Section):
     inventory: Path = INVENTORY
     """The file that says which networks, hosts and senders belong to which site and owner. Without it events carry
     no such fields. It is read again when it changes."""
+
+    calendar: Path = CALENDAR
+    """The file of opening hours, holidays and maintenance by the inventory's classes; read again when it changes."""
 
     geoip: tuple[Path, ...] = ()
     """Files in MaxMind's format (.mmdb) with countries and cities, or with autonomous systems. They are read again

@@ -29,7 +29,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sentinel.config import reading
 from sentinel.config.sources import Name, Section
-from sentinel.core.errors import ConfigError
 
 Criticality = Literal["low", "normal", "high", "critical"]
 
@@ -155,10 +154,5 @@ def _once(what: str, said: Iterable[tuple[str, str]]) -> None:
 
 def load(path: Path) -> Inventory | None:
     """Read the inventory, None if there is no such file; raises ConfigError that names every wrong table."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    return reading.validated(Inventory, reading.table(path), str(path))
+    given = reading.table_if_there(path)
+    return None if given is None else reading.validated(Inventory, given, str(path))

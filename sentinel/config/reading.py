@@ -31,6 +31,17 @@ def table(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
+def table_if_there(path: Path) -> dict[str, Any] | None:
+    """Return what a TOML file holds, None if there is no such file; raises ConfigError."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    return table(path)
+
+
 def validated(kind: type[Model], given: dict[str, Any], where: str) -> Model:
     """Turn a table into a value; raises ConfigError that names every wrong option and what to do."""
     try:

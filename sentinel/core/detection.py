@@ -111,6 +111,7 @@ class Detection:
     the rule's content: a changed rule is another version. `attack` holds ATT&CK technique ids (`T1110.001`); `author`
     travels with every alert, as the Detection Rule License asks. `fold_by` names the fields that make two findings be
     about the same thing. Beyond `budget_per_hour` new alerts (None: the configured number) everything becomes one.
+    An event of a time in which its place was closed has `closed_level` (None: as any other).
     """
 
     id: str
@@ -128,6 +129,7 @@ class Detection:
     falsepositives: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     budget_per_hour: int | None = None
+    closed_level: Level | None = None
 
 
 Key = tuple[tuple[str, Scalar], ...]

@@ -98,6 +98,7 @@ _PLACE = (
 ENRICHED = frozenset((
     *(f"sentinel.{side}_asset.{name}" for side in ("source", "destination", "host", "observer", "sender")
       for name in _ASSET),
+    "sentinel.calendar.name", "sentinel.calendar.state", "sentinel.calendar.reason",
     *(f"{side}.{name}" for side in ("source", "destination") for name in _PLACE),
     "threat.enrichments.matched.atomic", "threat.enrichments.matched.field", "threat.feed.name",
     "threat.indicator.confidence", "threat.indicator.description", "threat.indicator.email.address",
@@ -105,7 +106,7 @@ ENRICHED = frozenset((
     "threat.indicator.name", "threat.indicator.type", "threat.indicator.url.domain", "threat.indicator.url.full",
     *(f"threat.indicator.file.hash.{name}" for name in ("md5", "sha1", "sha256", "sha384", "sha512")),
 ))  # fmt: skip
-"""What is added to events from the inventory, from GeoIP files and from lists of indicators.
+"""What is added to events from the inventory and the calendar, from GeoIP files and from lists of indicators.
 
 `threat.enrichments.*` are ECS's names; as its list of objects is flat here, each holds the values of all matches.
 """

@@ -1,6 +1,6 @@
-"""What a rule says under `sentinel`, beyond Sigma: what it is folded by, its budget, which history it looks at.
+"""What a rule says under `sentinel`, beyond Sigma: folding, budget, its level where it is closed, its history.
 
-    sentinel: {fold_by: [host.name, user.name], budget_per_hour: 20}
+    sentinel: {fold_by: [host.name, user.name], budget_per_hour: 20, closed_level: high}
 
     sentinel:
       new_terms: {fields: [user.name, host.name], history: 30d, learning: 7d}
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
-from sentinel.core.detection import Baseline, History, NewTerms
+from sentinel.core.detection import LEVELS, Baseline, History, Level, NewTerms
 from sentinel.core.ecs import type_of
 from sentinel.core.errors import RuleError
 from sentinel.detect.pipelines import Source
@@ -36,7 +36,7 @@ WINDOW_MAX = timedelta(days=1)
 WINDOWS_MAX = 10_000
 """A group is compared with at most so many windows of its own."""
 BUDGET_MAX = 100_000
-_KEYS = {"fold_by", "budget_per_hour", "new_terms", "history"}
+_KEYS = {"fold_by", "budget_per_hour", "closed_level", "new_terms", "history"}
 _TERMS = {"fields", "history", "learning"}
 _BASELINE = {
     "by", "window", "against", "learning", "floor", "factor", "deviations", "sum", "same", "zone",
@@ -55,12 +55,13 @@ class Extension:
     fold_by: tuple[str, ...]
     history: History | None = None
     budget_per_hour: int | None = None
+    closed_level: Level | None = None
 
 
 def read_extension(path: Path, own: object, source: Source) -> Extension:
     """Return what stands under `sentinel` in a rule about `source`; raises RuleError."""
     if not isinstance(own, dict) or set(own) - _KEYS:
-        raise RuleError(path, "'sentinel' may only say fold_by, budget_per_hour, new_terms or history")
+        raise RuleError(path, "'sentinel' may only say fold_by, budget_per_hour, closed_level, new_terms or history")
     if "new_terms" in own and "history" in own:
         raise RuleError(path, "'sentinel' says new_terms and history; a rule looks at one of them")
     reading = _Reading(path, source)
@@ -75,7 +76,9 @@ def read_extension(path: Path, own: object, source: Source) -> Extension:
     if history is not None and "fold_by" in own:
         raise RuleError(path, f"what it finds is folded by {', '.join(usual)}; it may not say fold_by")
     fold_by = _fold_by(path, own["fold_by"]) if "fold_by" in own else usual
-    return Extension(fold_by, history, read_budget(path, own))
+    if history is not None and "closed_level" in own:
+        raise RuleError(path, "closed_level is for rules about single events, not for those with a history")
+    return Extension(fold_by, history, read_budget(path, own), _closed_level(path, own))
 
 
 def read_budget(path: Path, own: Mapping[str, object]) -> int | None:
@@ -86,6 +89,13 @@ def read_budget(path: Path, own: Mapping[str, object]) -> int | None:
     if not isinstance(budget, int) or isinstance(budget, bool) or not 0 < budget <= BUDGET_MAX:
         raise RuleError(path, f"budget_per_hour must be a whole number from 1 to {BUDGET_MAX:,}")
     return budget
+
+
+def _closed_level(path: Path, own: Mapping[str, object]) -> Level | None:
+    level = own.get("closed_level")
+    if level is not None and level not in LEVELS:
+        raise RuleError(path, f"closed_level must be one of {', '.join(LEVELS)}, not {level!r}")
+    return level
 
 
 def asked_of(history: History | None) -> tuple[str, ...]:

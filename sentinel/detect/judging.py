@@ -4,7 +4,7 @@ Each rule has a budget of its own in a run: what one does too much, fails at or 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -13,6 +13,7 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.ports import Store
 from sentinel.core.where import values
+from sentinel.detect.calendar import CALENDAR_STATE
 from sentinel.detect.correlate import Counting, TooLongError, TooManyError
 from sentinel.detect.past import Past
 from sentinel.detect.recent import Memory
@@ -110,6 +111,8 @@ class Batch:
         if detection.correlation is not None or detection.history is not None:
             self._counted.setdefault(detection.id, (detection, []))[1].append(event)
             return
+        if detection.closed_level is not None and event.fields.get(CALENDAR_STATE) == "closed":
+            detection = replace(detection, level=detection.closed_level)
         budget = self.run.budget(detection)
         key = subject(detection, event)
         summary = _summary(event)

@@ -22,6 +22,7 @@ from sigma.rule import SigmaRule
 from sigma.rule.detection import SigmaDetection, SigmaDetectionItem, SigmaDetections
 
 from sentinel.core.content import content
+from sentinel.core.detection import LEVELS
 from sentinel.core.ecs import type_of
 from sentinel.core.errors import RuleError
 from sentinel.core.where import (
@@ -45,6 +46,7 @@ from sentinel.core.where import (
     leaves,
 )
 from sentinel.core.wildcard import escaped, like
+from sentinel.detect.calendar import spelled
 from sentinel.detect.chains import read_chain
 from sentinel.detect.documents import Document
 from sentinel.detect.exceptions import terms
@@ -106,6 +108,7 @@ def read_document(
     kinds = [kind for kind in ("correlation", "filter", "detection") if kind in document]
     if len(kinds) > 1:
         raise RuleError(path, f"one document is {' and '.join(kinds)}; it must be one of them")
+    document = spelled(path, document)
     if "filter" in document:
         return _filter(path, document, placeholders)
     if "correlation" in document:
@@ -145,11 +148,15 @@ def _plain(path: Path, document: Document, pipelines: Pipelines, placeholders: P
         raise RuleError(path, f"no pipeline knows the log source {words}: no pack writes such events")
     where = AllOf((source.where, ask(path, lambda: _Translation(path, rule.detection, source, placeholders).where())))
     own = read_extension(path, rule.custom_attributes.get("sentinel", {}), source)
+    plain = described(path, document, rule, where, own.fold_by)
+    if own.closed_level is not None and LEVELS.index(own.closed_level) <= LEVELS.index(plain.level):
+        raise RuleError(path, f"closed_level {own.closed_level} is no higher than its level, {plain.level}")
     return Plain(
         replace(
-            described(path, document, rule, where, own.fold_by),
+            plain,
             history=own.history,
             budget_per_hour=own.budget_per_hour,
+            closed_level=own.closed_level,
         ),
         rule.name or "",
         source,

@@ -1,8 +1,9 @@
-"""Adds to events what is known beside them: whose machines these are, where addresses lie, what indicators say.
+"""Adds to events what is known beside them: whose machines, open or closed, where addresses lie, what indicators say.
 
 What is known of an address or a name is looked up once and remembered until a file changes.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,19 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from sentinel.config import inventory
+from sentinel.config import calendar, inventory
 from sentinel.config.enrichment import IndicatorList
+from sentinel.core.calendar import Calendars
 from sentinel.core.event import Entry, Event, Fields, Scalar, Value
 from sentinel.core.ports import Clock
 from sentinel.core.where import values
 from sentinel.parse.assets import Assets
 from sentinel.parse.geo import Geo
+from sentinel.parse.opening import Opening
 from sentinel.parse.threats import Threats
 from sentinel.parse.watched import Watched
 
 LOOK_EVERY = timedelta(seconds=10)
 """So often it is looked whether a file has changed, and only while records come in."""
 CACHE_MAX = 65_536
+NO_FILE = Path(os.devnull, "none")
+"""A file that never is."""
 
 _SIDES = ("source", "destination")
 _MACHINES = ("host", "observer")
@@ -71,13 +76,20 @@ class Enricher:
     """Adds fields to events; reads its files when it is made, and again when they have changed (`refresh`)."""
 
     def __init__(
-        self, inventory_file: Path, geoip: Sequence[Path], indicators: Sequence[IndicatorList], clock: Clock
+        self,
+        inventory_file: Path,
+        geoip: Sequence[Path],
+        indicators: Sequence[IndicatorList],
+        clock: Clock,
+        calendar_file: Path = NO_FILE,
     ) -> None:
+        self.calendar: Watched[Calendars | None] = Watched(calendar_file, calendar.load, optional=True)
         self.inventory: Watched[inventory.Inventory | None] = Watched(inventory_file, inventory.load, optional=True)
         self.geo = Geo(tuple(geoip))
         self.threats = Threats(indicators)
         self._clock = clock
         self._assets: Assets | None = None
+        self._opening: Opening | None = None
         self._tables = self._fresh()
         while self._look():
             pass
@@ -101,6 +113,8 @@ class Enricher:
         if tables.senders is not None:
             origin = entry.raw.origin
             fields.update(tables.senders[entry.raw.source, origin.peer, origin.identity])
+        if self._opening is not None:
+            self._opening.mark(fields, event.timestamp)
         if self.threats.lists:
             self.threats.mark(fields, self._now)
 
@@ -130,7 +144,7 @@ class Enricher:
     @property
     def problems(self) -> list[str]:
         """What is wrong with any file as it is now."""
-        files = [self.inventory.problem, *(file.problem for file in self.geo.files)]
+        files = [self.inventory.problem, self.calendar.problem, *(file.problem for file in self.geo.files)]
         return [problem for problem in (*files, *(file.problem for _, file in self.threats.lists)) if problem]
 
     @property
@@ -144,10 +158,11 @@ class Enricher:
 
     def _look(self) -> bool:
         """Read what has changed, of the lists one at most; return whether one was read."""
-        changed = [self.inventory.look(), *(file.look() for file in self.geo.files)]
+        changed = [self.inventory.look(), self.calendar.look(), *(file.look() for file in self.geo.files)]
         if any(changed):
             held = self.inventory.held
             self._assets = Assets(held) if held is not None else None
+            self._opening = Opening(self.calendar.held or Calendars()) if held is not None else None
             self._tables = self._fresh()
         return self.threats.look()
 

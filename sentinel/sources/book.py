@@ -32,8 +32,21 @@ CLOCK_STEP_SECONDS = 2.0
 _LAGS_MAX = 20_000
 _MARKS_MAX = 4_000
 
-Limit = Callable[[str], float]
-"""After how many seconds a source counts as silent; 0: never."""
+
+def _passed(_identity: Identity, start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """After how many seconds a source counts as silent (0: never), and how many of some time count for a sender.
+
+    Where his place has a calendar, only those do in which it was open: of a closed school nothing is expected, and
+    nothing learned.
+    """
+
+    limit: Callable[[str], float] = lambda _: USUAL_LIMIT
+    seconds: Callable[[Identity, datetime, datetime], float] = _passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +102,7 @@ class SourceBook:
         self,
         path: Path,
         clock: Clock,
-        limit: Limit = lambda _: USUAL_LIMIT,
+        patience: Patience = Patience(),
         *,
         writer: bool = False,
         steady: Callable[[], float] = monotonic,
@@ -98,7 +111,7 @@ class SourceBook:
         self.set_aside = set_aside_if_damaged(path) if writer else None
         self._path = path
         self._clock = clock
-        self._limit = limit
+        self._patience = patience
         self._steady = steady
         self._apart = self._apart_now()
         self._lock = threading.RLock()
@@ -229,10 +242,10 @@ class SourceBook:
         yield from others.items()
 
     def _heard(self, identity: Identity, heard: Heard, *, was_set: bool) -> tuple[Sender, Cadence]:
-        limit = self._limit(identity.source) or USUAL_LIMIT
+        limit = self._patience.limit(identity.source) or USUAL_LIMIT
         known = self._known.get(identity)
         # times of two clocks have nothing between them to learn from
-        span = 0.0 if was_set else (heard.last - heard.first).total_seconds()
+        span = 0.0 if was_set else self._patience.seconds(identity, heard.first, heard.last)
         if known is None:
             cadence, lag, before = Cadence(), heard.lag, None
             cadence.heard(0.0, span, heard.records, limit, heard.first)
@@ -244,7 +257,7 @@ class SourceBook:
                 lag[number] = lag.get(number, 0) + count
             # a gap during which nobody listened says nothing
             listened = not was_set and self._progress.began is not None and before.last >= self._progress.began
-            gap = (heard.first - before.last).total_seconds() if listened else 0.0
+            gap = self._patience.seconds(identity, before.last, heard.first) if listened else 0.0
             cadence.heard(max(gap, 0.0), span, heard.records, limit, before.last)
         if sum(lag.values()) > _LAGS_MAX:
             lag = {number: count // 2 for number, count in lag.items() if count > 1}
@@ -307,7 +320,7 @@ class SourceBook:
     def silent(self) -> list[Sender]:
         """Return those regularly heard of whom nothing has been heard for longer than they may be silent.
 
-        Time counts while a Sentinel listened and had seen everything it received.
+        Time counts while a Sentinel listened, had seen everything it received, and the sender's place was open.
         """
         with self._lock, told(self._path), reading(self._db):
             progress = self._progress_now()
@@ -320,9 +333,12 @@ class SourceBook:
         found = []
         for row in rows:
             sender, _ = _sender(row)
-            limit = self._limit(sender.identity.source)
+            limit = self._patience.limit(sender.identity.source)
             regular = limit and (sender.last - sender.first).total_seconds() >= limit
-            if regular and sender.identity.via not in NO_SENDERS:
+            if not regular or sender.identity.via in NO_SENDERS:
+                continue
+            since = max(sender.last, progress.began)
+            if self._patience.seconds(sender.identity, since, progress.known) > sender.patience:
                 found.append(sender)
         return found
 

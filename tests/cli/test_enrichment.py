@@ -21,7 +21,8 @@ class Desk:
         self.inventory = folder / "assets.toml"
         self.list = folder / "list.txt"
         self.config.write_text(
-            f'data = "{folder}/data"\ninventory = "{self.inventory}"\n[spool]\nballast_bytes = 0\n'
+            f'data = "{folder}/data"\ninventory = "{self.inventory}"\n'
+            f'calendar = "{EXAMPLE.parent}/calendar.toml"\n[spool]\nballast_bytes = 0\n'
             f'[[indicators]]\nname = "bad"\npath = "{self.list}"\n'
         )
         self.inventory.write_text(EXAMPLE.read_text("utf-8"), "utf-8")
@@ -105,3 +106,15 @@ def test_a_missing_inventory_that_was_asked_for_is_mentioned(desk: Desk) -> None
 def test_a_sender_of_a_source_that_is_not_there_is_mentioned(desk: Desk) -> None:
     desk.inventory.write_text('[[source]]\nsource = "shulen"\nsite = "x"\n')
     assert "'shulen', which is no source here" in desk.sentinel("check").stderr
+
+
+def test_calendar_shows_what_is_open_and_which_days_are_closed(desk: Desk) -> None:
+    told = {one["calendar"]: one for one in desk.json("calendar", "--days", "400")}
+    assert told["always"]["state"] in {"open", "maintenance"}
+    assert "Gesamtschule Nord" in told["school"]["places"]
+    assert any("Neujahr" in day["because"] for day in told["office"]["closed"])
+    assert [one["valid_until"] for one in told["school"]["school_holidays"]] == ["2027-07-31"]
+    (school,) = desk.json("calendar", "--site", "gesamtschule nord")
+    assert school["places"] == ["Gesamtschule Nord"]
+    assert "Weihnachtsferien" in desk.sentinel("calendar").stdout
+    assert "knows no site" in desk.sentinel("calendar", "--site", "nowhere", code=2).stderr

@@ -62,8 +62,11 @@ HISTORY = "by: [user.name], window: 1h, against: 30d, floor: 5"
 @pytest.mark.parametrize(
     ("own", "reason"),
     [
-        ("{nothing: 1}", "may only say fold_by, budget_per_hour, new_terms or history"),
+        ("{nothing: 1}", "may only say fold_by, budget_per_hour, closed_level, new_terms or history"),
         (f"{{{TERMS}, history: {{{HISTORY}, factor: 3}}}}", "looks at one of them"),
+        (f"{{{TERMS}, closed_level: high}}", "closed_level is for rules about single events"),
+        ("{closed_level: urgent}", "closed_level must be one of informational, low"),
+        ("{closed_level: low}", "closed_level low is no higher than its level, medium"),
         (f"{{{TERMS}, fold_by: [host.name]}}", "may not say fold_by"),
         ("{new_terms: [user.name]}", "new_terms must say fields, history"),
         ("{new_terms: {fields: [user.name]}}", "must say history"),

@@ -1,21 +1,22 @@
 """A sender that falls silent: one alert, at the right time, that closes itself; and who must not raise one."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from sentinel.alert.book import Book
 from sentinel.core.alert import Alert
+from sentinel.core.calendar import Calendar, Period, open_seconds
 from sentinel.core.clock import ManualClock
 from sentinel.core.source import Entering, Heard, Identity
-from sentinel.sources.book import SourceBook
+from sentinel.sources.book import Patience, SourceBook
 from sentinel.sources.silence import RULE, Silence
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 FIREWALL = Identity("city", "syslog-udp", "192.0.2.7", "fw1")
-MINUTE = timedelta(minutes=1)
 
 
 class Town:
@@ -26,14 +27,19 @@ class Town:
         self.clock = ManualClock(MONDAY)
         self.elapsed = timedelta(0)
         self.limits = limits
+        self.calendar: Calendar | None = None
         self.alerts = Book(folder / "state.db", self.clock)
         self.through = 0
         self.books = self.opened()
         self.start()
 
     def opened(self) -> SourceBook:
-        path, limits = self.folder / "sources.db", self.limits.__getitem__
-        return SourceBook(path, self.clock, limits, writer=True, steady=lambda: self.elapsed / timedelta(seconds=1))
+        path, patience = self.folder / "sources.db", Patience(self.limits.__getitem__, self.hours)
+        return SourceBook(path, self.clock, patience, writer=True, steady=lambda: self.elapsed / timedelta(seconds=1))
+
+    def hours(self, identity: Identity, start: datetime, end: datetime) -> float:
+        del identity
+        return (end - start).total_seconds() if self.calendar is None else open_seconds(self.calendar, start, end)
 
     def start(self) -> None:
         """Begin, as a Sentinel does that was started again."""
@@ -42,11 +48,18 @@ class Town:
         self.books.begin(self.through, self.through)
         self.silence = Silence(self.books, self.alerts)
 
-    def minutes(self, count: int, *senders: Identity, caught_up: bool = True) -> None:
+    def quiet(self, until: datetime) -> None:
+        """Let time go by until then, in which nobody is heard."""
+        while self.clock.now() < until:
+            self.minutes(1, step=timedelta(minutes=30))
+
+    def minutes(
+        self, count: int, *senders: Identity, caught_up: bool = True, step: timedelta = timedelta(minutes=1)
+    ) -> None:
         """Let so many minutes go by, in each of which these are heard once."""
         for _ in range(count):
-            self.elapsed += MINUTE
-            self.clock.advance(MINUTE)
+            self.elapsed += step
+            self.clock.advance(step)
             now = self.clock.now()
             self.through += len(senders)
             heard = {who: Heard(now, now, f"{self.through:032x}", records=1, bytes=80) for who in senders}
@@ -225,3 +238,56 @@ def test_the_hour_that_comes_twice_and_the_one_that_never_comes_are_hours_as_all
         assert len(town.raised()) == 1
         town.minutes(1, FIREWALL)
         assert not town.raised()
+
+
+SCHOOL = Calendar(
+    "school",
+    hours=(((7 * 60, 16 * 60),),) * 5 + ((),) * 2,
+    land="SN",
+    vacations=(Period(date(2026, 10, 12), date(2026, 10, 24), "Herbstferien"),),
+)
+
+
+def berlin(day: int, hour: int) -> datetime:
+    return datetime(2026, 10, day, hour, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
+
+
+def test_a_quiet_school_firewall_raises_nothing_in_the_autumn_holidays_and_alarms_on_a_school_day(town: Town) -> None:
+    town.calendar = SCHOOL
+    town.clock.moment = berlin(9, 13)
+    town.start()
+    town.minutes(3 * 60, FIREWALL)  # a Friday afternoon
+    town.quiet(berlin(26, 7))
+    assert not town.raised(), "two weeks of holidays and three weekends"
+    town.minutes(120, FIREWALL)
+    assert town.clock.now() == berlin(26, 9)
+    assert not town.raised(closed=True)
+    town.minutes(16)
+    assert len(town.raised()) == 1, "a school day, shortly after nine"
+
+
+def test_a_school_firewall_that_stays_away_after_the_holidays_alarms_a_quarter_of_an_hour_after_opening(
+    town: Town,
+) -> None:
+    town.calendar = SCHOOL
+    town.clock.moment = berlin(9, 13)
+    town.start()
+    town.minutes(3 * 60, FIREWALL)
+    town.quiet(berlin(26, 7))
+    town.minutes(15)
+    assert not town.raised()
+    town.minutes(2)
+    assert len(town.raised()) == 1
+
+
+def test_who_begins_an_hour_after_opening_each_day_is_known_to_do_so(town: Town) -> None:
+    town.calendar = SCHOOL
+    town.clock.moment = berlin(5, 7)
+    town.start()
+    for day in range(5, 9):
+        town.quiet(berlin(day, 8))
+        town.minutes(20, FIREWALL)
+        town.minutes(31, FIREWALL, step=timedelta(minutes=15))
+    assert len(town.raised(closed=True)) == 2, "what is the same twice is learned"
+    town.quiet(berlin(9, 8))
+    assert not town.raised()
