@@ -16,8 +16,8 @@ _MEMORY_BYTES_MAX = 64 << 20
 class Pattern(Protocol):
     """A compiled expression."""
 
-    def search(self, text: str, /) -> object | None:
-        """Return something true if the expression occurs anywhere in `text`."""
+    def search(self, text: str | bytes, /) -> object | None:
+        """Return something true if the expression occurs anywhere in `text`; UTF-8 is what it is fastest with."""
 
 
 @lru_cache(maxsize=8192)
@@ -32,6 +32,7 @@ def compile_regex(expression: str, flags: str = "") -> Pattern:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY_BYTES_MAX
+    options.never_capture = True  # nobody asks what a group matched
     prefix = f"(?{flags})" if flags else ""
     try:
         return cast("Pattern", re2.compile(prefix + expression, options))

@@ -249,7 +249,7 @@ def holds(where: Where, event: Event | Mapping[str, Value]) -> bool:
             return any(like(plain(one), pattern, cased=cased) for one in values(fields.get(field)))
         case Matches(field, regex, flags):
             search = compile_regex(regex, flags).search
-            return any(search(_searchable(plain(one))) is not None for one in values(fields.get(field)))
+            return any(search(searchable(plain(one))) is not None for one in values(fields.get(field)))
         case Within(field, network):
             return any(within(plain(one), network) for one in values(fields.get(field)))
         case Compare(field, operator, number):
@@ -269,9 +269,9 @@ def holds(where: Where, event: Event | Mapping[str, Value]) -> bool:
             assert_never(where)
 
 
-def _searchable(text: str) -> str:
-    # RE2 wants text that UTF-8 can carry; a lone surrogate cannot match anything an operator would write
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+def searchable(text: str) -> bytes:
+    """Return `text` as RE2 searches it; a lone surrogate cannot match anything an operator would write."""
+    return text.encode("utf-8", "replace")
 
 
 def equal(have: Scalar, want: Scalar, *, cased: bool = False) -> bool:

@@ -1,15 +1,17 @@
 """One field of many rules: which of their items are true of a value, remembered as a small number.
 
-All literals on the field are found in one pass, networks are looked up by the length of their prefix. What a value was
-found to be is remembered, within bounds.
+Literals on the field are found in one pass, of an item one that it cannot be true without: only then the rest of it is
+asked of the text. Networks are looked up by the length of their prefix. What a value was found to be is remembered,
+within bounds.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from sentinel.core.event import Scalar, Value
 from sentinel.core.where import (
+    AnyOf,
     Compare,
     Dated,
     Exists,
@@ -29,13 +31,19 @@ from sentinel.core.where import (
     values,
 )
 from sentinel.core.wildcard import escaped, fold
-from sentinel.detect.conditions import Truth, alone, over_leaves, rarity, truth, witness
+from sentinel.detect.conditions import Truth, flat, over_leaves, rarity, truth, witness
 from sentinel.detect.literals import Literals
+from sentinel.detect.shapes import Asks, asking
 
 LONG = 1024
 """Longer texts are not remembered: they hardly come twice."""
+SHORT = 256
+"""In longer texts it is looked first whether there is anything at all."""
 ENTRIES_MAX = 120_000
 CHARACTERS_MAX = 16_000_000
+
+
+_Patterns = tuple[Literals | None, Literals | None]
 
 
 class FaultyError(Exception):
@@ -78,23 +86,32 @@ class Column:
         self._room = room
         self._others: dict[object, int] = {}
         self._codes: dict[frozenset[int], int] = {}
+        self._items = items
         known: dict[Leaf, int] = {}
         nodes = {number: over_leaves(where, known) for number, where in items.items()}
         rarities = [rarity(leaf) for leaf in known]
         makes: dict[int, list[int]] = {}
-        may: dict[int, list[tuple[int, Truth]]] = {}
-        for number, node in nodes.items():
-            sufficient, test, needed = alone(node), truth(node), witness(node, rarities)
-            for leaf in needed[1] if needed else ():
-                if leaf in sufficient:
-                    makes.setdefault(leaf, []).append(number)
-                else:
-                    may.setdefault(leaf, []).append((number, test))
+        may: dict[int, list[tuple[int, Asks, Truth]]] = {}
+        for number, where in items.items():
+            for part in flat(where) if isinstance(where, AnyOf) else (where,):
+                node = over_leaves(part, known)
+                if isinstance(node, int):
+                    makes.setdefault(node, []).append(number)
+                elif needed := witness(node, rarities):
+                    tests = number, asking(part, field), truth(node)
+                    for leaf in needed[1]:
+                        may.setdefault(leaf, []).append(tests)
         self._leaves = tuple(known)
-        # for each leaf: the items that it makes true, and those that it may
+        # for each leaf: the items that it makes true, and those that it may; what does neither tells nothing by itself
         self._makes = [tuple(makes.get(leaf, ())) for leaf in range(len(known))]
         self._may = [tuple(may.get(leaf, ())) for leaf in range(len(known))]
         self._sort()
+        self._folded, self._cased = self._patterns(leaf for leaf in range(len(known)) if leaf in makes or leaf in may)
+        self._all: _Patterns | None = None
+        others = (self._cased, self._prefixes, self._numbers, self._dates)
+        self._rare = self._folded if self._folded is not None and self._folded.rare and not any(others) else None
+        # of a text that no pattern fits, if patterns are all that is asked
+        self._unlike = frozenset(number for number, node in nodes.items() if truth(node)({*self._present}))
 
     def _sort(self) -> None:
         self._absent: list[int] = []
@@ -102,17 +119,12 @@ class Column:
         self._numbers: list[tuple[int, Compare]] = []
         self._dates: list[tuple[int, Dated]] = []
         self._prefixes: dict[tuple[int, int], dict[int, list[int]]] = {}
-        folded: list[tuple[int, str]] = []
-        cased: list[tuple[int, str]] = []
         for number, leaf in enumerate(self._leaves):
             match leaf:
-                case Is(_, value, exactly):
-                    if value is None:
-                        self._absent.append(number)
-                        continue
-                    (cased if exactly else folded).append((number, escaped(plain(value))))
-                case Like(_, pattern, exactly):
-                    (cased if exactly else folded).append((number, pattern))
+                case Is(_, None):
+                    self._absent.append(number)
+                case Is() | Like():
+                    pass  # a pattern
                 case Within(_, network):
                     inside = network_of(network)
                     bits = inside.max_prefixlen - inside.prefixlen
@@ -126,19 +138,27 @@ class Column:
                     self._present.append(number)
                 case Keyword() | Same() | Matches():
                     raise TypeError("asked late, of holds")
-        self._folded = Literals(folded, cased=False) if folded else None
-        self._cased = Literals(cased, cased=True) if cased else None
-        others = (self._cased, self._prefixes, self._numbers, self._dates)
-        self._rare = self._folded if self._folded is not None and self._folded.rare and not any(others) else None
+
+    def _patterns(self, numbers: Iterable[int]) -> _Patterns:
+        # folded ones and cased ones
+        found: tuple[list[tuple[int, str]], list[tuple[int, str]]] = ([], [])
+        for number in numbers:
+            match self._leaves[number]:
+                case Is(_, value, exactly) if value is not None:
+                    found[exactly].append((number, escaped(plain(value))))
+                case Like(_, pattern, exactly):
+                    found[exactly].append((number, pattern))
+                case _:
+                    pass
+        folded, cased = (Literals(each, cased=bool(place)) if each else None for place, each in enumerate(found))
+        return folded, cased
 
     def glance(self, value: Value | None) -> int:
-        """Answer as `learn` does, faster for long texts in which nothing is found."""
+        """Answer as `learn` does, for what may be long."""
         if not isinstance(value, str) or len(value) <= LONG:
             known = self.memo.get(value)
             return self.learn(value) if known is None else known
-        if self._rare is not None and value.isascii() and self._rare.none(value):
-            return self._coded(self._items({*self._present}))
-        return self.learn(value)
+        return self._code(value)
 
     def forget(self) -> None:
         """Forget every value; numbers given before mean nothing any more."""
@@ -167,7 +187,11 @@ class Column:
         return known
 
     def _code(self, value: Value | None) -> int:
-        return self._coded(self._items(self._holding(value)))
+        if not isinstance(value, str):
+            return self._coded(self._thoroughly(value))
+        if self._rare is not None and len(value) > SHORT and self._rare.none(value):
+            return self._coded(self._unlike)
+        return self._coded(self._quickly(value) if len(value) <= LONG else self._thoroughly(value))
 
     def _coded(self, items: frozenset[int]) -> int:
         code = self._codes.get(items)
@@ -177,34 +201,51 @@ class Column:
             self.true.append(items)
         return code
 
-    def _items(self, leaves: set[int]) -> frozenset[int]:
+    def _quickly(self, text: str) -> frozenset[int]:
+        # what is looked for tells which items may be true; those are asked of the text
+        leaves: set[int] = set()
         found: set[int] = set()
-        for leaf in leaves:
-            if made := self._makes[leaf]:
-                found.update(made)
-            for item, test in self._may[leaf]:
-                if item not in found and test(leaves):
-                    found.add(item)
+        try:
+            folded = fold(text)
+            self._look(text, text, folded, leaves, (self._folded, self._cased))
+            for leaf in leaves:
+                if made := self._makes[leaf]:
+                    found.update(made)
+                for item, asks, _ in self._may[leaf]:
+                    if item not in found and asks(text, folded):
+                        found.add(item)
+        except Exception:  # noqa: BLE001  a fault of one rule must stay its own, whatever it is
+            return self._singly(text)
         return frozenset(found)
 
-    def _holding(self, value: Value | None) -> set[int]:
-        # the leaves that hold
-        found: set[int] = set()
+    def _thoroughly(self, value: Value | None) -> frozenset[int]:
+        # every leaf is looked for, and items are asked of those found: of several values each may fit another pattern,
+        # and a long text that may be everything must not be searched again and again
         have = values(value)
-        found.update(self._present if have else self._absent)
+        leaves = set() if have else {*self._absent}
+        found: set[int] = set()
         try:
             for one in have:
-                self._look(one, found)
-        except Exception:  # noqa: BLE001  a fault of one rule must stay its own, whatever it is
+                if self._all is None:
+                    self._all = self._patterns(range(len(self._leaves)))
+                text = plain(one)
+                self._look(one, text, fold(text), leaves, self._all)
+            for leaf in leaves:
+                found.update(self._makes[leaf])
+                for item, _, test in self._may[leaf]:
+                    if item not in found and test(leaves):
+                        found.add(item)
+        except Exception:  # noqa: BLE001  as above
             return self._singly(have)
-        return found
+        return frozenset(found)
 
-    def _look(self, value: Scalar, found: set[int]) -> None:
-        text = plain(value)
-        if self._folded is not None:
-            self._folded.find(fold(text), found)
-        if self._cased is not None:
-            self._cased.find(text, found)
+    def _look(self, value: Scalar, text: str, folded: str, found: set[int], patterns: _Patterns) -> None:
+        if patterns[0] is not None:
+            patterns[0].find(folded, found)
+        if patterns[1] is not None:
+            patterns[1].find(text, found)
+        if self._present:
+            found.update(self._present)
         if self._prefixes:
             self._locate(text, found)
         for number, leaf in self._numbers:
@@ -226,16 +267,15 @@ class Column:
             if version == address.version and (numbers := networks.get(whole >> bits)):
                 found.update(numbers)
 
-    def _singly(self, have: tuple[Scalar, ...]) -> set[int]:
+    def _singly(self, value: Value) -> frozenset[int]:
         # something does not work out: every leaf is asked for itself, as its definition says
-        found: set[int] = set()
+        fields = {self._field: value}
         faulty: list[Leaf] = []
-        for number, leaf in enumerate(self._leaves):
+        for leaf in self._leaves:
             try:
-                if holds(leaf, {self._field: have}):
-                    found.add(number)
+                holds(leaf, fields)
             except Exception:  # noqa: BLE001  as above
                 faulty.append(leaf)
         if faulty:
             raise FaultyError(faulty)
-        return found
+        return frozenset(number for number, where in self._items.items() if holds(where, fields))

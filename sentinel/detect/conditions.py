@@ -250,19 +250,6 @@ def witness(node: Node, scores: Sequence[float]) -> tuple[float, frozenset[int]]
             assert_never(node)
 
 
-def alone(node: Node) -> frozenset[int]:
-    """Return the items each of which makes `node` true by itself."""
-    match node:
-        case int():
-            return frozenset((node,))
-        case Some(nodes):
-            return frozenset[int]().union(*map(alone, nodes))
-        case Every((single,)):
-            return alone(single)
-        case _:
-            return frozenset()
-
-
 def items_of(node: Node) -> frozenset[int]:
     """Return the items that `node` is about."""
     match node:

@@ -1,4 +1,4 @@
-"""What a regular expression cannot match without: literal texts, of which one is in every text it matches.
+"""What a regular expression cannot match without: literal texts, of which one is in every text it matches; a length.
 
 Looking for literals costs nothing beside the thousands that are looked for anyway; an expression is only searched for
 where one of its own was found. Reads no more of RE2's syntax than it is sure of (https://github.com/google/re2/wiki/Syntax):
@@ -7,7 +7,8 @@ what it does not know ends a literal, or gives none.
 
 import re
 
-_REPEAT = re.compile(r"\{\d+(?:,\d*)?\}")
+_REPEAT = re.compile(r"\{(\d+)(?:,\d*)?\}")
+SPELLINGS_MAX = 4
 _TELLING = frozenset("`^{}+$&*=|<>%#~;!")
 """Characters rare enough to be looked for alone."""
 
@@ -16,11 +17,38 @@ def guard(expression: str) -> tuple[str, ...]:
     """Return ASCII texts, of which every text that `expression` matches holds one, in any case; empty: none known."""
     found: list[str] = []
     for alternative in _alternatives(expression):
-        literals = [one for one in _literals(alternative) if len(one) > 1 or one in _TELLING]
+        literals = [one for one in _literals(alternative) if len(one[0]) > 1 or one[0] in _TELLING]
         if not literals:
             return ()
-        found.append(max(literals, key=len))
+        longest: list[str] = max(literals, key=lambda one: len(one[0]))
+        found += longest
     return tuple(dict.fromkeys(found))
+
+
+def least(expression: str) -> int:
+    """Return how many characters any text has at least that `expression` matches; groups count for nothing."""
+    return min(map(_least, _alternatives(expression)))
+
+
+def _least(expression: str) -> int:
+    length = at = 0
+    while at < len(expression):
+        char, after = expression[at], _behind(expression, at)
+        escape = expression[at + 1 : at + 2] if char == "\\" else ""
+        if escape.isalnum() and escape not in _KNOWN:
+            return 0
+        one = 0 if char in "^$(){*+?" or escape in _EMPTY else 1
+        repeat = expression[after : after + 1]
+        if repeat == "{" and (times := _REPEAT.match(expression, after)):
+            one *= int(times[1])
+            after = times.end()
+            if expression.startswith(("*", "{"), after):
+                return 0
+        elif repeat and repeat in "*?":
+            one = 0
+        length += one
+        at = after
+    return length
 
 
 def _alternatives(expression: str) -> list[str]:
@@ -35,9 +63,9 @@ def _alternatives(expression: str) -> list[str]:
     return [*found, expression[begin:]]
 
 
-def _literals(expression: str) -> list[str]:
-    # what must be in a text, in an expression without alternatives outside of groups
-    found: list[str] = [""]
+def _literals(expression: str) -> list[list[str]]:
+    # what must be in a text, each in all its spellings, in an expression without alternatives outside of groups
+    found: list[list[str]] = [[""]]
     at = 0
     while at < len(expression):
         char, after = expression[at], _behind(expression, at)
@@ -47,23 +75,33 @@ def _literals(expression: str) -> list[str]:
             if escape.isalnum() and escape not in _KNOWN:
                 return []
             literal = "" if escape.isalnum() else escape
-        elif char not in "[](){}.^$*+?|":
+        elif char == "[":
+            literal = _few(expression[at + 1 : after - 1])
+        elif char not in "](){}.^$*+?|":
             literal = char
-        if literal == "?" or not literal.isascii():  # `?` also stands for text that UTF-8 cannot carry
+        if "?" in literal or not literal.isascii():  # `?` also stands for text that UTF-8 cannot carry
             literal = ""
+        if expression.startswith("{1}", after):
+            after += 3
         repeat = expression[after : after + 1]
         if repeat and repeat in "*?{":
             literal = ""
         if literal:
-            found[-1] += literal
-        if not literal or repeat == "+":
-            found.append("")
+            found[-1] = [one + another for one in found[-1] for another in literal]
+        if not literal or repeat == "+" or len(found[-1]) > SPELLINGS_MAX:
+            found.append([""])
         at = after
-    return [one for one in found if one]
+    return [one for one in found if one[0]]
+
+
+def _few(inside: str) -> str:
+    # the characters of a class that are worth looking for one by one
+    return inside if len(inside) <= SPELLINGS_MAX and not set(inside) & set("^-[]\\") else ""
 
 
 _KNOWN = frozenset("dDsSwWbBAz")
 """Escapes that stand for more than one text, or none, and end with their letter."""
+_EMPTY = frozenset("bBAz")
 
 
 def _behind(expression: str, at: int) -> int:

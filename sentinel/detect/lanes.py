@@ -7,12 +7,14 @@ without which the rule cannot hold. What a signature leaves open is decided by l
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from sentinel.core.event import Value
 from sentinel.core.regex import compile_regex
-from sentinel.core.where import Leaf, Matches, holds
+from sentinel.core.where import Leaf, Matches, Same, holds, searchable
 from sentinel.detect.columns import LONG, Column, Room
 from sentinel.detect.conditions import Items, Node, Truth, bound, items_of, settled, truth, witness
+from sentinel.detect.guards import least
 
 Tripped = Callable[[int, Exception], None]
 """Is told the place of a rule that raises, and what."""
@@ -60,16 +62,28 @@ class _First:
     decided: dict[_Codes, _Places] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    # for events with the same fields: their values, their columns, what is true for want of others, what codes say
+    values: Callable[[Mapping[str, Value]], Sequence[Value]]
+    looks: tuple[Callable[[Value], int | None], ...]
+    columns: tuple[tuple[str, Column], ...]
+    absent: frozenset[int]
+    firsts: dict[_Codes, _First] = field(default_factory=dict)
+
+
 class Late:
     """A leaf that is asked of `holds`, when nothing else is left."""
 
-    __slots__ = ("_field", "_leaf", "_memo", "_room", "_search")
+    __slots__ = ("_field", "_leaf", "_least", "_memo", "_other", "_room", "_search")
 
     def __init__(self, leaf: Leaf, room: Room) -> None:
         self._leaf = leaf
-        self._field = leaf.field if isinstance(leaf, Matches) else None
+        self._field = leaf.field if isinstance(leaf, Matches | Same) else None
+        self._other = leaf.other if isinstance(leaf, Same) else None
         self._search = _search(leaf)
-        self._memo: dict[str, bool] = {}
+        self._least = least(leaf.regex) if isinstance(leaf, Matches) else 0
+        self._memo: dict[str | tuple[str, str], bool] = {}
         self._room = room
 
     def forget(self) -> None:
@@ -81,20 +95,27 @@ class Late:
         value = None if self._field is None else fields.get(self._field)
         if not isinstance(value, str):
             return holds(self._leaf, fields)
-        known = self._memo.get(value)
+        key: str | tuple[str, str] = value
+        size = len(value)
+        if size < self._least:
+            return False
+        if self._other is not None:
+            other = fields.get(self._other)
+            if not isinstance(other, str):
+                return holds(self._leaf, fields)
+            key = (value, other)
+            size += len(other)
+        known = self._memo.get(key)
         if known is None:
-            if self._search is not None and value.isascii():
-                known = self._search(value) is not None
-            else:
-                known = holds(self._leaf, fields)
-            if len(value) <= LONG:
-                self._room.take(len(value))
-                self._memo[value] = known
+            known = holds(self._leaf, fields) if self._search is None else self._search(searchable(value)) is not None
+            if size <= LONG:
+                self._room.take(size)
+                self._memo[key] = known
         return known
 
 
-def _search(leaf: Leaf) -> Callable[[str], object | None] | None:
-    # of an expression that is one, what `holds` asks of ASCII text
+def _search(leaf: Leaf) -> Callable[[bytes], object | None] | None:
+    # of an expression that is one, what `holds` asks
     if not isinstance(leaf, Matches):
         return None
     try:
@@ -133,7 +154,9 @@ class Lane:
     def __init__(self, branches: Iterable[Branch], items: Items, column: ColumnOf, room: Room) -> None:
         self._room = room
         self._items = items
-        self._firsts: dict[_Codes, _First] = {}
+        self._ways: dict[tuple[str, ...], _Way] = {}
+        self._kinds: dict[tuple[str, ...], _Way] = {}
+        self._firsts: dict[frozenset[int], _First] = {}
         self._witnessed: dict[int, list[_Test]] = {}
         self._always: list[_Test] = []
         used: set[int] = set()
@@ -149,7 +172,6 @@ class Lane:
         late = {items.fields[item] for item in used & items.late}
         self._light = tuple((name, one) for name, one in columns.items() if name not in late)
         self._heavy = tuple((name, one) for name, one in columns.items() if name in late)
-        self._look = tuple((name, one.memo.get) for name, one in self._light)
         self._late = {item: Late(items.single[item], room) for item in sorted(used & items.single.keys())}
 
     def _sort(self, branch: Branch, items: frozenset[int]) -> None:
@@ -166,6 +188,8 @@ class Lane:
 
     def forget(self) -> None:
         """Forget every signature; to be done whenever its columns forget."""
+        self._ways.clear()
+        self._kinds.clear()
         self._firsts.clear()
         for late in self._late.values():
             late.forget()
@@ -174,20 +198,19 @@ class Lane:
 
     def judge(self, fields: Mapping[str, Value], tripped: Tripped) -> _Places:
         """Return the places of the rules that hold for an event; raises FaultyError."""
-        get = fields.get
-        codes = [look(get(name)) for name, look in self._look]
-        if None in codes:
-            codes = [
-                column.learn(get(name)) if code is None else code
-                for (name, column), code in zip(self._light, codes, strict=True)
-            ]
+        way = self._ways.get(names := tuple(fields)) or self._way(names)
+        given = way.values(fields)
+        codes = [look(value) for look, value in zip(way.looks, given, strict=True)]
+        while None in codes:
+            new = codes.index(None)
+            codes[new] = way.columns[new][1].learn(given[new])
         key: _Codes = tuple(codes)  # type: ignore[arg-type]  # no None is left
-        first = self._firsts.get(key)
+        first = way.firsts.get(key)
         if first is None:
-            first = self._firsts[key] = self._decide(key)
+            first = way.firsts[key] = self._first(way.absent | _united(way.columns, key))
         if not first.open:
             return first.sure
-        heavy = [column.glance(get(name)) for name, column in first.heavy]
+        heavy = [column.glance(fields.get(name)) for name, column in first.heavy]
         try:
             told = (*heavy, *[late.holds(fields) for _, late in first.asked])
         except Exception:  # noqa: BLE001  a rule is others' code: its fault must stay its own
@@ -201,9 +224,28 @@ class Lane:
             self._room.take(8 * len(told))
         return places
 
-    def _decide(self, codes: _Codes) -> _First:
-        self._room.take(8 * len(codes))
-        true = _united(self._light, codes)
+    def _way(self, names: tuple[str, ...]) -> _Way:
+        self._room.take(sum(map(len, names)))
+        present = frozenset(names)
+        columns = tuple((name, column) for name, column in self._light if name in present)
+        asked = tuple(name for name, _ in columns)
+        way = self._kinds.get(asked)
+        if way is None:
+            self._room.take(8 * len(asked))
+            absent = (column.true[column.glance(None)] for name, column in self._light if name not in present)
+            looks = tuple(column.memo.get for _, column in columns)
+            way = self._kinds[asked] = _Way(_values(asked), looks, columns, frozenset[int]().union(*absent))
+        self._ways[names] = way
+        return way
+
+    def _first(self, true: frozenset[int]) -> _First:
+        self._room.take(8 * len(true))
+        first = self._firsts.get(true)
+        if first is None:
+            first = self._firsts[true] = self._decide(true)
+        return first
+
+    def _decide(self, true: frozenset[int]) -> _First:
         sure: set[int] = set()
         left: list[_Test] = []
         for test in self._candidates(true):
@@ -251,6 +293,12 @@ class Lane:
             elif truth(bound(one.node, raised, upper=True))(true):
                 tripped(one.place, next(raised[item] for item in sorted(one.items) if item in raised))
         return tuple(sorted(found))
+
+
+def _values(names: Sequence[str]) -> Callable[[Mapping[str, Value]], Sequence[Value]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda fields: [fields[name] for name in names]
 
 
 def _united(columns: Sequence[tuple[str, Column]], codes: Sequence[int]) -> frozenset[int]:

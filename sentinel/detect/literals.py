@@ -1,29 +1,20 @@
-"""Many wildcard patterns, one text: which of them fit, found in one pass (Aho-Corasick).
+"""Many wildcard patterns, one text: which of them fit.
 
-Of every pattern its longest literal is looked for; `text*`, `*text` and `*text*` are decided by where it stands, any
-other shape by `like`. The door to ahocorasick-rs, a wrapper of the Rust library aho-corasick.
+Of every pattern its longest literal is looked for, all in one pass; `text*`, `*text` and `*text*` are decided by where
+it stands, any other shape by its function.
 """
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
-from functools import partial
 
-from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, MatchKind
-
-from sentinel.core.regex import compile_regex
-from sentinel.core.wildcard import escaped, fold, like, tokens
+from sentinel.detect.occurring import any_of, occurrences
+from sentinel.detect.shapes import Fits, Wild, pieces, shape
 
 FEW = 64
-SHORT = 256
+FOLDING = "ßİŉſǰẖẗẘẙẚẞ\u212aﬀﬁﬂﬃﬄﬅﬆ"
+"""All characters beyond ASCII whose folding has ASCII characters in it."""
 
-
-class Wild(Enum):
-    """What stands for other text in a pattern."""
-
-    MANY = "*"
-    ONE = "?"
+_folding = any_of(FOLDING)
 
 
 @dataclass(slots=True)
@@ -32,7 +23,7 @@ class _Uses:
     inside: list[int] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    shaped: list[tuple[int, Callable[[str], bool]]] = field(default_factory=list)
+    shaped: list[tuple[int, Fits]] = field(default_factory=list)
 
 
 class Literals:
@@ -41,25 +32,27 @@ class Literals:
     def __init__(self, patterns: Iterable[tuple[int, str]], *, cased: bool) -> None:
         self._cased = cased
         self._equal: dict[str, list[int]] = {}
-        self._bare: list[tuple[int, str]] = []
+        self._brief: list[tuple[int, Fits]] = []
         uses: dict[str, _Uses] = {}
         for number, pattern in patterns:
             self._sort(number, pattern, uses)
-        self._inside = [tuple(one.inside) for one in uses.values()]
-        self._placed = [one if one.begins or one.ends or one.shaped else None for one in uses.values()]
-        self._automaton = AhoCorasick(uses, MatchKind.Standard, store_patterns=False) if uses else None
-        # a few literals in a long text: whether any is there at all is said five times as fast
-        few = [one.encode("utf-8", "replace") for one in uses] if len(uses) <= FEW else []
-        self._gate = BytesAhoCorasick(few, MatchKind.LeftmostFirst).find_matches_as_indexes if few else None
+        self._sole = [one.inside[0] if one == _Uses(one.inside[:1]) else None for one in uses.values()]
+        self._uses = tuple(uses.values())
+        self._occurrences = occurrences(uses) if uses else None
+        few = not cased and 0 < len(uses) <= FEW and all(map(str.isascii, uses)) and not self._equal and not self._brief
+        self._gate = any_of(uses) if few else None
 
     @property
     def rare(self) -> bool:
-        """Whether `none` can say something: the patterns are few, and each wants a literal inside the text."""
-        return self._gate is not None and not self._equal and not self._bare
+        """Whether `none` can say something: the patterns are few, and each wants ASCII inside the text."""
+        return self._gate is not None
 
     def none(self, text: str) -> bool:
-        """Say whether surely no pattern fits `text`, which is ASCII; only for folded patterns that are `rare`."""
-        return self._gate is not None and not self._gate(text.encode().lower())
+        """Say whether surely no pattern fits `text`, which is not folded; only for patterns that are `rare`."""
+        encoded = text.encode("utf-8", "replace")
+        if self._gate is None or self._gate(encoded.lower()):
+            return False
+        return len(encoded) == len(text) or not _folding(encoded)
 
     def _sort(self, number: int, pattern: str, uses: dict[str, _Uses]) -> None:
         parts = pieces(pattern, cased=self._cased)
@@ -67,10 +60,11 @@ class Literals:
         if len(texts) == len(parts):
             self._equal.setdefault("".join(texts), []).append(number)
             return
-        if not texts:
-            self._bare.append((number, pattern))
+        literal = max(texts, key=len, default="")
+        if not literal or (literal.isascii() and len(literal) == 1):  # would be found all the time
+            self._brief.append((number, shape(parts)))
             return
-        mine = uses.setdefault(max(texts, key=len), _Uses())
+        mine = uses.setdefault(literal, _Uses())
         match parts:
             case [Wild.MANY, str(), Wild.MANY]:
                 mine.inside.append(number)
@@ -79,7 +73,7 @@ class Literals:
             case [Wild.MANY, str()]:
                 mine.ends.append(number)
             case _:
-                mine.shaped.append((number, _shape(parts)))
+                mine.shaped.append((number, shape(parts)))
 
     def find(self, text: str, found: set[int]) -> None:
         """Add the numbers of all patterns that the whole of `text` fits; it is folded already unless `cased`.
@@ -88,71 +82,23 @@ class Literals:
         """
         if text in self._equal:
             found.update(self._equal[text])
-        for number, pattern in self._bare:
-            if like(text, pattern, cased=True):
+        for number, fits in self._brief:
+            if fits(text):
                 found.add(number)
-        if self._automaton is None:
+        if self._occurrences is None:
             return
         length = len(text)
-        if length > SHORT and self._gate is not None and not self._gate(text.encode()):
-            return
-        for which, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
-            found.update(self._inside[which])
-            placed = self._placed[which]
-            if placed is None:
+        for which, start, end in self._occurrences(text):
+            sole = self._sole[which]
+            if sole is not None:  # as most have
+                found.add(sole)
                 continue
+            uses = self._uses[which]
+            found.update(uses.inside)
             if end == length:
-                found.update(placed.ends)
+                found.update(uses.ends)
             if start == 0:
-                found.update(placed.begins)
-            for number, fits in placed.shaped:
+                found.update(uses.begins)
+            for number, fits in uses.shaped:
                 if number not in found and fits(text):
                     found.add(number)
-
-
-def _shape(parts: Sequence[str | Wild]) -> Callable[[str], bool]:
-    if Wild.ONE in parts:
-        return _regular(parts)
-    texts = [one for one in parts if isinstance(one, str)]
-    head = texts.pop(0) if isinstance(parts[0], str) else ""
-    tail = texts.pop() if isinstance(parts[-1], str) else ""
-    return partial(_in_order, head, tuple(texts), tail)
-
-
-def _regular(parts: Sequence[str | Wild]) -> Callable[[str], bool]:
-    words = {Wild.ONE: ".", Wild.MANY: ".*"}
-    try:
-        expression = "".join(re.escape(one) if isinstance(one, str) else words[one] for one in parts)
-        search = compile_regex(f"\\A{expression}\\z", "s").search
-    except ValueError:  # too large for RE2
-        pattern = "".join(escaped(one) if isinstance(one, str) else one.value for one in parts)
-        return lambda text: like(text, pattern, cased=True)
-    return lambda text: search(text) is not None
-
-
-def _in_order(head: str, middle: Sequence[str], tail: str, text: str) -> bool:
-    at, end = len(head), len(text) - len(tail)
-    if at > end or not text.startswith(head) or not text.endswith(tail):
-        return False
-    for one in middle:
-        at = text.find(one, at, end)
-        if at < 0:
-            return False
-        at += len(one)
-    return True
-
-
-def pieces(pattern: str, *, cased: bool) -> list[str | Wild]:
-    """Return a pattern as literal texts, folded unless `cased`, and what is wild between them."""
-    parts: list[str | Wild] = []
-    for piece in tokens(pattern):
-        if piece in {"*", "?"}:
-            parts.append(Wild(piece))
-            continue
-        literal = piece[1] if piece in {"\0*", "\0?"} else piece
-        text = literal if cased else fold(literal)
-        if parts and isinstance(parts[-1], str):
-            parts[-1] += text
-        else:
-            parts.append(text)
-    return parts

@@ -47,4 +47,4 @@ class Matcher:
             except FaultyError as error:  # from now on those leaves are asked of `holds`, rule by rule
                 self._tree = Tree([one.where for one in self._detections], self._tree.odd | {*error.leaves})
             else:
-                return [self._detections[place] for place in places]
+                return [self._detections[place] for place in places] if places else []

@@ -27,8 +27,9 @@ from sentinel.core.where import (
     holds,
 )
 from sentinel.core.wildcard import fold
-from sentinel.detect import columns, literals, tree
-from sentinel.detect.guards import guard
+from sentinel.detect import columns, shapes, tree
+from sentinel.detect.guards import guard, least
+from sentinel.detect.literals import FOLDING
 from sentinel.detect.matcher import Matcher
 
 # values and predicates are drawn from one small pool, so that they meet
@@ -115,7 +116,8 @@ def bounds(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.param == "cramped":
             patch.setattr(columns, "ENTRIES_MAX", 3)
             patch.setattr(columns, "LONG", 1)
-            patch.setattr(literals, "SHORT", 0)
+            patch.setattr(columns, "SHORT", 0)
+            patch.setattr(shapes, "MANY", 0)
             patch.setattr(tree, "LANES_MAX", 2)
             patch.setattr(tree, "SOURCES_MAX", 3)
             patch.setattr(tree, "FORKED_MIN", 1)
@@ -126,6 +128,8 @@ def bounds(request: pytest.FixtureRequest) -> Iterator[None]:
 @example(
     [Is("event.code", 1), Is("event.code", value=True)], [{"event.code": 1}, {"event.code": True}, {"event.code": 1.0}]
 )
+@example([AllOf((Like("user.name", "*aab*"), Like("user.name", "*k*")))], [{"user.name": ("aab", "K")}])
+@example([Keyword("ss"), Keyword("k")], [{"message": "x" * 300 + "ß"}, {"event.original": "ü" * 3000 + "\u212a"}])
 @example([Keyword("ab"), Like("message", "*AB*")], [{"message": "x" * 300 + "ab"}, {"message": "x" * 3000}])
 def test_every_rule_holds_for_the_events_for_which_it_holds(
     bounds: None, wheres: list[Where], events: list[dict[str, Value]]
@@ -144,19 +148,32 @@ def test_every_rule_holds_for_the_events_for_which_it_holds(
 @example("[]|]a", "|a")
 @example("ab*", "xa")
 @example(r"\x7c", "|")
+@example("a{2}*", "")
+@example("[ab]{1}1", "b1")
+@example("a[b.]{1}?", "a")
 def test_a_text_without_what_guards_an_expression_does_not_match_it(expression: str, text: str) -> None:
     try:
         compile_regex(expression)
     except ValueError:
         return
     literals = guard(expression)
-    if literals and not any(fold(one) in fold(text) for one in literals):
+    if len(text) < least(expression) or (literals and not any(fold(one) in fold(text) for one in literals)):
         assert not any(holds(Matches("message", expression, flags), {"message": text}) for flags in ("", "i", "ims"))
 
 
 def test_an_expression_is_guarded_by_the_longest_text_of_each_alternative() -> None:
     assert guard(r"net\s+group|(?:a|b)whoami\.exe$") == ("group", "whoami.exe")
     assert guard(r"[a-z]+|whoami") == ()
+    assert guard(r"\w\.[ ']{1}") == (". ", ".'")
+
+
+def test_a_text_shorter_than_all_that_an_expression_matches_is_not_searched() -> None:
+    assert [least(one) for one in (r"\s[a-f0-9]{64}\s", "a|bc", "^a*b{2,}c?$", "(abc)d", r"\Qab\E")] == [66, 1, 2, 1, 0]
+
+
+def test_every_character_is_known_that_folds_to_what_an_ascii_literal_may_hold() -> None:
+    beyond = (chr(code) for code in range(128, 0x110000))
+    assert "".join(one for one in beyond if any(map(str.isascii, one.casefold()))) == FOLDING
 
 
 def unsound(number: int = 1) -> Matches:
