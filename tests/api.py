@@ -83,8 +83,13 @@ class Api:
 
             def setup(self) -> None:
                 api.connections += 1
+                self.request.getpeername()  # of who has gone already, ssl would leave its own socket open
                 self.request = api._context.wrap_socket(self.request, server_side=True)
-                super().setup()
+                try:
+                    super().setup()
+                except OSError:
+                    self.request.close()
+                    raise
 
             def finish(self) -> None:
                 try:

@@ -16,6 +16,7 @@ from sentinel.config import load
 from sentinel.core.clock import ManualClock, iso
 from sentinel.core.event import Event, Fields, Value
 from sentinel.detect.runner import Runner
+from tests.shared import known
 
 LOGIN: dict[str, Value] = {
     "event.dataset": "sshd.log",
@@ -47,6 +48,7 @@ class City:
             f'data = "{self.folder}/data"\n[spool]\nballast_bytes = 0\n'
             f'[content]\npacks = []\nrules = ["{self.folder}/rules"]\n{self.more}'
         )
+        known(self.folder / "data")
 
     @property
     def app(self) -> App:

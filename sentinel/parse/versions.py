@@ -5,6 +5,7 @@ none.
 """
 
 import ast
+import re
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +14,11 @@ import sentinel.pack
 
 _TOOLS = "sentinel.pack"
 _TOOLS_FOLDER = Path(sentinel.pack.__path__[0])
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+sentinel\.pack\b[.\w]*[ \t]+import[ \t]+(?:\([^()]*\)|\w[^\\\n]*)"
+    r"|import[ \t]+sentinel\.pack\.\w+)[ \t]*$",
+    re.MULTILINE,
+)
 
 
 def version_of(folder: Path) -> str:
@@ -50,7 +56,10 @@ def _tool(name: str) -> tuple[bytes, frozenset[str]]:
 def _tools(source: str) -> set[str]:
     # the modules of `sentinel.pack` that a source imports
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    imports = [one.strip() for one in _IMPORT.findall(source)]
+    # every process that loads packs comes here: only a source that names us elsewhere too is taken apart as a whole
+    plain = sum(one.count("sentinel") for one in imports) == source.count("sentinel")
+    for node in ast.walk(ast.parse("\n".join(imports) if plain else source)):
         if isinstance(node, ast.ImportFrom) and node.module == _TOOLS:
             found.update(one.name for one in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(_TOOLS + "."):
