@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -15,10 +14,10 @@ import pytest
 from sentinel.core.errors import ConfigError
 from sentinel.sense.ring import require_ring
 from sentinel.testing.packets import SECOND, Frame, Story, dns_query, udp
+from tests.sense.namespaces import PATIENCE_SECONDS, Namespace, wait
 
 HERE = Path(__file__).parent
 START = 1_780_000_000 * SECOND
-PATIENCE_SECONDS = 40.0
 Write = Callable[[Iterable[Frame]], Path]
 Told = dict[str, object]
 
@@ -28,52 +27,30 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        self._holder = subprocess.Popen(["unshare", *self._user, "--net", "sleep", "600"])
+        self._space = Namespace()
         self._sensors: list[tuple[subprocess.Popen[bytes], Path]] = []
-        self._wait(lambda: self._command("ip", "link", "set", "lo", "up").returncode == 0)
         self.plug()
-
-    def _inside(self, *words: str) -> list[str]:
-        user = ["--user", "--preserve-credentials"] if self._user else []
-        return ["nsenter", "--target", str(self._holder.pid), *user, "--net", *words]
-
-    def _command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        # a program of ours may stand where it likes: the namespace has to be another than ours first
-        ours, its = (Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", self._holder.pid))
-        if ours == its:
-            return subprocess.CompletedProcess(words, 1, "", "")
-        return subprocess.run(self._inside(*words), capture_output=True, text=True, check=False)
-
-    @staticmethod
-    def _wait(ready: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not ready():
-            assert time.monotonic() < end, "it did not happen"
-            time.sleep(0.05)
 
     def plug(self) -> None:
         """Lay the cable."""
-        self._command("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
-        for end in ("va", "vb"):
-            assert self._command("ip", "link", "set", end, "up").returncode == 0
+        self._space.ip("link add va type veth peer name vb", "link set va up", "link set vb up")
 
     def unplug(self) -> None:
         """Take the cable away: both interfaces are gone."""
-        assert self._command("ip", "link", "del", "va").returncode == 0
+        self._space.ip("link del va")
 
     def listen(self, *options: str) -> int:
         """Begin a sensor on vb and return its number, once it has a dumpcap."""
         out = self._folder / f"records-{len(self._sensors)}"
         with out.open("wb") as file:
-            command = self._inside(sys.executable, str(HERE / "listen.py"), "vb", *options)
+            command = self._space.inside(sys.executable, str(HERE / "listen.py"), "vb", *options)
             sensor = subprocess.Popen(command, stdout=file, env={**os.environ, "PYTHONPATH": str(HERE.parents[1])})
         self._sensors.append((sensor, out))
         return len(self._sensors) - 1
 
     def send(self, capture: Path, pace: float, count: int) -> int:
         """Send so many packets into va and return how many went."""
-        command = self._inside(sys.executable, str(HERE / "replay.py"), "va", str(capture), str(pace), str(count))
+        command = self._space.inside(sys.executable, str(HERE / "replay.py"), "va", str(capture), str(pace), str(count))
         environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
         return int(subprocess.run(command, capture_output=True, check=True, env=environment).stdout)
 
@@ -85,10 +62,6 @@ class Lab:
     def health(self, sensor: int, event: str) -> list[Told]:
         """Return its words on its own health of one kind."""
         return [record for record in self.told(sensor, "health") if record["event"] == event]
-
-    def until(self, ready: Callable[[], object]) -> None:
-        """Wait until something is so."""
-        self._wait(lambda: bool(ready()))
 
     def children(self, sensor: int, name: str) -> list[int]:
         """Return the pids of a sensor's own processes of that name."""
@@ -112,8 +85,7 @@ class Lab:
         for sensor, _ in self._sensors:
             sensor.kill()
             sensor.wait()
-        self._holder.kill()
-        self._holder.wait()
+        self._space.close()
 
 
 @pytest.fixture
@@ -135,13 +107,13 @@ def look_ups(count: int) -> list[Frame]:
 def test_an_interface_that_goes_and_comes_back_is_survived_and_said(lab: Lab, capture: Write) -> None:
     names = capture(look_ups(50))
     sensor = lab.listen()
-    lab.until(lambda: lab.children(sensor, "dumpcap"))
-    lab.until(lambda: lab.send(names, 1000, 50) and lab.told(sensor, "dns"))
+    wait(lambda: lab.children(sensor, "dumpcap"))
+    wait(lambda: lab.send(names, 1000, 50) and lab.told(sensor, "dns"))
     lab.unplug()
-    lab.until(lambda: lab.health(sensor, "interface_down"))
+    wait(lambda: lab.health(sensor, "interface_down"))
     seen = len(lab.told(sensor, "dns"))
     lab.plug()
-    lab.until(lambda: lab.send(names, 1000, 50) and len(lab.told(sensor, "dns")) > seen)
+    wait(lambda: lab.send(names, 1000, 50) and len(lab.told(sensor, "dns")) > seen)
     assert lab.end(sensor) == 0
     # dumpcap itself ends with 0 when its interface is gone: that is a fault too
     assert "dumpcap ended (exit " in str(lab.health(sensor, "interface_down")[0]["message"])
@@ -154,12 +126,12 @@ def test_a_tshark_that_is_killed_is_replaced_and_said_and_nothing_stays(lab: Lab
     names = capture(look_ups(100))
     temporary = set(Path("/tmp").glob("wireshark*"))  # noqa: S108  where tshark would leave its files
     sensor = lab.listen()
-    lab.until(lambda: lab.send(names, 1000, 50) and lab.told(sensor, "dns"))
+    wait(lambda: lab.send(names, 1000, 50) and lab.told(sensor, "dns"))
     (tshark,) = lab.children(sensor, "tshark")
     os.kill(tshark, signal.SIGSEGV)
-    lab.until(lambda: lab.health(sensor, "dissector_restarted"))
+    wait(lambda: lab.health(sensor, "dissector_restarted"))
     seen = len(lab.told(sensor, "dns"))
-    lab.until(lambda: lab.send(names, 1000, 50) and len(lab.told(sensor, "dns")) > seen)
+    wait(lambda: lab.send(names, 1000, 50) and len(lab.told(sensor, "dns")) > seen)
     assert lab.end(sensor) == 0
     assert "killed (SIGSEGV)" in str(lab.health(sensor, "dissector_restarted")[0]["message"])
     assert lab.children(sensor, "tshark") == lab.children(sensor, "dumpcap") == []
@@ -170,11 +142,11 @@ def test_a_tshark_that_is_killed_is_replaced_and_said_and_nothing_stays(lab: Lab
 def test_a_fresh_dumpcap_takes_over_without_losing_or_doubling_a_packet(lab: Lab, capture: Write) -> None:
     names = capture(look_ups(4_000))
     sensor = lab.listen("--fresh", "0.5")
-    lab.until(lambda: lab.send(names, 1000, 20) and lab.health(sensor, "interface_up"))
-    lab.until(lambda: lab.told(sensor, "dns"))
+    wait(lambda: lab.send(names, 1000, 20) and lab.health(sensor, "interface_up"))
+    wait(lambda: lab.told(sensor, "dns"))
     (first,) = lab.children(sensor, "dumpcap")[:1]
     assert lab.send(names, 1500, 4_000) == 4_000
-    lab.until(lambda: lab.told(sensor, "dns")[-1]["name"] == "h3999.example")
+    wait(lambda: lab.told(sensor, "dns")[-1]["name"] == "h3999.example")
     assert first not in lab.children(sensor, "dumpcap")
     assert lab.end(sensor) == 0
     asked = [str(record["name"]) for record in lab.told(sensor, "dns")]
@@ -190,9 +162,9 @@ def test_a_tshark_that_is_too_slow_sees_less_and_flows_go_on(
         story.talk(START + number, f"10.10.1.{number}", "192.0.2.9", 443, [(b"x" * 40, b"y" * 40)] * 12)
     sensor = lab.listen("--lag", "0.5", "--stall", "3", "--tshark", str(script("exec sleep 600")))
     path = capture(story.frames)
-    lab.until(lambda: lab.send(path, 2000, 600) and lab.health(sensor, "narrowed"))
-    lab.until(lambda: lab.send(path, 2000, 600) and lab.health(sensor, "narrowed")[-1]["per_flow"] == 0)
-    lab.until(lambda: lab.send(path, 2000, 600) and lab.health(sensor, "dissector_restarted"))
+    wait(lambda: lab.send(path, 2000, 600) and lab.health(sensor, "narrowed"))
+    wait(lambda: lab.send(path, 2000, 600) and lab.health(sensor, "narrowed")[-1]["per_flow"] == 0)
+    wait(lambda: lab.send(path, 2000, 600) and lab.health(sensor, "dissector_restarted"))
     assert lab.end(sensor) == 0
     assert [word["per_flow"] for word in lab.health(sensor, "narrowed")] == [4, 0]
     assert lab.told(sensor, "flow")
@@ -207,7 +179,7 @@ def test_a_ring_of_captures_is_for_us_alone_and_what_was_learned_stays(
     memory = tmp_path / "sense.json"
     try:
         sensor = lab.listen("--ring", str(ring), "--memory", str(memory))
-        lab.until(lambda: lab.send(capture(look_ups(50)), 1000, 50) and lab.told(sensor, "dns"))
+        wait(lambda: lab.send(capture(look_ups(50)), 1000, 50) and lab.told(sensor, "dns"))
         assert lab.end(sensor) == 0
         files = [*ring.iterdir()]
         assert files
@@ -235,7 +207,7 @@ def test_a_ring_on_a_disk_or_open_to_others_is_refused(tmp_path: Path) -> None:
 def test_an_interface_that_is_not_there_is_tried_again_and_said_once(lab: Lab) -> None:
     lab.unplug()
     sensor = lab.listen()
-    lab.until(lambda: len(lab.health(sensor, "report")) > 2)
+    wait(lambda: len(lab.health(sensor, "report")) > 2)
     assert lab.end(sensor) == 0
     (word,) = lab.health(sensor, "interface_down")
     assert "vb" in str(word["message"])

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.sense.detections.scans import Scan, Settings, find_scans
+from sentinel.sense.detections.scans import Scan, Scans, ScanWatch, Settings, find_scans
 from sentinel.sense.records import SECOND, Flow, State
 
 SCHOOL, TOWN_HALL = "10.20.17.23", "10.10.1.20"
@@ -85,6 +85,22 @@ def test_a_port_tried_again_counts_where_it_was_tried_last() -> None:
 def test_the_order_in_which_flows_end_does_not_matter() -> None:
     flows = [flow(port, at=port * 10) for port in range(1, 40)]
     assert scans(flows) == scans(flows[::-1])
+
+
+def test_a_scan_is_told_when_its_fifteenth_port_has_failed_and_with_all_its_numbers_in_the_end() -> None:
+    detector = Scans(Settings())
+    told = [list(detector.take(flow(port))) for port in range(1, 40)]
+    assert [len(some) for some in told] == [0] * 14 + [1] + [0] * 24
+    assert told[14][0].kind == "scan.vertical"
+    *_, last = detector.close()
+    assert last.numbers["distinct"] == 39
+
+
+def test_what_is_settled_waits_no_longer() -> None:
+    watch = ScanWatch(Settings())
+    assert [scan for port in range(1, 16) for scan in watch.see(flow(port))] == []
+    (scan,) = watch.see(flow(443, at=301, state="established")) + watch.see(flow(1, at=302))
+    assert scan.distinct == 15
 
 
 def test_one_finding_an_hour_with_everything_counted() -> None:

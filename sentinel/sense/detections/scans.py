@@ -28,6 +28,7 @@ TECHNIQUE = "T1046"
 
 EXAMPLES_MAX = 20
 _HOUR = 3_600 * SECOND
+_EVER_SECONDS = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Settings:
     A slow one has `slow_ports` of one host, or `slow_hosts` on one port, within `slow_seconds`, and was not seen as a
     fast one (ncsa/bro-simple-scan forgets after 15 minutes). `keys_max` bounds the pairs watched at once,
     `targets_max` the distinct ports or hosts remembered of each, `waiting_max` the attempts held back to be looked at
-    in the order in which they began.
+    in the order in which they began, for `settle_seconds` at most.
     """
 
     window_seconds: int = 300
@@ -50,6 +51,7 @@ class Settings:
     keys_max: int = 50_000
     targets_max: int = 4_096
     waiting_max: int = 50_000
+    settle_seconds: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,32 +159,40 @@ def find_scans(flows: Iterable[Flow], limits: Settings | None = None) -> Iterato
 
     Flows may come in the order in which they ended; they are judged in the order in which they began.
     """
-    limits = limits or Settings()
-    watch = ScanWatch(limits)
-    for flow in flows:
-        yield from watch.see(flow)
-    yield from watch.close()
+    # nobody waits for an answer: each attempt may wait for all that began before it
+    watch = ScanWatch(replace(limits or Settings(), settle_seconds=_EVER_SECONDS))
+    latest: dict[tuple[Kind, str, str, int], Scan] = {}
+    told = [scan for flow in flows for scan in watch.see(flow)]
+    for scan in told + watch.close():
+        latest[scan.kind, scan.src, scan.target, scan.start // _HOUR] = scan
+    yield from latest.values()
 
 
 class ScanWatch:
-    """The same, flow by flow: `see` returns what is settled already, `close` the rest."""
+    """The same, flow by flow: `see` returns a scan when it has become one and when its hour is over."""
 
     def __init__(self, limits: Settings) -> None:
         self._limits = limits
+        self._now = 0
         self._waiting: list[tuple[int, int, Flow]] = []
         self._count = 0
         self._watched: OrderedDict[_Key, _Watch] = OrderedDict()
 
     def see(self, flow: Flow) -> list[Scan]:
         """Take one flow into account."""
+        self._now = max(self._now, flow.end)
         if flow.proto != TCP or (flow.state != "probe" and flow.state not in FAILED):
             return []
         self._count += 1
-        heappush(self._waiting, (flow.time, self._count, flow))
-        return self._judge() if len(self._waiting) > self._limits.waiting_max else []
+        waiting, found = self._waiting, list[Scan]()
+        heappush(waiting, (flow.time, self._count, flow))
+        settled = self._now - self._limits.settle_seconds * SECOND
+        while waiting and (len(waiting) > self._limits.waiting_max or waiting[0][0] < settled):
+            found += self._judge()
+        return found
 
     def close(self) -> list[Scan]:
-        """Judge what still waits and return every scan not returned yet."""
+        """Judge what still waits and return every scan of an hour that was not over."""
         found: list[Scan] = []
         while self._waiting:
             found += self._judge()
@@ -220,8 +230,9 @@ class ScanWatch:
         before = flow.time - self._limits.window_seconds * SECOND
         while len(recent) > self._limits.targets_max or next(iter(recent.values())) < before:
             recent.popitem(last=False)
+        before_that = watch.hour.peak
         watch.hour.count(flow, target, len(recent))
-        return gone
+        return [*gone, *self._told(key, watch)] if before_that < limit else gone
 
     def _told(self, key: _Key, watch: _Watch) -> list[Scan]:
         hour = watch.hour
@@ -251,6 +262,8 @@ class Scans:
     """Scans of TCP ports, as findings: fast ones, and `scan.vertical.slow` and `scan.horizontal.slow`."""
 
     def __init__(self, settings: Settings) -> None:
+        # told as soon as enough have failed, in whatever order; what the order makes of it comes later
+        self._prompt = ScanWatch(replace(settings, waiting_max=0))
         self._fast = ScanWatch(settings)
         self._slow = ScanWatch(
             replace(
@@ -267,7 +280,11 @@ class Scans:
 
     def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
-        return [*self._told(self._fast.see(record)), *self._told(self._slow.see(record), slow=True)]
+        return [
+            *self._told(self._prompt.see(record)),
+            *self._told(self._fast.see(record)),
+            *self._told(self._slow.see(record), slow=True),
+        ]
 
     def close(self) -> Iterable[Finding]:
         """Return every scan not told yet."""
