@@ -11,7 +11,6 @@ import fcntl
 import os
 import queue
 import re
-import shutil
 import signal
 import threading
 from asyncio.subprocess import PIPE, Process
@@ -21,11 +20,10 @@ from pathlib import Path
 
 from pyshark.capture.pipe_capture import PipeCapture
 
-from sentinel.core.errors import ConfigError
 from sentinel.sense.columns import Cells, Column
 from sentinel.sense.sandbox import ENVIRONMENT, walls
 
-__all__ = ["LINE_BYTES_MAX", "Dissector", "TsharkMissingError", "find_tshark"]
+__all__ = ["LINE_BYTES_MAX", "Dissector"]
 
 LINE_BYTES_MAX = 128 * 1024
 _BLOCK_BYTES = 64 * 1024
@@ -40,19 +38,6 @@ _PREFERENCES = {
     "tcp.track_bytes_in_flight": "FALSE",
 }
 _QUIET = re.compile(r"Running as user .* This could be dangerous\.")
-
-
-class TsharkMissingError(ConfigError):
-    """There is no tshark on this machine."""
-
-
-def find_tshark(path: Path | None = None) -> Path:
-    """Return the tshark to use, `path` if given; raises TsharkMissingError."""
-    found = shutil.which(path or "tshark")
-    if found is None:
-        where = f"at {path}" if path else "on this machine"
-        raise TsharkMissingError(f"there is no tshark {where}: install it with `apt install tshark`")
-    return Path(found)
 
 
 class TabsCapture(PipeCapture):  # type: ignore[misc]  # pyshark ships no types

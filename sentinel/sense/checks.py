@@ -9,9 +9,8 @@ from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 from sentinel.sense import detections
 from sentinel.sense.findings import Scene
-from sentinel.sense.sandbox import walls
+from sentinel.sense.sandbox import find_tool, walls
 from sentinel.sense.segments import Segments, read_segments
-from sentinel.sense.tap import find_dumpcap
 
 __all__ = ["checks"]
 
@@ -36,7 +35,7 @@ def checks(interfaces: Sequence[str], policy: Path | None, tuning: detections.Tu
 
 def _capturing(interfaces: Sequence[str]) -> Iterator[Check]:
     try:
-        dumpcap = find_dumpcap()
+        dumpcap = find_tool("dumpcap")
         listed = subprocess.run(  # noqa: S603  our own command
             [str(dumpcap), "-D", "-M"], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False
         ).stdout

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sentinel.core.errors import UsageError
-from sentinel.sense.capture import Dissector, find_tshark
+from sentinel.sense.capture import Dissector
 from sentinel.sense.collector import calm
 from sentinel.sense.columns import COLUMNS
 from sentinel.sense.dissect import Dissection
 from sentinel.sense.formats import FormatError, Stream
 from sentinel.sense.links import KNOWN
 from sentinel.sense.records import Record
+from sentinel.sense.sandbox import find_tool
 from sentinel.sense.settings import SenseSettings
 from sentinel.sense.sift import Sifter
 
@@ -30,7 +31,7 @@ class CaptureError(UsageError):
 class FilePass:
     """The records of a capture: iterate once, then ask for the numbers.
 
-    Raises CaptureError if it is no capture, TsharkMissingError if there is no tshark. A tshark that fails is replaced
+    Raises CaptureError if it is no capture, ToolMissingError if there is no tshark. A tshark that fails is replaced
     ten times at most; what comes then has flows only, and a problem says so.
     """
 
@@ -69,7 +70,7 @@ class FilePass:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records."""
-        self._tshark = find_tshark(self._settings.tshark)
+        self._tshark = find_tool("tshark", self._settings.tshark)
         try:
             with calm():
                 yield from self._read()

@@ -10,16 +10,14 @@ from sentinel.core.errors import SpoolFullError
 from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock
 from sentinel.sense import detections
-from sentinel.sense.capture import find_tshark
 from sentinel.sense.collector import calm
 from sentinel.sense.findings import Finding, Scene
 from sentinel.sense.judge import Judge
 from sentinel.sense.memory import Memory, read_memory, write_memory
 from sentinel.sense.records import SECOND, Health, Record
 from sentinel.sense.ring import Ring, require_ring
-from sentinel.sense.sandbox import walls
+from sentinel.sense.sandbox import find_tool, walls
 from sentinel.sense.settings import SenseSettings
-from sentinel.sense.tap import find_dumpcap
 from sentinel.sense.wire import Pace, Tools, Wire
 from sentinel.sense.writing import encode
 
@@ -56,7 +54,7 @@ class LiveSettings:
 class Live:
     """The sensor on some interfaces. `run` blocks until `stopped` says so; `wires` may be looked at by other threads.
 
-    Raises TsharkMissingError, DumpcapMissingError and ConfigError before anything is captured.
+    Raises ToolMissingError and ConfigError before anything is captured.
     """
 
     def __init__(
@@ -71,7 +69,9 @@ class Live:
         self._told = told
         self._waiting: list[Raw] = []
         self._lost = 0
-        tools = Tools(find_dumpcap(settings.dumpcap), find_tshark(sense.tshark), settings.bpf, sense.stall_seconds)
+        tools = Tools(
+            find_tool("dumpcap", settings.dumpcap), find_tool("tshark", sense.tshark), settings.bpf, sense.stall_seconds
+        )
         self._judge = Judge(detections.load(sense.tuning, Scene(sense.segments)), sense.segments)
         now = clock.now()
         self._memory = read_memory(settings.memory, now) if settings.memory else Memory(now, {})
@@ -134,7 +134,7 @@ class Live:
             )
 
     def _begin_rings(self) -> None:
-        where, dumpcap = self._settings.ring, find_dumpcap(self._settings.dumpcap)
+        where, dumpcap = self._settings.ring, find_tool("dumpcap", self._settings.dumpcap)
         if where is not None:
             size, bpf = self._settings.ring_megabytes, self._settings.bpf
             self._rings = [Ring(where, wire.interface, size, dumpcap, bpf) for wire in self.wires]

@@ -1,7 +1,7 @@
-"""Walls around a dissector, which is treated as hostile: no network, nobody's rights, nothing to be gained, limits.
+"""Where Wireshark's programs are, and the walls around its dissector: no network, no rights, nothing to gain, limits.
 
-Made of util-linux alone (unshare, prlimit, setpriv: each replaces itself by the next, so pid and exit are the
-dissector's). What a machine does not allow is left out and said.
+It is treated as hostile. Its walls are made of util-linux alone (unshare, prlimit, setpriv: each replaces itself by the
+next, so pid and exit are the dissector's). What a machine does not allow is left out and said.
 """
 
 import os
@@ -9,8 +9,12 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Literal
 
-__all__ = ["ENVIRONMENT", "Walls", "walls"]
+from sentinel.core.errors import ConfigError
+
+__all__ = ["ENVIRONMENT", "ToolMissingError", "Walls", "find_tool", "walls"]
 
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent", "PATH": os.defpath}
 """All that the dissector knows of us."""
@@ -18,6 +22,7 @@ ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent", "PATH": os.de
 _MEMORY_BYTES_MAX = 2_500_000_000
 _CPU_SECONDS_MAX = 3_600
 _TRY_SECONDS = 10.0
+_PACKAGES = {"dumpcap": "wireshark-common", "tshark": "tshark"}
 # no core file may ever hold payload, and nothing is written to any file; threads are counted with all others of nobody,
 # who may be busy: beyond that limit nobody could be become at all
 _LIMITS = (
@@ -26,6 +31,19 @@ _LIMITS = (
 _SPACES = ("--net", "--ipc", "--uts")
 _NOTHING_TO_GAIN = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 _NOBODY = ("--reuid=nobody", "--regid=nogroup", "--clear-groups")
+
+
+class ToolMissingError(ConfigError):
+    """A program of Wireshark's is not on this machine."""
+
+
+def find_tool(name: Literal["dumpcap", "tshark"], path: Path | None = None) -> Path:
+    """Return the program to use, `path` if given; raises ToolMissingError."""
+    found = shutil.which(path or name)
+    if found is None:
+        where = f"at {path}" if path else "on this machine"
+        raise ToolMissingError(f"there is no {name} {where}: install it with `apt install {_PACKAGES[name]}`")
+    return Path(found)
 
 
 @dataclass(frozen=True, slots=True)

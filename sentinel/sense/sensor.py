@@ -76,7 +76,7 @@ class Reading:
         )
 
     def __iter__(self) -> Iterator[Raw]:
-        """Yield the capture's records; raises CaptureError, TsharkMissingError, ConfigError."""
+        """Yield the capture's records; raises CaptureError, ToolMissingError, ConfigError."""
         digest = _digest(self._path)
         received = self._clock.now()
         for record in self._told():
@@ -130,7 +130,7 @@ def sense_file(
 ) -> Report:
     """Read the capture at `path` and hand its records to `put`, a batch at a time; blocks until all are handed over.
 
-    Raises CaptureError if nothing could be read, TsharkMissingError if there is no tshark, and what `put` raises.
+    Raises CaptureError if nothing could be read, ToolMissingError if there is no tshark, and what `put` raises.
     A capture read only in part gives what was read, with `problems` in the report.
     """
     reading = read_pcap(path, source, clock, settings)

@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def captured(paths: Iterable[Path], problems: list[str], settings: SenseSettings | None = None) -> Iterator[Sight]:
-    """Yield the flows of captures, noting what of them could not be read; raises CaptureError, TsharkMissingError."""
+    """Yield the flows of captures, noting what of them could not be read; raises CaptureError, ToolMissingError."""
     for path in paths:
         reading = FilePass(path, settings or SenseSettings())
         for record in reading:

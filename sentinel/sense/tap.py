@@ -7,7 +7,6 @@ says only when it ends, so a fresh one takes over from time to time without losi
 import fcntl
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from select import select
 
-from sentinel.core.errors import ConfigError
 from sentinel.sense.formats import Batch, FormatError, Stream
 from sentinel.sense.sandbox import ENVIRONMENT
 
-__all__ = ["DumpcapMissingError", "Ended", "Tap", "find_dumpcap"]
+__all__ = ["Ended", "Tap"]
 
 SNAP_BYTES = 1600
 _BUFFER_MEGABYTES = 64
@@ -30,19 +28,6 @@ _WORDS_BYTES_MAX = 8192
 _PATIENCE_SECONDS = 5.0
 _COUNTS = re.compile(r"received/dropped on interface .*: (\d+)/(\d+)")
 _NOISE = re.compile(r"^(Capturing on|File:|Packets (captured|received/dropped)|\d+ packets?)\b.*$", re.MULTILINE)
-
-
-class DumpcapMissingError(ConfigError):
-    """There is no dumpcap on this machine."""
-
-
-def find_dumpcap(path: Path | None = None) -> Path:
-    """Return the dumpcap to use, `path` if given; raises DumpcapMissingError."""
-    found = shutil.which(path or "dumpcap")
-    if found is None:
-        where = f"at {path}" if path else "on this machine"
-        raise DumpcapMissingError(f"there is no dumpcap {where}: install it with `apt install wireshark-common`")
-    return Path(found)
 
 
 @dataclass(frozen=True, slots=True)

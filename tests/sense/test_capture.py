@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.core.errors import ConfigError
-from sentinel.sense.capture import LINE_BYTES_MAX, Dissector, TsharkMissingError, find_tshark
+from sentinel.sense.capture import LINE_BYTES_MAX, Dissector
 from sentinel.sense.columns import Cells, Column
 from sentinel.sense.filepass import FilePass
 from sentinel.sense.records import Dns, Flow, Record
-from sentinel.sense.sandbox import walls
+from sentinel.sense.sandbox import ToolMissingError, find_tool, walls
 from sentinel.sense.settings import SenseSettings
 from sentinel.sense.sift import PCAP_HEADER
 from sentinel.testing.packets import SECOND, Frame, dns_query, udp
@@ -70,7 +70,7 @@ def stream(count: int) -> bytearray:
 
 def dissect(count: int, tshark: Path | None = None, *, live: bool = False) -> tuple[list[Cells], str, int]:
     """Show tshark so many datagrams; return its rows, how it ended, and how many rows were wrong."""
-    dissector = Dissector(COLUMNS, find_tshark(tshark), live=live)
+    dissector = Dissector(COLUMNS, find_tool("tshark", tshark), live=live)
     try:
         waiting, rows = stream(count), []
         while dissector.end is None:
@@ -100,7 +100,7 @@ def test_no_packets_are_no_complaint() -> None:
 
 
 def test_a_live_row_comes_while_the_stream_goes_on() -> None:
-    dissector = Dissector(COLUMNS, find_tshark(), live=True)
+    dissector = Dissector(COLUMNS, find_tool("tshark"), live=True)
     try:
         dissector.offer(stream(1))
         rows: list[Cells] = []
@@ -155,15 +155,15 @@ def test_a_row_beyond_the_limit_is_left_out_and_counted(script: Script) -> None:
 
 
 def test_one_that_is_let_go_leaves_no_process() -> None:
-    dissector = Dissector(COLUMNS, find_tshark())
+    dissector = Dissector(COLUMNS, find_tool("tshark"))
     dissector.offer(stream(5000))
     dissector.close()
     assert children() == []
 
 
 def test_a_machine_without_tshark_is_told_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(TsharkMissingError, match="apt install tshark") as error:
-        find_tshark(tmp_path / "nowhere")
+    with pytest.raises(ToolMissingError, match="apt install tshark") as error:
+        find_tool("tshark", tmp_path / "nowhere")
     assert isinstance(error.value, ConfigError)
 
 
