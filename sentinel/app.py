@@ -13,6 +13,7 @@ from uuid import uuid4
 from sentinel.config import INVENTORY, Config
 from sentinel.config.files import made, secret
 from sentinel.core.alert import Desk
+from sentinel.core.case import Cases
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, UsageError
@@ -279,6 +280,16 @@ class App:
         terms = Terms(round(options.window_hours * 3_600_000_000), options.shared_max, options.common)
         with self.book() as book, self.reading() as store:
             yield IncidentBook(book, store, self.clock, terms, tactics)
+
+    @contextmanager
+    def cases(self) -> Iterator[Cases]:
+        """Open the cases for people: each action is written down in the audit log before it is done."""
+        from sentinel.audit.cases import RecordedCases
+        from sentinel.cases.book import CaseBook
+
+        made(self.config.data)
+        with CaseBook(self.config.cases_file, self.clock) as book:
+            yield RecordedCases(book, self.audit)
 
     @contextmanager
     def past(self, store: Store) -> Iterator["Past"]:

@@ -142,6 +142,10 @@ class Book:
         """Return every alert of one rule that is not closed."""
         return self._alerts("state != 'closed' AND rule_id = :rule_id", rule_id=rule_id)
 
+    def raised_by(self, rule_id: str) -> list[Alert]:
+        """Return every alert of one rule, closed ones too."""
+        return self._alerts("rule_id = :rule_id", rule_id=rule_id)
+
     def named(self, ids: Sequence[str]) -> list[Alert]:
         """Return the alerts with these ids (whole ones), in no order; one that is not there is left out."""
         return self._alerts("id IN (SELECT value FROM json_each(:ids))", ids=json.dumps(ids))

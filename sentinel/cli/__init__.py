@@ -19,6 +19,7 @@ VERBS = {
     "status": "Whether the books balance and how far each stage has come.",
     "alerts": "Work alerts: list, show, ack, assign, close, undo, watch.",
     "incidents": "Alerts that belong together: list, show.",
+    "cases": "What a team does about one thing: new, events, note, task, export, verify.",
     "rules": "Sigma rules: list, check, test, coverage.",
     "health": "For monitoring: whether events are stored and judged.",
     "audit": "Who did what: list, verify, anchor.",

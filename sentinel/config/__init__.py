@@ -224,6 +224,11 @@ class Config(Section):
         return self.data / "state.db"
 
     @property
+    def cases_file(self) -> Path:
+        """The file of cases; it holds evidence that is nowhere else."""
+        return self.data / "cases.db"
+
+    @property
     def beat_file(self) -> Path:
         """The file that says what the judging process does."""
         return self.data / "judge.beat"

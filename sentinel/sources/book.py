@@ -308,6 +308,12 @@ class SourceBook:
             tally: Tally = Counter({Account(*row): number for *row, number in rows})
             return self._progress_now(), tally
 
+    def first_hour(self) -> int | None:
+        """Return the first hour of which single figures are known, None if nothing has been booked."""
+        with self._lock, told(self._path):
+            found: int | None = self._db.execute("SELECT min(hour) FROM accounts WHERE hour > 0").fetchone()[0]
+        return found
+
     def senders(self) -> list[Sender]:
         """Return everybody the book knows, by source."""
         return [sender for sender, _ in self._senders()]

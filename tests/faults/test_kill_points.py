@@ -24,6 +24,7 @@ NEVER_PASSED = {
 """Points that `sentinel run` does not come to, with the function that would lead there and who tests them instead."""
 ELSEWHERE = {
     "audit.written": "tests/audit/test_log.py",
+    "cases.before_commit": "tests/cases/test_cases.py",
     "pull.kept": "tests/whole/test_pull.py",
     "join.durable": "tests/whole/test_joined.py",
     "join.entered": "tests/whole/test_joined.py",
