@@ -80,7 +80,7 @@ def detect(  # noqa: PLR0913, PLR0917  an option each
         str, typer.Option("--events", "-n", help="How many of the model city, or a file of raw lines (.xz too).")
     ] = "50000",
     rules: Annotated[list[Path] | None, typer.Option(help="Rule files or folders; nothing: the shipped ones.")] = None,
-    judged: Annotated[int, typer.Option(min=0, help="So many in all, from the first again; 0: each once.")] = 0,
+    judged: Annotated[int, typer.Option(min=0, help="So many in all, what comes again as new; 0: each once.")] = 0,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Measured beside one process.")] = 2,
     query_seconds: Annotated[int, typer.Option(min=1, help="How long rules may be asked of the store.")] = 120,
     seed: SeedOption = 1,
@@ -216,7 +216,7 @@ def _told(*figures: Figure, json: bool) -> None:
             talk("; ".join(f"{name}: {note}" for name, note in one.notes.items()))
 
 
-COLUMNS = ("name", "count", "per_second", "p50_ms", "p95_ms", "cpu_us_each", "rss_mb", "ratio_to_reference")
+COLUMNS = ("name", "count", "seconds", "per_second", "p50_ms", "p95_ms", "cpu_us_each", "rss_mb", "ratio_to_reference")
 
 
 def _shape(one: Figure, reference: Figure) -> dict[str, object]:
@@ -224,6 +224,7 @@ def _shape(one: Figure, reference: Figure) -> dict[str, object]:
     return {
         "name": one.name,
         "count": one.count,
+        "seconds": round(one.seconds, 1),
         "per_second": round(one.rate, 1),
         "p50_ms": None if p50 is None else round(p50 * 1000, 2),
         "p95_ms": None if p95 is None else round(p95 * 1000, 2),

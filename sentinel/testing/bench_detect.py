@@ -2,7 +2,8 @@
 
 Events are raw lines of a file or of the model city. What is measured: decoding what the store keeps, and matching; the
 same of several processes at once; matching alone; matching starts of processes with command lines that were never seen
-(without any: all events once, nothing remembered); and the whole way from the raw line.
+(without any: all events once, nothing remembered); and the whole way from the raw line. Where events are decoded
+and more are asked for than there are, what comes again is later and has new command lines; it is never held.
 """
 
 import lzma
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -146,7 +147,7 @@ def _measured(work: Work, mode: Mode, count: int, place: int, matcher: Matcher) 
     match mode:
         case "decode and match":
             _matched(matcher, _decoded(work))  # what is new costs once
-            return _again(lambda: _decoded(work), count)
+            return _renewed(work, count, place)
         case "match":
             whole = list(_decoded(work))
             _matched(matcher, whole)
@@ -193,15 +194,26 @@ def _again(events: Callable[[], Iterable[Event]], count: int) -> Iterator[Event]
             yield event
 
 
+def _renewed(work: Work, count: int, place: int) -> Iterator[Event]:
+    # as `_again`, but what comes again is later, and its command lines were never seen
+    done = lap = 0
+    while done < count:
+        for event in islice(_decoded(work), count - done):
+            done += 1
+            yield _unique(event, f"{place}-{done}", timedelta(days=lap)) if lap else event
+        lap += 1
+
+
 def _starts(event: Event) -> bool:
     # a process with its command line: what rules ask most of, and what is the least repetitive
     kinds = values(event.fields.get("event.type"))
     return "start" in kinds and "process.command_line" in event.fields
 
 
-def _unique(event: Event, word: str) -> Event:
+def _unique(event: Event, word: str, later: timedelta = timedelta()) -> Event:
     new = {name: f"{event.fields[name]} /{word}" for name in COMMAND_LINES if name in event.fields}
-    return replace(event, fields={**event.fields, **new})
+    fields = {**event.fields, **new} if new else event.fields
+    return replace(event, timestamp=event.timestamp + later, fields=fields)
 
 
 def asked(work: Work, folder: Path, seconds: float) -> Figure:

@@ -214,6 +214,7 @@ def test_bench_detect_judges_events_of_a_file_in_every_way(tmp_path: Path) -> No
     *figures, reference = map(json.loads, done.stdout.splitlines())
     assert [one["count"] for one in figures] == [1000, 1000, 1000, 200, 200]
     assert figures[0]["notes"] == {"hits": "1,100 (decode and match)"}
+    assert figures[0]["seconds"] == pytest.approx(1000 / figures[0]["per_second"], abs=0.1)
     assert reference["ratio_to_reference"] == 1.0
     assert sentinel("bench", "detect", "--events", str(tmp_path / "none")).returncode == 2
 
