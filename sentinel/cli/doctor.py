@@ -21,7 +21,8 @@ from sentinel.config.calendar import problems
 from sentinel.core.check import Check, State
 from sentinel.core.errors import Exit, SentinelError
 from sentinel.entrances import makers
-from sentinel.sense.checks import checks
+from sentinel.sense.checks import checks, learning
+from sentinel.sense.memory import FILE as MEMORY_FILE
 from sentinel.ui.visible import safe
 
 EXAMPLE = """
@@ -195,6 +196,7 @@ def _sensor(app: App) -> Iterator[Check]:
     sensor = app.config.sense
     if sensor.interfaces:
         yield from checks(sensor.interfaces, sensor.segments, sensor.detections)
+        yield from learning(app.config.data / MEMORY_FILE, sensor.learn_days, app.clock.now())
 
 
 def _spool(app: App) -> Iterator[Check]:

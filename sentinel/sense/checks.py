@@ -3,18 +3,31 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
 from sentinel.sense import detections
 from sentinel.sense.findings import Scene
+from sentinel.sense.memory import read_memory
 from sentinel.sense.sandbox import find_tool, walls
 from sentinel.sense.segments import Segments, read_segments
 
-__all__ = ["checks"]
+__all__ = ["checks", "learning"]
 
 _PATIENCE_SECONDS = 10.0
+
+
+def learning(path: Path, days: float, now: datetime) -> Iterator[Check]:
+    """Yield how far the sensor has come with learning, as its memory in the file `path` has it."""
+    memory = read_memory(path, now)
+    if memory.problem:
+        yield Check("learning", "warn", memory.problem, "nothing, if it was not you who changed it")
+    elif not memory.learned:
+        yield Check("learning", "ok", "the sensor has not learned anything yet")
+    else:
+        yield Check("learning", "ok", memory.standing(days, now))
 
 
 def checks(interfaces: Sequence[str], policy: Path | None, tuning: detections.Tuning) -> Iterator[Check]:

@@ -9,24 +9,31 @@ and the operator's numbers come from `[sense.detections.<module>]` in sentinel.t
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
+from sentinel.core.calendar import Calendar
 from sentinel.core.event import Scalar
 from sentinel.sense.records import SECOND, Record
 from sentinel.sense.segments import Segments
 
 __all__ = [
-    "CRITICAL", "HIGH", "INFO", "LOW", "MEDIUM", "Detector", "Finding", "Folding", "Learner", "Prompt",
-    "Scene", "about", "bounded",
+    "CRITICAL", "HIGH", "INFO", "LOW", "MEDIUM", "CalendarOf", "Detector", "Finding", "Folding", "Learner", "Prompt",
+    "Scene", "Watching", "about", "bounded", "no_calendar",
 ]  # fmt: skip
 
 INFO, LOW, MEDIUM, HIGH, CRITICAL = 10, 21, 47, 73, 99
 """`severity`, on the scale of Elastic's risk scores."""
 
 _HOUR = 3_600 * SECOND
+CalendarOf = Callable[[str], Calendar | None]
+
+
+def no_calendar(_address: str) -> Calendar | None:
+    """Return None: nobody has said when a place is open."""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +95,10 @@ def about(  # noqa: PLR0913  what a finding of one record is made of
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a detection may know of the place: the city's segments (empty without a policy)."""
+    """What a detection may know of the place: its segments (empty without a policy), the calendar of an address."""
 
     segments: Segments = field(default_factory=Segments)
+    calendar_of: CalendarOf = no_calendar
 
 
 class Detector(Protocol):
@@ -144,6 +152,15 @@ class Learner(Detector, Protocol):
 
     def recall(self, memory: object, /) -> None:
         """Take up what `memory` returned once; what cannot be understood is refused with ValueError."""
+        ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A detection that knows how far it has come with each host."""
+
+    def standing(self) -> Mapping[str, int]:
+        """Return how many `hosts` are watched, and of how many enough is `known`."""
         ...
 
 

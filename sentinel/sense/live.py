@@ -1,7 +1,7 @@
 """The sensor on interfaces: packets become records as they come, until somebody says stop."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from select import select
@@ -11,7 +11,7 @@ from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock
 from sentinel.sense import detections
 from sentinel.sense.collector import calm
-from sentinel.sense.findings import Finding, Scene
+from sentinel.sense.findings import Finding, Watching
 from sentinel.sense.judge import Judge
 from sentinel.sense.memory import Memory, read_memory, write_memory
 from sentinel.sense.records import SECOND, Health, Record
@@ -72,7 +72,8 @@ class Live:
         tools = Tools(
             find_tool("dumpcap", settings.dumpcap), find_tool("tshark", sense.tshark), settings.bpf, sense.stall_seconds
         )
-        self._judge = Judge(detections.load(sense.tuning, Scene(sense.segments)), sense.segments)
+        self._detectors = detections.load(sense.tuning, sense.scene)
+        self._judge = Judge(self._detectors, sense.segments)
         now = clock.now()
         self._memory = read_memory(settings.memory, now) if settings.memory else Memory(now, {})
         self._wrong = self._judge.recall(self._memory.learned)
@@ -114,6 +115,11 @@ class Live:
         return self._clock.now() < self._memory.learning_until(self._settings.learn_days)
 
     @property
+    def standing(self) -> Mapping[str, int]:
+        """How many `hosts` are watched, and `known` for a week."""
+        return next((one.standing() for one in self._detectors if isinstance(one, Watching)), {})
+
+    @property
     def lost(self) -> int:
         """How many records had no room in the spool."""
         return self._lost
@@ -127,11 +133,8 @@ class Live:
         if missing:
             words = f"this machine gives tshark not all of its walls; missing: {', '.join(missing)}"
             yield Health(time=now, event="walls", message=words, problems=(words,))
-        if self.learning:
-            until = self._memory.learning_until(self._settings.learn_days)
-            yield Health(
-                time=now, event="learning", message=f"what is normal here is learned until {until:%Y-%m-%d %H:%M} UTC"
-            )
+        words = self._memory.standing(self._settings.learn_days, self._clock.now())
+        yield Health(time=now, event="learning", message=words)
 
     def _begin_rings(self) -> None:
         where, dumpcap = self._settings.ring, find_tool("dumpcap", self._settings.dumpcap)
@@ -182,7 +185,7 @@ class Live:
     def _remember(self) -> None:
         if self._settings.memory:
             try:
-                write_memory(self._settings.memory, self._memory.begun, self._judge.memory())
+                write_memory(self._settings.memory, self._memory.begun, self._judge.memory(), self.standing)
             except OSError as error:
                 words = f"what was learned could not be kept: {error.strerror or error}"
                 self._add(Health(time=self._ns(), event="learning", message=words, problems=(words,)), "")

@@ -11,7 +11,7 @@ from sentinel.core.event import Origin, Raw
 from sentinel.core.ports import Clock
 from sentinel.sense import detections
 from sentinel.sense.filepass import CaptureError, FilePass
-from sentinel.sense.findings import Finding, Scene
+from sentinel.sense.findings import Finding
 from sentinel.sense.judge import Judge
 from sentinel.sense.records import Health, Record
 from sentinel.sense.settings import SenseSettings
@@ -90,7 +90,7 @@ class Reading:
 
     def _told(self) -> Iterator[Record | Finding]:
         settings = self._settings
-        judge = Judge(detections.load(settings.tuning, Scene(settings.segments)), settings.segments)
+        judge = Judge(detections.load(settings.tuning, settings.scene), settings.segments)
         if settings.learn:
             for record in FilePass(settings.learn, settings):
                 judge.learn(record)

@@ -20,6 +20,7 @@ BREAKS = {
     "DuckDB has one door": ("sentinel/respond/search.py", "import duckdb"),
     "Aho-Corasick has one door": ("sentinel/parse/indicators.py", "import ahocorasick_rs"),
     "MaxMind has one door": ("sentinel/parse/enrich.py", "import maxminddb"),
+    "DataSketches has one door": ("sentinel/sense/judge.py", "import datasketches"),
     "the Public Suffix List has one door": ("sentinel/sense/sensor.py", "import publicsuffixlist"),
     "Textual has one door": ("sentinel/ui/live.py", "import textual"),
     "packs are loaded, never imported": ("sentinel/app.py", "import parsers"),

@@ -3,7 +3,7 @@
 - `exfil.volume`: more than a floor out of the city to one address within a day, and more than came back (the floor is
   Slips' idea, https://github.com/stratosphereips/StratosphereLinuxIPS, `modules/flowalerts`, with a smaller number).
   Once enough days of a host are known it has to be unusual for this host as well: the logarithm of the day's bytes
-  against their exponentially weighted mean and deviation (West, "Updating mean and variance estimates", 1979).
+  against those of its workdays, or of its days off (`baselines.Average`).
 - `long.connection`: RITA's levels (https://github.com/activecm/rita, `default_config.hjson`).
 - `icmp.tunnel`: many echoes with much in them that is never the same (nDPI's flow risk "malformed packet" looks at
   entropy for it); a `ping` repeats its payload, and an honest answer is what was asked.
@@ -12,12 +12,13 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
 
+from sentinel.sense.baselines import Average, Growth, Slots, count_of, size_text
 from sentinel.sense.findings import HIGH, INFO, MEDIUM, Detector, Finding, Prompt, Scene, bounded
 from sentinel.sense.records import SECOND, TCP, UDP, Flow, Icmp, OpenFlow
 
 _DAY = 86_400 * SECOND
+_NOON = 12
 _ECHOES = frozenset({0, 8, 128, 129})
 _REQUESTS = frozenset({8, 128})
 _STAMP = 16
@@ -29,9 +30,9 @@ class Settings:
     """What is much, long, and carried.
 
     `out_bytes` a day to one address outside, at least `out_ratio` times what came back; with `known_days` of a host's
-    past it has to lie `deviations` above it too. `long_hours` to anybody outside is worth a look, `very_long_hours` an
-    alert. `echoes` with more than `echo_bytes` in them, of which `echo_share` differ. `keys_max` bounds what is
-    watched at once, `heads_max` the payloads told apart of one pair.
+    past (of such days, else of all) it has to lie `deviations` above. `long_hours` to anybody outside is worth a look,
+    `very_long_hours` an alert. `echoes` with more than `echo_bytes` in them, of which `echo_share` differ. `keys_max`
+    bounds what is watched at once, `heads_max` the payloads told apart of one pair.
     """
 
     out_bytes: int = 10_000_000
@@ -49,28 +50,12 @@ class Settings:
 
 @dataclass(slots=True)
 class _Past:
-    # logarithms of the bytes a host sent outside on the days it sent any; the newest days weigh most
-    days: int = 0
-    mean: float = 0.0
-    variance: float = 0.0
+    # what a host sent outside on the days it sent any: on all, on workdays, on days off; and today
+    every: Average = field(default_factory=Average)
+    work: Average = field(default_factory=Average)
+    off: Average = field(default_factory=Average)
     day: int = 0
     today: int = 0
-
-    def turn(self, day: int) -> None:
-        """Begin another day."""
-        if self.today:
-            size = log(self.today)
-            # as a plain mean until ten days are known, then with a tenth of weight for the newest
-            weight = 1 / min(self.days + 1, 10)
-            off = size - self.mean
-            self.mean += weight * off
-            self.variance = (1 - weight) * (self.variance + weight * off * off)
-            self.days += 1
-        self.day, self.today = day, 0
-
-    def deviations(self, size: int) -> float:
-        """Return how many deviations `size` lies above what is usual; at least a third counts as one deviation."""
-        return (log(size) - self.mean) / max(sqrt(self.variance), 0.3)
 
 
 @dataclass(slots=True)
@@ -84,8 +69,6 @@ class _Sent:
 
 
 _Ends = tuple[str, str]
-_Which = tuple[str, str, int, int, int, int]
-_Bytes = tuple[int, int]
 
 
 class Exfiltration(Prompt):
@@ -98,8 +81,8 @@ class Exfiltration(Prompt):
         self._segments = scene.segments
         self._pairs: OrderedDict[_Ends, _Sent] = OrderedDict()
         self._hosts: OrderedDict[str, _Past] = OrderedDict()
-        # what of a flow that goes on has been counted already: bytes out, bytes back
-        self._open: OrderedDict[_Which, _Bytes] = OrderedDict()
+        self._slots = Slots(scene.calendar_of)
+        self._fresh = Growth(settings.keys_max)
 
     def take(self, record: Flow | OpenFlow) -> Iterable[Finding]:
         """Take a flow into account."""
@@ -117,7 +100,10 @@ class Exfiltration(Prompt):
         past = self._hosts.setdefault(flow.src, _Past(day=day))
         self._hosts.move_to_end(flow.src)
         if past.day < day:
-            past.turn(day)
+            if past.today:
+                past.every.add(past.today)
+                self._alike(flow.src, past).add(past.today)
+            past.day, past.today = day, 0
         past.today += out
         key = (flow.src, flow.dst)
         sent = self._pairs.get(key)
@@ -132,14 +118,9 @@ class Exfiltration(Prompt):
         sent.flows += 1
         return self._judge(flow, sent, past)
 
-    def _fresh(self, flow: Flow) -> _Bytes:
-        # bytes not counted yet: an open flow tells its sums again and again
-        which = (flow.src, flow.dst, flow.sport, flow.dport, flow.proto, flow.time)
-        before = self._open.pop(which, (0, 0))
-        if isinstance(flow, OpenFlow):
-            self._open[which] = flow.bytes_out, flow.bytes_in
-            bounded(self._open, self._settings.keys_max)
-        return max(0, flow.bytes_out - before[0]), max(0, flow.bytes_in - before[1])
+    def _alike(self, host: str, past: _Past) -> Average:
+        # what is usual on days such as the one that goes on
+        return past.off if self._slots.of(host, past.day * 24 + _NOON).off else past.work
 
     def _judge(self, flow: Flow, sent: _Sent, past: _Past) -> Iterable[Finding]:
         limits = self._settings
@@ -147,20 +128,25 @@ class Exfiltration(Prompt):
             return ()
         usual = ""
         numbers: dict[str, int | float] = {}
-        if past.days >= limits.known_days:
-            off = past.deviations(past.today)
-            if off < limits.deviations:
+        known = self._alike(flow.src, past)
+        if known.count < limits.known_days:
+            known = past.every
+        if known.count >= limits.known_days:
+            above = known.deviations(past.today)
+            if above < limits.deviations:
                 return ()
-            usual = f"; on {past.days} days before it was {_size(exp(past.mean))} a day to all"
-            numbers = {"deviations": round(off, 2), "days": past.days}
+            kind = "days" if known is past.every else "days off" if known is past.off else "workdays"
+            usual = f"; on {known.count} {kind} before it was {size_text(known.usual)} a day to all"
+            numbers = {"deviations": round(above, 2), "days": known.count}
         return [
             Finding(
                 kind="exfil.volume",
                 start=sent.start,
                 end=sent.end,
                 explanation=(
-                    f"{flow.src} sent {_size(sent.out)} to {flow.dst} within a day and got {_size(sent.back)} back "
-                    f"({sent.flows} flows); from {_size(limits.out_bytes)} on it is looked at{usual}"
+                    f"{flow.src} sent {size_text(sent.out)} to {flow.dst} within a day and got "
+                    f"{size_text(sent.back)} back ({sent.flows} flows); from {size_text(limits.out_bytes)} on it is "
+                    f"looked at{usual}"
                 ),
                 severity=HIGH,
                 technique="T1048",
@@ -175,37 +161,27 @@ class Exfiltration(Prompt):
 
     def memory(self) -> object:
         """Return what hosts usually send."""
-        return {host: [one.days, one.mean, one.variance, one.day, one.today] for host, one in self._hosts.items()}
+        return {
+            host: [*one.every.numbers(), *one.work.numbers(), *one.off.numbers(), one.day, one.today]
+            for host, one in self._hosts.items()
+        }
 
     def recall(self, memory: object) -> None:
         """Take up what `memory` returned; raises ValueError."""
         if not isinstance(memory, dict):
             raise ValueError("no table of hosts")  # noqa: TRY004  a memory that cannot be understood, whatever its type
         try:
-            known = {str(host): _past(*map(_number, numbers)) for host, numbers in memory.items()}
+            known = {str(host): _past(numbers) for host, numbers in memory.items()}
         except (TypeError, ValueError) as error:
             msg = f"the past of a host cannot be understood: {error}"
             raise ValueError(msg) from error
         self._hosts.update(known)
 
 
-def _past(days: float, mean: float, variance: float, day: float, today: float) -> _Past:
-    return _Past(int(days), mean, variance, int(day), int(today))
-
-
-def _number(given: object) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float) or given < 0:
-        msg = f"{given!r} is no number of bytes or days"
-        raise ValueError(msg)
-    return given
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1_000 or unit == "GB":
-            break
-        size /= 1_000
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+def _past(numbers: Sequence[object]) -> _Past:
+    *averages, day, today = numbers
+    every, work, off = (Average.of(averages[at : at + 3]) for at in (0, 3, 6))
+    return _Past(every, work, off, int(count_of(day)), int(count_of(today)))
 
 
 class LongConnections(Prompt):
@@ -232,7 +208,7 @@ class LongConnections(Prompt):
                 end=record.end,
                 explanation=(
                     f"{record.src} has been connected to {record.dst} port {record.dport} for {hours:.1f} h "
-                    f"({_size(record.bytes_out)} out, {_size(record.bytes_in)} back); from "
+                    f"({size_text(record.bytes_out)} out, {size_text(record.bytes_in)} back); from "
                     f"{limits.very_long_hours if very else limits.long_hours:g} h on it is told"
                 ),
                 severity=MEDIUM if very else INFO,
