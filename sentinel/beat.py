@@ -38,9 +38,12 @@ class Pulse:
     def __init__(self, path: Path) -> None:
         self._boot = _boot()
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        if os.fstat(self._handle).st_size < _BYTES:
+            with suppress(OSError):  # what is allocated by now can be written when the disk is full
+                os.pwrite(self._handle, b" " * _BYTES, 0)
 
     def beat(self, doing: str) -> None:
-        """Say that a step is done, and what is done next: the id of the rule at work, or nothing."""
+        """Say that a step is done, and what is done next: the id of the rule at work, or nothing. Raises OSError."""
         beat = Beat(os.getpid(), self._boot, monotonic(), doing[:200])
         text = json.dumps(asdict(beat)).encode()[:_BYTES]
         os.pwrite(self._handle, text.ljust(_BYTES), 0)

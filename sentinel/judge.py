@@ -16,6 +16,7 @@ from sentinel.config.files import made
 from sentinel.core.errors import SentinelError, StoreBusyError
 from sentinel.core.event import arrival
 from sentinel.core.lock import HeldLock
+from sentinel.core.room import no_room
 from sentinel.processes import follow
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Talk = Callable[[str], None]
 
 _ASKED_SECONDS = 0.5
-"""So often is looked whether another judge has ended."""
+"""So often is looked whether another judge has ended, or a full disk has room."""
 _JUDGING_NICENESS = 5
 """In a flood receiving comes first: a datagram not received is lost, a rule judges late events as well."""
 
@@ -46,7 +47,7 @@ def judge(config: Config, talk: Talk, stuck: str, link: Connection) -> None:
         app = App(config)
         with _turn(app, talk, link) as pulse:
             if pulse is not None:
-                _judged(app, talk, stuck, pulse, link)
+                _once_there_is_room(lambda: _judged(app, talk, stuck, pulse, link), talk, pulse, link)
     except SentinelError as error:
         talk(f"rules: {error}")
         sys.exit(error.exit_code)
@@ -89,6 +90,26 @@ def _told_ready(link: Connection) -> bool:
     with suppress(BrokenPipeError):  # the first process is gone already: so ends this one
         link.send_bytes(b"ready")
     return True
+
+
+def _once_there_is_room(work: Callable[[], None], talk: Talk, pulse: Pulse, link: Connection) -> None:
+    """Do `work`; while a disk is so full that it cannot even begin, try again until the end."""
+    told = False
+    while True:
+        try:
+            work()
+        except (SentinelError, OSError) as error:
+            if not no_room(error):
+                raise
+            if not told:
+                talk(f"rules: {error}: waiting for room on the disk")
+                told = _told_ready(link)
+        else:
+            return
+        with suppress(OSError):
+            pulse.beat("")
+        if link.poll(_ASKED_SECONDS):
+            return
 
 
 def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> None:

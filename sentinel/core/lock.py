@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from sentinel.core.errors import StoreBusyError
@@ -22,8 +23,10 @@ class HeldLock:
             holder = os.pread(handle, 300, 0).decode("utf-8", "replace").strip() or "another process"
             os.close(handle)
             raise StoreBusyError(busy.replace("{holder}", holder)) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        mine = f"process {os.getpid()} on {socket.gethostname()}\n".encode()
+        with suppress(OSError):  # on a full disk it holds all the same, and nobody can be told for whom
+            os.pwrite(handle, mine, 0)
+            os.ftruncate(handle, len(mine))
         self._handle = handle
 
     def release(self) -> None:

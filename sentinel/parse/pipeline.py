@@ -18,6 +18,7 @@ from typing import Protocol
 from sentinel.core.errors import SpoolError, StoreError
 from sentinel.core.event import arrival, record_of
 from sentinel.core.ports import Clock, Form, Formed, Rejected, Spool, Store
+from sentinel.core.room import no_room
 from sentinel.core.source import Ledger
 from sentinel.parse.booking import Booking, Losses, none_lost
 from sentinel.parse.prepare import Count, Place, Prepared, Stretch, letters
@@ -26,6 +27,8 @@ BATCH_MAX = 1_000
 WAIT_SECONDS = 0.5
 RETRY_FIRST = timedelta(milliseconds=100)
 RETRY_MAX = timedelta(seconds=30)
+ROOM_MAX = timedelta(seconds=2)
+"""The longest pause while a disk is full: it is asked at no cost, and goes on as soon as there is room."""
 TELL_AGAIN_SECONDS = 300.0
 ENTER_SECONDS = 1.0
 """So often the books are written, and with them how far the records have been dealt with."""
@@ -160,7 +163,7 @@ class Pipeline:
             except (StoreError, SpoolError) as error:
                 self.failures += 1
                 self.trouble = str(error)
-                pause = self.pause()
+                pause = min(self.pause(), ROOM_MAX) if no_room(error) else self.pause()
                 _log.warning("events wait in the spool (failure %d): %s", self.failures, error)
                 stop.wait(pause.total_seconds())
         try:

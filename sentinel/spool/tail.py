@@ -5,7 +5,6 @@ The state in `head` is marked dirty before and clean after each change; whoever 
 finds a segment of another size than it says, reads the last segment anew before doing anything else.
 """
 
-import errno
 import fcntl
 import os
 import threading
@@ -19,6 +18,7 @@ from typing import NoReturn
 from sentinel.core.errors import SpoolError, SpoolFullError
 from sentinel.core.kill import point
 from sentinel.core.ports import Clock
+from sentinel.core.room import FULL
 from sentinel.spool import checkpoint
 from sentinel.spool.files import BALLAST, LOCK, Disk, listing, segment_path, write_whole
 from sentinel.spool.head import Head, State
@@ -29,7 +29,6 @@ from sentinel.spool.record import HEADER, SEQ_MAX, Stretch, microseconds, record
 RECORDS_MAX = 1000
 """Records that one write and one fdatasync make durable together."""
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _APPEND = os.O_RDWR | os.O_APPEND
 
 

@@ -129,16 +129,16 @@ class Writer:
         day = self._days.get(number)
         if day is None:
             day = self._days[number] = _Day()
-        if day.sealed is None:
-            with self._sealer.lock:  # what is sealed meanwhile would be missed
-                day.sealed = self._ids_of(number)
-        if day.hot is None:
-            self._number += 1
-            try:
+        try:
+            if day.sealed is None:
+                with self._sealer.lock:  # what is sealed meanwhile would be missed
+                    day.sealed = self._ids_of(number)
+            if day.hot is None:
+                self._number += 1
                 day.hot = HotFile(self._folder / hot_name(number, self._number), number, self._number)
                 sync_folder(self._folder)
-            except OSError as error:
-                raise StoreError(f"the store below {self._folder} takes nothing now: {error}") from error
+        except OSError as error:
+            raise StoreError(f"the store below {self._folder} takes nothing now: {error}") from error
         return day, day.hot
 
     def _rotate(self) -> None:
