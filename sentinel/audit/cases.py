@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
+from sentinel.audit.desk import noted
 from sentinel.core.audit import Audit, Deed, Detail, entered
 from sentinel.core.case import AddAlerts, AddEvidence, Case, CaseAction, Cases, Evidence
 
@@ -35,13 +35,13 @@ class RecordedCases:
 
     def create(self, title: str, who: str, note: str = "") -> Case:
         """Open a case."""
-        with entered(self.audit, Deed("case.create", who, "", _noted(note))):
+        with entered(self.audit, Deed("case.create", who, "", noted(note))):
             return self.book.create(title, who, note)
 
     def change(self, number: int, action: CaseAction, who: str, note: str = "", version: int | None = None) -> Case:
         """Change a case."""
         name = type(action).__name__.lower()
-        with entered(self.audit, Deed(f"case.{name}", who, str(number), {**_details(action), **_noted(note)})):
+        with entered(self.audit, Deed(f"case.{name}", who, str(number), {**_details(action), **noted(note)})):
             return self.book.change(number, action, who, note, version)
 
 
@@ -53,7 +53,3 @@ def _details(action: CaseAction) -> dict[str, Detail]:
             return {"count": len(evidence), "events": tuple(one.event for one in evidence[:_NAMED_MAX])}
         case _:
             return {}
-
-
-def _noted(note: str) -> dict[str, Detail]:
-    return {"note_sha256": sha256(note.encode("utf-8", "surrogatepass")).hexdigest()} if note else {}

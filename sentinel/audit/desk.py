@@ -94,8 +94,12 @@ class RecordedDesk:
     def _entered(
         self, what: str, about: str, who: str, note: str, details: Mapping[str, Detail] | None = None
     ) -> AbstractContextManager[Entry]:
-        said = {"note_sha256": sha256(note.encode("utf-8", "surrogatepass")).hexdigest()} if note else {}
-        return entered(self.audit, Deed(what, who, about, {**(details or {}), **said}))
+        return entered(self.audit, Deed(what, who, about, {**(details or {}), **noted(note)}))
+
+
+def noted(note: str) -> dict[str, Detail]:
+    """Return what is entered of a note: its digest."""
+    return {"note_sha256": sha256(note.encode("utf-8", "surrogatepass")).hexdigest()} if note else {}
 
 
 def _name(action: Action) -> str:

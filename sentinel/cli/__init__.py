@@ -20,6 +20,7 @@ VERBS = {
     "alerts": "Work alerts: list, show, ack, assign, close, undo, watch.",
     "incidents": "Alerts that belong together: list, show.",
     "cases": "What a team does about one thing: new, events, note, task, export, verify.",
+    "entity": "What is known of a host, user, address, mail address or file; a host's processes.",
     "rules": "Sigma rules: list, check, test, coverage.",
     "health": "For monitoring: whether events are stored and judged.",
     "audit": "Who did what: list, verify, anchor.",

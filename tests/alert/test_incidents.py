@@ -161,12 +161,17 @@ def test_an_alert_that_became_part_of_another_is_that_one_in_the_incident_too(de
     assert (after.id, len(after.alerts), ids(after)[0]) == (before.id, 2, early)
 
 
-def test_each_event_is_read_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_event_is_read_once_and_what_is_as_it_was_is_not_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.alert(host("a"), user__name="x")
     desk.alert((("user.name", "x"),))
     (before,) = desk.look()
     monkeypatch.setattr("sentinel.store.embedded.EmbeddedStore.search", None)
-    assert desk.look() == [before]
+    with Book(desk.city.folder / "state.db", desk.clock) as watching:
+        seen = watching._db.execute("PRAGMA data_version").fetchone()
+        assert desk.look() == [before]
+        assert watching._db.execute("PRAGMA data_version").fetchone() == seen, "nothing was written"
 
 
 def test_ids_that_are_none_are_refused(desk: Desk) -> None:
