@@ -2,12 +2,12 @@
 
 Formats: https://www.tcpdump.org/linktypes.html (Ethernet, Linux cooked v1 and v2, BSD loopback, raw IP, PPP); IEEE
 802.1Q and 802.1ad tags, MPLS (RFC 3032), PPPoE (RFC 2516), SNAP (RFC 1042), GRE (RFC 2784, 2890), ERSPAN, VXLAN
-(RFC 7348), IP in IP (RFC 2003, 4213).
+(RFC 7348), Geneve (RFC 8926), Teredo (RFC 4380, 5.1.1), IP in IP (RFC 2003, 4213).
 """
 
 from dataclasses import dataclass
 
-__all__ = ["ETHERNET", "KNOWN", "Plain", "plain", "unwrapped"]
+__all__ = ["ETHERNET", "KNOWN", "TUNNELS", "Plain", "plain", "unwrapped"]
 
 ETHERNET = 1
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
@@ -26,7 +26,9 @@ _TAGS_MAX = 4
 _LABELS_MAX = 8
 _NO_CARDS = bytes(12)
 _PPP_KINDS = {0x0021: IPV4, 0x0057: IPV6}
-_VXLAN = 4789
+_TEREDO, _VXLAN, _GENEVE = 3544, 4789, 6081
+TUNNELS = frozenset(port.to_bytes(2, "big") for port in (_TEREDO, _VXLAN, _GENEVE))
+"""The UDP ports of tunnels, as they stand in a packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +93,39 @@ def _untagged(data: bytes, kind: int, at: int) -> tuple[int, int, int]:
     return kind, at, vlan
 
 
-def unwrapped(data: bytes, at: int, proto: int, dport: int) -> tuple[bytes, int, int] | None:
+def unwrapped(data: bytes, at: int, proto: int) -> tuple[bytes, int, int] | None:
     """Return what a tunnel carries: a frame, its link type and by how much it is shorter; None if it is no tunnel.
 
-    `data` is a plain frame whose IP payload begins at `at`, `proto` the protocol and `dport` the port in it.
+    `data` is a plain frame whose IP payload of protocol `proto` begins at `at`.
     """
     try:
         if proto in {4, 41}:
             return data[at:], 101, at
         if proto == 47:
             return _gre(data, at)
-        if proto == 17 and dport == _VXLAN and data[at + 8] & 0x08:
-            return data[at + 16 :], ETHERNET, at + 16
+        if proto == 17:
+            return _datagram(data, at)
     except IndexError:
         return None
+    return None
+
+
+def _datagram(data: bytes, at: int) -> tuple[bytes, int, int] | None:
+    sport, dport = _short(data, at), _short(data, at + 2)
+    start = at + 8
+    if dport == _VXLAN and data[start] & 0x08:
+        return data[start + 8 :], ETHERNET, start + 8
+    if dport == _GENEVE and not data[start] & 0xC0:
+        kind, start = _short(data, start + 2), start + 8 + (data[start] & 0x3F) * 4
+        if kind in {IPV4, IPV6}:
+            return data[start:], 101, start
+        return (data[start:], ETHERNET, start) if kind == 0x6558 else None
+    if _TEREDO in {sport, dport}:
+        if data[start : start + 2] == b"\0\1":
+            start += 13 + data[start + 2] + data[start + 3]
+        if data[start : start + 2] == b"\0\0":
+            start += 8
+        return (data[start:], 101, start) if data[start] >> 4 == 6 else None
     return None
 
 

@@ -31,7 +31,6 @@ _HELD_MAX = 4
 _MET_MAX = 200_000
 _PORTS = frozenset({TCP, UDP})
 _ICMPS = frozenset({ICMP, ICMPV6})
-_VXLAN = (4789).to_bytes(2, "big")
 _EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140})
 _EXTENSIONS_MAX = 8
 # Ethertype, version and length of the header, total length, fragment, protocol, addresses and ports, TCP's flags
@@ -98,7 +97,7 @@ class Sifter:
             else:
                 side, flags, at = udp(key), 0, 42
             if side is None or flags & 7 or side.flow.lane >= ATTEMPT:
-                if proto == UDP and key[10:] == _VXLAN:
+                if proto == UDP and (key[10:] in links.TUNNELS or key[8:10] in links.TUNNELS):
                     self._slow(time, wire, data, ETHERNET, frame)
                     continue
                 size = (total or wire - 14) + 14 - at
@@ -148,7 +147,7 @@ class Sifter:
             self.not_ip += 1
             return
         if not packet.piece and depth < _TUNNELS_MAX:
-            inside = links.unwrapped(whole.data, packet.at, packet.proto, _port(whole.data, packet.at + 2))
+            inside = links.unwrapped(whole.data, packet.at, packet.proto)
             if inside is not None and links.plain(inside[0], inside[1]) is not None:
                 self._slow(time, wire, inside[0], inside[1], frame, depth + 1)
                 return

@@ -226,12 +226,29 @@ def test_what_a_tunnel_carries_is_a_flow_of_its_ends() -> None:
         ip(*ends, 4, packet),
         ip(*ends, 47, b"\0\0\x08\0" + packet),
         ip(*ends, 47, b"\x10\0\x88\xbe\0\0\0\1" + bytes(8) + inner),
+        udp(*ends, 5000, 6081, b"\1\0\x65\x58" + bytes(8) + inner)[14:],
+        udp(*ends, 5000, 6081, b"\0\0\x08\0" + bytes(4) + packet)[14:],
         udp(*ends, 5000, 4789, b"\x08" + bytes(7) + inner)[14:],
     ]
     for one in carried:
         (flow,) = flows((START, ethernet(*ends, one)))
         assert (flow.src, flow.dst, flow.dport, flow.proto) == (CLIENT, SERVER, 443, TCP)
         assert flow.bytes_out == len(ethernet(*ends, one))
+
+
+@pytest.mark.parametrize("head", [b"", b"\0\0" + bytes(6), b"\0\1\1\1kv" + bytes(9) + b"\0\0" + bytes(6)])
+@pytest.mark.parametrize("ports", [(50_000, 3544), (3544, 50_000)])
+def test_what_teredo_carries_is_a_flow_of_ipv6(head: bytes, ports: tuple[int, int]) -> None:
+    one, other = "2001:db8::1", "2001:db8::2"
+    inner = tcp(one, other, 50_000, 443, SYN)[14:]
+    (flow,) = flows((START, udp("203.0.113.1", "203.0.113.2", *ports, head + inner)))
+    assert (flow.src, flow.dst, flow.dport, flow.proto) == (one, other, 443, TCP)
+
+
+def test_what_only_uses_a_tunnels_port_is_a_flow_itself() -> None:
+    for port in (3544, 4789, 6081):
+        (flow,) = flows((START, udp(CLIENT, SERVER, 50_000, port, b"\xc0\xa8 no tunnel")))
+        assert (flow.src, flow.dport) == (CLIENT, port)
 
 
 @pytest.mark.parametrize(
