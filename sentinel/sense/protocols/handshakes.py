@@ -1,10 +1,12 @@
 """TLS, DTLS and QUIC handshakes: what both sides say before everything is encrypted.
 
-Formats: RFC 5246, RFC 8446, RFC 6066, RFC 5280. JA4: https://github.com/FoxIO-LLC/ja4, technical_details/JA4.md.
+Formats: RFC 5246, RFC 8446, RFC 6066, RFC 5280. JA4: https://github.com/FoxIO-LLC/ja4,
+technical_details/JA4.md. How long an RSA key is shows what is made with it, for that is as long as its modulus (RFC
+8017, 7.2 and 8.2): the server's signature, or the secret that a client encrypts. tshark 4.0 cuts the key itself off.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -19,7 +21,7 @@ __all__ = ["dtls", "heartbeat", "ja4", "tls"]
 
 _VERSIONS = {0x0300: "3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3", 0xFEFF: "d1.0", 0xFEFD: "d1.2"}
 _JA4_VERSIONS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0xFEFF: "d1", 0xFEFD: "d2"}
-_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _SERVER_DONE = "1", "2", "11", "14"
+_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _SERVER_DONE, _CLIENT_KEY = "1", "2", "11", "14", "16"
 _SIGNATURES, _DELEGATED, _SIGNATURES_CERT = 13, 34, 50
 _KINDS, _VERSION, _SUPPORTED = (
     AT[f"tls.handshake.{name}"] for name in ("type", "version", "extensions.supported_version")
@@ -28,7 +30,9 @@ _CIPHERS, _NAME, _ALPN, _EXTENSIONS = (
     AT[f"tls.handshake.{name}"]
     for name in ("ciphersuite", "extensions_server_name", "extensions_alpn_str", "extension.type")
 )
-_CONTENT = AT["tls.record.content_type"]
+_CONTENT, _SIGNED, _ENCRYPTED = AT["tls.record.content_type"], AT["tls.handshake.sig_len"], AT["tls.handshake.epms_len"]
+_RSA_OCTETS = range(96, 2049, 32)
+"""RSA's usual lengths; no signature of a curve has one (64 is Ed25519's; others are DER of two numbers: RFC 3279)."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class _Handshake(Pending):
     ciphers: tuple[int, ...] = ()
     resumed: bool = False
     certificate: Certificate | None = None
+    signed: bool = False
+    key_bits: int = 0
 
     def note(self, name: str, value: str) -> None:
         """Note a text, unless one is known or it is empty."""
@@ -52,6 +58,7 @@ class _Handshake(Pending):
     def record(self, flow: Live) -> Tls:
         """Return the record."""
         get = self.texts.get
+        shown = replace(self.certificate, key_bits=self.key_bits) if self.certificate else None
         return Tls(
             **ends_of(flow, self.time, self.frame),
             sni=get("sni", ""),
@@ -64,7 +71,7 @@ class _Handshake(Pending):
             ja4=get("ja4", ""),
             established=self.server,
             resumed=self.resumed,
-            certificates=(self.certificate,) if self.certificate else (),
+            certificates=(shown,) if shown else (),
         )
 
 
@@ -93,7 +100,13 @@ def tls(cells: Cells, shown: Shown) -> Iterator[Record]:
         note.server = True
     if _CERTIFICATE in kinds and note.certificate is None:
         note.certificate = _certificate(cells)
-    if not note.told and note.server and (_SERVER_DONE in kinds or note.texts.get("version") == "1.3"):
+    octets = number(cells[_SIGNED] or cells[_ENCRYPTED])
+    note.signed = note.signed or octets > 0
+    if not note.key_bits and octets in _RSA_OCTETS:
+        note.key_bits = 8 * octets
+    # a key that signs nothing is seen at work when the client uses it
+    done = _CLIENT_KEY in kinds or (_SERVER_DONE in kinds and (note.signed or note.certificate is None))
+    if not note.told and note.server and (done or note.texts.get("version") == "1.3"):
         note.told = True
         yield note.record(flow)
 
