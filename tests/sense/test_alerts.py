@@ -126,7 +126,9 @@ def test_a_scan_in_a_capture_becomes_one_alert_with_its_numbers(
         (alert,) = desk.alerts(limit=9)
     assert alert.title == "Somebody looks for hosts and open ports"
     assert dict(alert.key)["source.ip"] == "10.20.1.66"
-    assert "10.20.1.66 tried 40 ports of 10.10.8.4 within 300 s" in alert.summary
+    # told when the limit is reached, and again with all that came of it
+    assert "10.20.1.66 tried 15 ports of 10.10.8.4 within 300 s" in alert.summary
+    assert any(b"10.20.1.66 tried 40 ports of 10.10.8.4 within 300 s" in raw.body for raw in raws)
     assert "from 15 on it is a scan" in alert.summary
 
 
