@@ -1,6 +1,6 @@
 """Wires the stages: makes each as the configuration says; `running` sets them to work."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -328,6 +328,12 @@ class App:
         from sentinel.parse.assets import Assets
 
         return Assets(self.inventory or Inventory())
+
+    def asset(self, field: str, value: str) -> Mapping[str, str]:
+        """Return what the inventory says of a host or an address: site, owner, criticality; raises ConfigError."""
+        if field.endswith(".ip"):
+            return self._assets.of_address(value)
+        return self._assets.of_name(value) if field.startswith("host.") else {}
 
     def owner(self, identity: Identity) -> Owner:
         """Return where a sender stands and whose it is, as the inventory says it; raises ConfigError if it is wrong."""

@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,11 @@ from sentinel.ui.words import preferred
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sentinel.core.alert import Alert
     from sentinel.core.detection import Detection
     from sentinel.core.listing import Listings
+    from sentinel.core.scene import Dossier, Scene
+    from sentinel.excepting import Draft
 
 T = TypeVar("T")
 
@@ -25,11 +28,14 @@ T = TypeVar("T")
 class Opened:
     """What the console has opened, each thing once, when it was first asked for; from any thread."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, who: str) -> None:
         self.app = app
+        self.who = who
         self._stack = ExitStack()
         self._lock = threading.Lock()
         self._booked: tuple[datetime, int] | None = None
+        self.desk = self.once(app.desk)
+        self.store = self.once(app.reading)
 
     def once(self, opening: Callable[[], AbstractContextManager[T]]) -> Callable[[], T]:
         """Return what opens a thing at the first call and returns the same at every other."""
@@ -64,6 +70,42 @@ class Opened:
         """Return a rule that is on, None if it is not."""
         return next((one for one in self.app.rules.detections if one.id == rule_id), None)
 
+    def dossier(self, alert_id: str) -> "Dossier":
+        """Return what the book says about an alert."""
+        from sentinel import scene
+
+        return scene.dossier(self.desk(), self.listings, alert_id)
+
+    def scene(self, alert: "Alert") -> "Scene":
+        """Return what rules and store say about an alert."""
+        from sentinel import scene
+
+        return scene.scene(self.app, self.store(), alert)
+
+    def text(self, alert_id: str, fields: Sequence[str], reason: str, until: "datetime") -> str:
+        """Return an exception to the rule of an alert, as the file that it would be, and what it would have spared."""
+        from sentinel import excepting
+
+        made = self._draft(alert_id, fields, reason, until)
+        before, after = excepting.effect(self.app, made)
+        return f"# {before - after:,} of {before:,} events of the last {excepting.EFFECT_DAYS} days\n{made.text}"
+
+    def write(self, alert_id: str, fields: Sequence[str], reason: str, until: "datetime") -> Path:
+        """Write it."""
+        from sentinel import excepting
+
+        return excepting.write(self.app, self._draft(alert_id, fields, reason, until), self.who)
+
+    def _draft(self, alert_id: str, fields: Sequence[str], reason: str, until: "datetime") -> "Draft":
+        from sentinel import excepting
+        from sentinel.detect.exceptions import Terms
+        from sentinel.detect.rules import chosen
+
+        alert = self.desk().alert(alert_id)
+        conditions = excepting.conditions(fields, excepting.of_alert(self.app, self.store(), alert))
+        detection = chosen(self.app.rules.detections, alert.rule_id)
+        return excepting.draft(self.app, detection, conditions, Terms(reason, self.who, until))
+
     def pulse(self) -> Pulse:
         """Look how Sentinel fares."""
         from sentinel import status
@@ -85,7 +127,7 @@ class Opened:
 @contextmanager
 def services(app: App, who: str) -> Iterator[Services]:
     """Give what the console asks; nothing is opened before it is asked for."""
-    opened = Opened(app)
+    opened = Opened(app, who)
     try:
         yield Services(
             clock=app.clock,
@@ -94,10 +136,13 @@ def services(app: App, who: str) -> Iterator[Services]:
             state_folder=_folder("XDG_STATE_HOME", ".local/state"),
             keys_file=_folder("XDG_CONFIG_HOME", ".config") / "keys.toml",
             language=preferred(os.environ),
-            desk=opened.once(app.desk),
+            desk=opened.desk,
             listings=lambda: opened.listings,
-            store=opened.once(app.reading),
+            store=opened.store,
             rule=opened.rule,
+            exceptions=lambda: opened,
+            dossier=opened.dossier,
+            scene=opened.scene,
             pulse=opened.pulse,
         )
     finally:

@@ -26,7 +26,7 @@ _ORDERS: dict[Order, str] = {
     "count": "count",
     "title": "title",
 }
-_COLUMNS = "alerts.number, id, level, last_seen, count, title, key, attack, state, verdict"
+_COLUMNS = "alerts.number, id, level, last_seen, count, title, key, attack, state, verdict, assignee, version"
 
 
 class AlertListing:
@@ -108,10 +108,28 @@ class AlertListings:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+        self._made: set[AlertListing] = set()
+        self._lock = threading.Lock()
 
     def listing(self, wanted: Wanted, order: Order = "last_seen", *, reverse: bool = False) -> AlertListing:
         """Return the alerts that are wanted: latest, most severe, most first, or the other way; raises StoreError."""
-        return AlertListing(self._path).fill(wanted, order, micros(self._clock.now()), reverse=reverse)
+        made = AlertListing(self._path)
+        with self._lock:
+            self._made.add(made)
+        try:
+            return made.fill(wanted, order, micros(self._clock.now()), reverse=reverse)
+        except BaseException:
+            made.close()
+            raise
+        finally:
+            with self._lock:
+                self._made.discard(made)
+
+    def stop(self) -> None:
+        """Break off lists that are being made, from any thread: who asked for them gets StoreError."""
+        with self._lock:
+            for one in self._made:
+                one.stop()
 
 
 def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, object]]:
@@ -134,7 +152,12 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, object]]:
     conditions += [_contains(word, named) for word in wanted.words]
     conditions += [f"NOT {_contains(word, named)}" for word in wanted.none]
     conditions += [_like("title", f"*{rule}*", named) for rule in wanted.rules]
+    conditions += [f"NOT {_like('title', f'*{rule}*', named)}" for rule in wanted.no_rules]
     conditions += [_holds(field, pattern, named) for field, pattern in wanted.keys]
+    conditions += [f"NOT {_holds(field, pattern, named)}" for field, pattern in wanted.no_keys]
+    if wanted.whose:
+        conditions.append("(" + " OR ".join(_like("assignee", who, named) for who in wanted.whose) + ")")
+    conditions += [f"NOT {_like('assignee', who, named)}" for who in wanted.not_whose]
     if wanted.since is not None:
         conditions.append(f"last_seen >= {named(micros(wanted.since))}")
     if wanted.until is not None:
@@ -155,7 +178,7 @@ def _holds(field: str, pattern: str, named: Callable[[object], str]) -> str:
     at_all = _like("key", f"*{pattern}*", named, json_text=True)
     value = _like("CAST(json_extract(one.value, '$[1]') AS TEXT)", pattern, named)
     name = f"json_extract(one.value, '$[0]') IN ({named(field)}, {named(f'{field}.name')}) AND " if field else ""
-    return f"({at_all} AND EXISTS (SELECT 1 FROM json_each(key) AS one WHERE {name}{value}))"  # noqa: S608  texts of our own
+    return f"({at_all} AND EXISTS (SELECT 1 FROM json_each(alerts.key) AS one WHERE {name}{value}))"  # noqa: S608  texts of our own
 
 
 def _like(column: str, pattern: str, named: Callable[[object], str], *, json_text: bool = False) -> str:
@@ -172,7 +195,7 @@ def _shape(pattern: str) -> str:
 
 
 def _brief(row: tuple[object, ...]) -> Brief:
-    number, alert_id, level, last_seen, count, title, key, attack, state, verdict = row
+    number, alert_id, level, last_seen, count, title, key, attack, state, verdict, assignee, version = row
     return Brief(
         number=cast("int", number),
         id=str(alert_id),
@@ -184,4 +207,6 @@ def _brief(row: tuple[object, ...]) -> Brief:
         attack=tuple(json.loads(str(attack))),
         state=cast("Any", state),
         verdict=cast("Any", verdict),
+        assignee=str(assignee),
+        version=cast("int", version),
     )

@@ -23,7 +23,7 @@ from sentinel.core.clock import local_zone
 from sentinel.core.errors import UsageError
 from sentinel.core.event import Event
 from sentinel.core.ports import Span
-from sentinel.core.where import AnyOf, Is
+from sentinel.core.where import Is
 from sentinel.respond.language import EARLIEST
 from sentinel.ui.visible import safe
 
@@ -155,10 +155,10 @@ def event_of(app: App, event_id: str) -> Event:
 
 def evidence(app: App, alert: Alert, limit: int) -> list[Event]:
     """Return the events that an alert names as its evidence, latest first, as far as they are still stored."""
-    ids = AnyOf(tuple(Is("event.id", one, cased=True) for one in alert.evidence))
-    span = Span(max(alert.first_seen - app.margin, EARLIEST), alert.last_seen + app.margin)
+    from sentinel import excepting
+
     with app.reading() as store:
-        return store.search(ids, span, limit)
+        return excepting.evidence(app, store, alert, limit)
 
 
 def operator() -> str:

@@ -16,7 +16,8 @@ class Wanted:
     """Which alerts: those for which every part that is given holds.
 
     `words` stand in the title, the key or the summary, whatever their case; `none` do not. `levels` and `states` empty
-    mean all. `key` values are those of the field, or of any field if that is "". `suppressed` ones only if asked for.
+    mean all. `rules` and `keys` are patterns with `*`, of a part of the title and of a whole value of the field, or of
+    any field if that is "". `whose` names who has it, "" nobody. `suppressed` ones only if asked for.
     """
 
     levels: frozenset[Level] = frozenset()
@@ -24,7 +25,11 @@ class Wanted:
     words: tuple[str, ...] = ()
     none: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    no_rules: tuple[str, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
+    no_keys: tuple[tuple[str, str], ...] = ()
+    whose: tuple[str, ...] = ()
+    not_whose: tuple[str, ...] = ()
     verdicts: frozenset[Verdict] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
@@ -45,6 +50,8 @@ class Brief:
     attack: tuple[str, ...]
     state: State
     verdict: Verdict | None
+    assignee: str
+    version: int
 
 
 class Listing(Protocol):
@@ -66,9 +73,6 @@ class Listing(Protocol):
     def fresh(self) -> int:
         """Return how many have come since."""
 
-    def stop(self) -> None:
-        """Break off what is being asked, from any thread: who asked gets StoreError."""
-
     def close(self) -> None:
         """Let go of it; whoever still asks gets StoreError."""
 
@@ -78,3 +82,6 @@ class Listings(Protocol):
 
     def listing(self, wanted: Wanted, order: Order, *, reverse: bool = False) -> Listing:
         """Return the alerts that are wanted; latest, most severe, most first, or the other way round."""
+
+    def stop(self) -> None:
+        """Break off lists that are being made, from any thread: who asked for them gets StoreError."""

@@ -22,11 +22,17 @@ from sentinel.core.where import (
     plain,
 )
 from sentinel.ui.visible import safe
+from sentinel.ui.words import N_, _
 
 VALUES_SHOWN = 5
 TEXT_SHOWN = 200
 _SIGNS = {"lt": "<", "lte": "≤", "gt": ">", "gte": "≥", "eq": "="}
-_HOW = {"is": "is", "startswith": "begins with", "endswith": "ends with", "contains": "contains"}
+_HOW = {
+    "is": N_("{field} is what {other} holds"),
+    "startswith": N_("{field} begins with what {other} holds"),
+    "endswith": N_("{field} ends with what {other} holds"),
+    "contains": N_("{field} contains what {other} holds"),
+}
 Names = Mapping[str, tuple[str, ...]]
 
 
@@ -41,24 +47,28 @@ def asked(leaf: Leaf, names: Names) -> str:
     """Return in words what a condition asks; a field also by the name that the rule's author gave it."""
     match leaf:
         case Is(field, value, cased):
-            said = "is absent" if value is None else f"is {_quoted(value)}{_cased(cased)}"
-            return f"{_name(field, names)} {said}"
+            if value is None:
+                return _("{field} is absent").format(field=_name(field, names))
+            return _("{field} is {value}").format(field=_name(field, names), value=_quoted(value)) + _cased(cased)
         case Like(field, pattern, cased):
-            return f"{_name(field, names)} is like {_quoted(pattern)}{_cased(cased)}"
+            said = _("{field} is like {value}").format(field=_name(field, names), value=_quoted(pattern))
+            return said + _cased(cased)
         case Matches(field, regex, flags):
-            return f"{_name(field, names)} matches /{regex}/{flags}"
+            return _("{field} matches {regex}").format(field=_name(field, names), regex=f"/{regex}/{flags}")
         case Within(field, network):
-            return f"{_name(field, names)} lies in {network}"
+            return _("{field} lies in {network}").format(field=_name(field, names), network=network)
         case Compare(field, operator, number):
             return f"{_name(field, names)} {_SIGNS[operator]} {number}"
         case Dated(field, part, operator, number):
-            return f"the {part} of {_name(field, names)} (UTC) {_SIGNS[operator]} {number}"
+            said = _("the {part} of {field} (UTC)").format(part=part, field=_name(field, names))
+            return f"{said} {_SIGNS[operator]} {number}"
         case Exists(field):
-            return f"{_name(field, names)} is there"
+            return _("{field} is there").format(field=_name(field, names))
         case Same(field, other, cased, how):
-            return f"{_name(field, names)} {_HOW[how]} what {_name(other, names)} holds{_cased(cased)}"
+            parts = {"field": _name(field, names), "other": _name(other, names)}
+            return _(_HOW[how]).format(**parts) + _cased(cased)
         case Keyword(pattern, cased):
-            return f"the line contains {_quoted(pattern)}{_cased(cased)}"
+            return _("the line contains {value}").format(value=_quoted(pattern)) + _cased(cased)
         case _:
             assert_never(leaf)
 
@@ -71,11 +81,15 @@ def _grow(above: Tree, step: Step, names: Names) -> None:
 
 def _line(step: Step, names: Names) -> Text:
     sign, style = ("✓", "green") if step.held else ("✗", "red")
-    words = {"all": "all of", "any": "any of", "not": "not"}.get(step.kind)
-    if words is None and step.leaf is not None:
-        held = "" if step.held else ", which does not hold"
-        words = f"{asked(step.leaf, names)}{held}: {_there(step)}"
-    return Text.assemble((f"{sign} ", style), safe(words or ""))
+    return Text.assemble((f"{sign} ", style), safe(words(step, names)))
+
+
+def words(step: Step, names: Names) -> str:
+    """Return what a condition asks and, of a leaf, what met it."""
+    if step.leaf is None:
+        return {"all": _("all of"), "any": _("any of")}.get(step.kind, _("not"))
+    held = "" if step.held else _(", which does not hold")
+    return f"{asked(step.leaf, names)}{held}: {_there(step)}"
 
 
 def _there(step: Step) -> str:
@@ -83,8 +97,9 @@ def _there(step: Step) -> str:
     for one in step.found:
         shown = one.met or one.values
         some = ", ".join(_quoted(value) for value in shown[:VALUES_SHOWN])
-        more = f" and {len(shown) - VALUES_SHOWN} more" if len(shown) > VALUES_SHOWN else ""
-        parts.append(f"{one.field} = {some}{more}" if shown else f"{one.field} is absent")
+        if len(shown) > VALUES_SHOWN:
+            some = _("{some} and {n} more").format(some=some, n=len(shown) - VALUES_SHOWN)
+        parts.append(f"{one.field} = {some}" if shown else _("{field} is absent").format(field=one.field))
     return "; ".join(parts)
 
 
@@ -99,4 +114,4 @@ def _quoted(value: Scalar) -> str:
 
 
 def _cased(cased: bool) -> str:  # noqa: FBT001  as it stands in the condition
-    return " (case counts)" if cased else ""
+    return " " + _("(case counts)") if cased else ""

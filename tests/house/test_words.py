@@ -3,6 +3,7 @@
 import ast
 import string
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ LOOSE = {
 """Widgets of Textual that read markup in a `str`, or let escape sequences through."""
 
 
+@cache
 def said() -> dict[str, str | None]:
     """Every English text in the code, with its plural."""
     found: dict[str, str | None] = {}
@@ -40,9 +42,23 @@ def test_every_text_has_a_german_one_and_no_catalogue_has_a_dead_entry() -> None
     assert [one for one, many in texts.items() if (many is not None) != (len(german[one]) == 2)] == []
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "ui").rglob("*.py")), ids=lambda path: path.name)
+def test_no_text_hides_in_an_f_string(path: Path) -> None:
+    """Babel does not look into f-strings: `_()` there would never be asked to have a German."""
+    hidden = [
+        f"line {call.lineno}"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in {"_", "ngettext"}
+        if call.args and isinstance(call.args[0], ast.Constant)
+    ]
+    assert hidden == []
+
+
 def test_no_text_has_two_germans() -> None:
-    counted = Counter(one for path in AREAS for one, _forms in words.entries(path.read_text("utf-8")))
-    assert [one for one, times in counted.items() if times > 1] == []
+    pairs = {pair for path in AREAS for pair in words.entries(path.read_text("utf-8"))}
+    assert [one for one, times in Counter(one for one, _forms in pairs).items() if times > 1] == []
 
 
 def test_placeholders_are_the_same_in_both_languages() -> None:

@@ -1,14 +1,11 @@
 """`sentinel rules except`, `exceptions`: what a rule shall not raise, why, who answers for it and until when."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
+from sentinel import excepting
 from sentinel.app import App
 from sentinel.cli.common import (
     SCHEMA,
@@ -19,10 +16,8 @@ from sentinel.cli.common import (
     application,
     emit,
     event_of,
-    evidence,
     moment,
     operator,
-    recorded,
     show,
     stdout,
     talk,
@@ -30,19 +25,11 @@ from sentinel.cli.common import (
 from sentinel.core.clock import iso
 from sentinel.core.detection import Detection
 from sentinel.core.errors import Exit, NotThereError, UsageError
-from sentinel.core.event import Scalar, Value
-from sentinel.core.ports import Span
-from sentinel.core.where import AllOf, Not, values
+from sentinel.core.event import Value
 from sentinel.detect.exceptions import Exemption, Terms
-from sentinel.detect.exempting import FOLDER, exception, file_name, put
 from sentinel.detect.rules import chosen
 from sentinel.ui import tables
 from sentinel.ui.visible import safe
-
-VALUES_MAX = 20
-"""An exception lists so many values of a field at most; more are no exception any more."""
-EVIDENCE_MAX = 100
-EFFECT_DAYS = 7
 
 RuleName = Annotated[str, typer.Argument(help="The rule's id or a beginning of it, its file's name or its title.")]
 
@@ -61,25 +48,16 @@ def except_(  # noqa: PLR0913, PLR0917  options of a command
     app = application(config)
     detection = chosen(app.rules.detections, rule)
     there, default = _origin(app, detection, origin)
-    conditions = _conditions(field or default, there)
     terms = Terms(reason.strip(), (owner or operator()).strip(), moment(until, app.clock.now()))
-    text = exception(f"Exception to: {detection.title}", app.rules.origins[detection.id], conditions, terms)
-    changed = _tried(app, detection, text)
-    stdout().print(safe(text.rstrip("\n")), soft_wrap=True)
-    before, after = _effect(app, detection, changed)
-    talk(f"of {before:,} events that met the rule in the last {EFFECT_DAYS} days {before - after:,} would not have")
-    folder = next((one for one in app.config.content.rules if one.is_dir()), app.config.content.rules[0]) / FOLDER
-    if not agreed(f"write it to {folder}?", yes=yes):
+    made = excepting.draft(app, detection, excepting.conditions(field or default, there), terms)
+    stdout().print(safe(made.text.rstrip("\n")), soft_wrap=True)
+    before, after = excepting.effect(app, made)
+    days = excepting.EFFECT_DAYS
+    talk(f"of {before:,} events that met the rule in the last {days} days {before - after:,} would not have")
+    if not agreed(f"write it to {made.path.parent}?", yes=yes):
         talk("nothing is written; --yes writes it", "yellow")
         return
-    said = {
-        "rule": detection.id,
-        "until": iso(terms.expires),
-        "owner": terms.owner,
-        "sha256": sha256(text.encode()).hexdigest(),
-    }
-    with recorded(app, "rule.except", str(folder / file_name(detection.path, conditions)), **said):
-        path = put(folder, file_name(detection.path, conditions), text)
+    path = excepting.write(app, made, operator())
     talk(f"{path}: a Sentinel at work reads it within {2 * app.config.detect.every_seconds:g} seconds")
 
 
@@ -120,53 +98,5 @@ def _origin(app: App, detection: Detection, said: str | None) -> tuple[list[Mapp
             return [event_of(app, said).fields], []
     if alert.rule_id != detection.id:
         raise UsageError(f"alert {alert.id} is one of the rule {alert.title!r} ({alert.rule_id})")
-    return [event.fields for event in evidence(app, alert, EVIDENCE_MAX)] or [dict(alert.key)], [
-        n for n, _ in alert.key
-    ]
-
-
-def _conditions(fields: Sequence[str], there: Sequence[Mapping[str, Value]]) -> dict[str, tuple[Scalar, ...]]:
-    if not fields:
-        known = sorted({name for event in there for name in event})
-        hint = f"; the event has {', '.join(known)}" if known else ""
-        raise UsageError(
-            f"say which fields make it an exception: --field NAME of an event (--from), or NAME=VALUE{hint}"
-        )
-    found: dict[str, tuple[Scalar, ...]] = {}
-    for one in fields:
-        name, given, value = one.partition("=")
-        if given:
-            found[name] = (*found.get(name, ()), value)
-            continue
-        own = tuple(dict.fromkeys(value for event in there for value in values(event.get(name))))
-        if not own:
-            raise UsageError(f"no event it is about has a field {name}; say --field {name}=VALUE")
-        if len(own) > VALUES_MAX:
-            raise UsageError(f"{name} has {len(own)} different values in the alert's events; say --field {name}=VALUE")
-        found[name] = own
-    return found
-
-
-def _tried(app: App, detection: Detection, text: str) -> Detection:
-    """Return the rule with the exception; raises UsageError if it would be refused."""
-    with TemporaryDirectory(prefix="sentinel-exception-") as folder:
-        path = Path(folder) / "exception.yml"
-        path.write_text(text, "utf-8")
-        rules = app.rules_in([*app.rule_folders, path])
-    wrong = [one.reason for one in rules.refused if one.path == str(path)]
-    if wrong:
-        raise UsageError(f"such an exception would be refused: {wrong[0]}")
-    return next(one for one in rules.detections if one.id == detection.id)
-
-
-def _effect(app: App, detection: Detection, changed: Detection) -> tuple[int, int]:
-    now = app.clock.now()
-    span = Span(now - timedelta(days=EFFECT_DAYS), now)
     with app.reading() as store:
-        before = _count(store.tally(detection.where, span, (), 1))
-        gone = _count(store.tally(AllOf((detection.where, Not(changed.where))), span, (), 1))
-    return before, before - gone
-
-
-def _count(rows: Sequence[tuple[tuple[Value | None, ...], int]]) -> int:
-    return rows[0][1] if rows else 0
+        return excepting.of_alert(app, store, alert), [name for name, _ in alert.key]

@@ -46,6 +46,7 @@ class Console(App[None]):
         self.asking = Asking(self.post_message)
         self.waiting_seconds = 0.0
         self._looking = False
+        self.undoable: list[str] = []
         self._session_file = services.state_folder / "console.json"
         self.remembered, self._damaged = session.load(self._session_file)
         self._places: dict[str, Page] = {}

@@ -99,10 +99,10 @@ class Asking:
         if answered.error is None:
             if newer is None:
                 question.then(answered.answer)
-        elif isinstance(answered.error, SentinelError):
-            question.failed(str(answered.error))
-        else:
+        elif not isinstance(answered.error, SentinelError):
             raise answered.error
+        elif newer is None:
+            question.failed(str(answered.error))
 
     def forget(self, owner: Widget) -> None:
         """Nobody wants to know any more what this widget has asked."""

@@ -207,7 +207,7 @@ class Page(Screen[None]):
         """Do something, or tell why it cannot be done."""
         why = self.why_not(action)
         if why:
-            self.say(_("{action}: {why}").format(action=_(self.actions()[action].help), why=why), "warning")
+            self.say(f"{why}  ({_(self.actions()[action].help)})", "warning")
             return
         getattr(self, f"do_{action}")()
 

@@ -4,16 +4,17 @@ Everything here may block as long as a question to a store takes: it is called i
 never from the screens' own. A new service is one more field here and its wiring there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
-from sentinel.core.alert import Desk
+from sentinel.core.alert import Alert, Desk
 from sentinel.core.detection import Detection
 from sentinel.core.listing import Listings
 from sentinel.core.ports import Clock, Store
+from sentinel.core.scene import Dossier, Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,16 @@ class Pulse:
     silent: int
     detect_lag: timedelta
     problem: Literal["", "run", "judge", "spool"] = ""
+
+
+class Exceptions(Protocol):
+    """Who writes exceptions to rules, as Sigma filter files."""
+
+    def text(self, alert_id: str, fields: Sequence[str], reason: str, until: datetime) -> str:
+        """Return the file that would except what an alert is about, by these fields of it; raises UsageError."""
+
+    def write(self, alert_id: str, fields: Sequence[str], reason: str, until: datetime) -> Path:
+        """Write it and return where it is; raises UsageError, AuditError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +59,7 @@ class Services:
     listings: Callable[[], Listings]
     store: Callable[[], Store]
     rule: Callable[[str], Detection | None]
+    exceptions: Callable[[], Exceptions]
+    dossier: Callable[[str], Dossier]
+    scene: Callable[[Alert], Scene]
     pulse: Callable[[], Pulse]

@@ -156,8 +156,20 @@ class Table(ScrollView, Generic[R], can_focus=True):
 
     def again(self) -> None:
         """Read anew what is seen: rows have changed, their order has not."""
-        self._blocks.clear()
-        self._want()
+        rows = self._rows
+        if rows is None:
+            return
+        first = self.scroll_offset.y // BLOCK * BLOCK
+
+        def then(got: _Loaded[R]) -> None:
+            if rows is self._rows:
+                self._blocks.clear()
+                self._take(got)
+                self._noticed()
+                self.refresh()
+                self._want()
+
+        self._ask(lambda: _Loaded(first, rows.window(first, 2 * BLOCK), self._total, None), then)
 
     def _ask(self, question: Callable[[], _Loaded[R]], then: Callable[[_Loaded[R]], None]) -> None:
         def failed(why: str) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,15 @@ from textual.strip import Strip
 
 from sentinel.console import services
 from sentinel.core.clock import ManualClock
+from sentinel.detect.rules import Rules
 from sentinel.ui.console.app import Console
 from sentinel.ui.console.services import Services
 from sentinel.ui.words import speak
-from tests.living import City
+from tests.living import LOGIN, City
 
 SIZES = [(80, 24), (120, 36), (160, 45)]
 NOW = datetime(2026, 11, 27, 6, 0, tzinfo=UTC)
+FIRST, LAST = "203.0.113.66", "198.51.100.7"
 Play = Callable[["Hands"], Awaitable[None]]
 
 
@@ -48,6 +50,24 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 def city(tmp_path: Path) -> City:
     """Return a city whose clock stands at NOW, with an empty store."""
     return City(tmp_path, clock=ManualClock(NOW))
+
+
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory: pytest.TempPathFactory) -> City:
+    """Make the busy city once: judging takes as long as all the tests that only look."""
+    city = City(tmp_path_factory.mktemp("busy"), clock=ManualClock(NOW))
+    city.keep([city.event(LOGIN | {"event.action": "ssh_failed", "event.outcome": "failure"})])
+    city.login()
+    city.login(after=timedelta(hours=1), source_ip=LAST)
+    return city
+
+
+@pytest.fixture
+def busy(city: City, _template: City) -> City:
+    """Return the city with two alerts: root came from outside, from two addresses, one an hour after the other."""
+    shutil.copytree(_template.folder / "data", city.folder / "data", dirs_exist_ok=True)
+    city.clock.moment, city.stored = _template.clock.moment, _template.stored
+    return city
 
 
 class Hands:
@@ -102,8 +122,9 @@ def _strips(console: Console) -> list[Strip]:
 class At:
     """Consoles over one city."""
 
-    def __init__(self, city: City) -> None:
+    def __init__(self, city: City, rules: Rules | None) -> None:
         self.city = city
+        self._rules = rules
 
     def __call__(
         self,
@@ -118,7 +139,10 @@ class At:
         """Open a console and let `play` use it; `but` may put something else behind a service."""
 
         async def run() -> None:
-            with services(self.city.app, who) as given:
+            app = self.city.app
+            if self._rules is not None:
+                app.rules = self._rules
+            with services(app, who) as given:
                 console = Console(but(replace(given, place="stadt-muster")), screen, subject)
                 async with console.run_test(size=size) as pilot:
                     hands = Hands(console, pilot)
@@ -129,10 +153,16 @@ class At:
         asyncio.run(run())
 
 
+@pytest.fixture(scope="session")
+def _rules(_template: City) -> Rules:
+    """Read the shipped rules once."""
+    return _template.app.rules
+
+
 @pytest.fixture
-def desk_at(city: City) -> At:
+def desk_at(city: City, request: pytest.FixtureRequest) -> At:
     """Return what opens a console over the city: `desk_at(play, size=(80, 24), screen="alerts")`."""
-    return At(city)
+    return At(city, request.getfixturevalue("_rules") if "busy" in request.fixturenames else None)
 
 
 # -- pictures
@@ -193,7 +223,8 @@ class Terminal:
         self.bytes_file = folder / "bytes"
         environment = {"PYTHONPATH": str(Path.cwd()), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"} | environment
         command = shlex.join([sys.executable, "-m", "sentinel", *words])
-        script = f"stty -a >{folder}/before; {command}; echo $? >{folder}/code; stty -a >{folder}/after; exec sleep 600"
+        script = f"stty -a >{folder}/before; {command}; code=$?; stty -a >{folder}/after; "
+        script += f"echo $code >{folder}/code; exec sleep 600"
         settings = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         self._tmux("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *settings, "sh", "-c", "exec sleep 600")
         self._tmux("set-option", "-g", "remain-on-exit", "on")
@@ -237,11 +268,11 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for the end; return the exit code. The terminal's modes are as they were before."""
-        self.wait((self._folder / "code").exists)
-        self.wait((self._folder / "after").exists)
+        code = self._folder / "code"
+        self.wait(lambda: code.exists() and code.read_text() != "")
         assert (self._folder / "after").read_text() == (self._folder / "before").read_text()
         assert self._tmux("display-message", "-p", "#{alternate_on}").strip() == "0"
-        return int((self._folder / "code").read_text())
+        return int(code.read_text())
 
     def close(self) -> None:
         """End what runs in it."""

@@ -23,9 +23,9 @@ def test_it_opens_with_the_alerts_and_tells_the_keys(desk_at: At, size: tuple[in
         assert "2 Alerts" in hands.seen()
         assert "Help" in hands.seen().splitlines()[-1]
         await hands.press("question_mark")
-        assert "What can be done here, and with which key" in hands.seen()
+        assert "Mark the alert, to act on several" in hands.seen()
         await hands.press("escape")
-        assert "What can be done" not in hands.seen()
+        assert "Mark the alert, to act" not in hands.seen()
 
     desk_at(play, size=size)
 
@@ -57,9 +57,9 @@ def test_the_theme_changes_at_once(desk_at: At) -> None:
 def test_a_key_that_does_nothing_here_says_why(desk_at: At) -> None:
     async def play(hands: Hands) -> None:
         await hands.press("u")
-        assert "Undo what you did last:" in hands.seen()
+        assert "(Undo what you did last)" in hands.seen()
         await hands.press("j")
-        assert "Undo what you did last:" not in hands.seen()
+        assert "(Undo what you did last)" not in hands.seen()
 
     desk_at(play)
 
@@ -90,7 +90,7 @@ def test_while_the_store_is_away_keys_work_and_the_screen_says_so(desk_at: At) -
     async def play(hands: Hands) -> None:
         assert "cannot be reached" in hands.seen()
         await hands.press("question_mark")
-        assert "What can be done here" in hands.seen()
+        assert "Mark the alert, to act on several" in hands.seen()
 
     desk_at(play, but=away)
 
@@ -101,7 +101,7 @@ def test_a_question_without_an_answer_blocks_no_key(desk_at: At) -> None:
         page.ask("slow", lambda: back.wait(60), lambda _answer: page.say("there it is"))
         await hands.pilot.press("question_mark")
         assert hands.console.asking.busy
-        assert "What can be done here" in hands.seen()
+        assert "Mark the alert, to act on several" in hands.seen()
         await hands.pilot.press("escape")
         back.set()
         await hands.settled()
@@ -125,7 +125,7 @@ def test_an_own_key_map_changes_single_keys(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ('[everywhere]\nhelpp = "h"\n', "did you mean 'help'"),
-        ('[alert]\nhelp = "h"\n', "did you mean 'alerts'"),
+        ('[alertss]\nhelp = "h"\n', "did you mean 'alerts'"),
         ('[everywhere]\nhelp = "q"\n', "would be both"),
         ('[everywhere]\nhelp = "g"\n', "begins with g"),
         ("[everywhere]\nhelp = 7\n", "say a key"),
@@ -168,8 +168,8 @@ def test_the_real_console_opens_in_a_terminal_and_leaves_it_as_it_was(terminal: 
     opened = terminal("console")
     opened.until("2 Alerts")
     opened.send("?")
-    opened.until("What can be done here")
+    opened.until("Mark the alert, to act on several")
     opened.send("Escape")
-    opened.wait(lambda: "What can be done here" not in opened.screen())
+    opened.wait(lambda: "Mark the alert, to act on several" not in opened.screen())
     opened.send("q")
     assert opened.ended() == 0

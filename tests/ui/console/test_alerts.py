@@ -1,0 +1,270 @@
+"""The alerts and one alert: found, marked, changed at the keyboard; each key does what the help says."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from sentinel.core.alert import Acknowledge, Alert, Seen
+from sentinel.core.errors import StoreError
+from sentinel.core.scene import Scene
+from sentinel.ui.console.services import Services
+from tests.living import City
+from tests.ui.console.conftest import FIRST, LAST, SIZES, At, Hands, Terminal
+
+
+def alert(city: City, address: str) -> Alert:
+    """Return the alert about an address."""
+    with city.app.desk() as desk:
+        return next(one for one in desk.alerts(suppressed=True) if dict(one.key)["source.ip"] == address)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_table_shows_word_time_rule_and_state(
+    desk_at: At, busy: City, size: tuple[int, int], pictured: Callable[[Hands, str], None]
+) -> None:
+    async def play(hands: Hands) -> None:
+        row = hands.line("08:00:00")
+        assert "CRIT" in row
+        assert "Root logged in" in row
+        assert "new" in row
+        assert "2 alerts" in hands.seen()
+        pictured(hands, f"alerts-{size[0]}")
+
+    desk_at(play, size=size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_one_screen_is_enough_to_decide(
+    desk_at: At, busy: City, size: tuple[int, int], pictured: Callable[[Hands, str], None]
+) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("enter")
+        whole = hands.seen()
+        if size[0] < 120:
+            for _ in range(4):
+                await hands.press("pagedown")
+                whole += hands.seen()
+        for text in ("Why it fired", "event.action is “ssh_login”", "Accepted password", "Next step", "How good"):
+            assert text in whole
+        assert "never in the 90 days before" in whole
+        if size[0] >= 120:
+            pictured(hands, f"alert-{size[0]}")
+
+    desk_at(play, size=size)
+
+
+def test_in_german_by_day(desk_at: At, busy: City, pictured: Callable[[Hands, str], None]) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("m", "T")
+        pictured(hands, "alerts-de-day")
+        await hands.press("enter")
+        assert "Warum er ausgelöst hat" in hands.seen()
+        pictured(hands, "alert-de-day")
+
+    desk_at(play)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("screen", ["alerts", "alert"])
+def test_an_alert_is_acknowledged_closed_reopened_and_each_is_undone(
+    desk_at: At, busy: City, size: tuple[int, int], screen: str
+) -> None:
+    async def play(hands: Hands) -> None:
+        if screen == "alert":
+            await hands.press("enter")
+        await hands.press("r")
+        assert "the alert is open" in hands.seen()
+        await hands.press("a")
+        assert "1 alert acknowledged" in hands.seen()
+        assert (alert(busy, LAST).state, alert(busy, LAST).assignee) == ("acknowledged", "mh")
+        await hands.press("u")
+        assert alert(busy, LAST).state == "new"
+        await hands.press("c")
+        assert "Close with which verdict?" in hands.seen()
+        await hands.press("down", "enter")
+        await hands.write("pen test")
+        await hands.press("enter")
+        closed = alert(busy, LAST)
+        assert (closed.state, closed.verdict, closed.history[-1].note) == ("closed", "false_positive", "pen test")
+        await hands.press("a")
+        assert "take it on again first" in hands.seen()
+        await hands.press("r")
+        assert alert(busy, LAST).state == "acknowledged"
+
+    desk_at(play, size=size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("screen", ["alerts", "alert"])
+def test_an_alert_is_assigned_noted_and_suppressed(desk_at: At, busy: City, size: tuple[int, int], screen: str) -> None:
+    async def play(hands: Hands) -> None:
+        if screen == "alert":
+            await hands.press("enter")
+        await hands.press("i", "ctrl+u")
+        await hands.write("bernd")
+        await hands.press("enter", "enter")
+        assert alert(busy, LAST).assignee == "bernd"
+        await hands.press("N")
+        await hands.press("enter")
+        assert "say why" in hands.seen()
+        await hands.write("seen")
+        await hands.press("enter")
+        assert alert(busy, LAST).history[-1].note == "seen"
+        await hands.press("s", "ctrl+u")
+        await hands.write("never")
+        await hands.press("enter")
+        assert "say 8h, 7d" in hands.seen()
+        await hands.press("ctrl+u")
+        await hands.write("8h")
+        await hands.press("enter", "enter")
+        assert alert(busy, LAST).suppressed_until is None
+        await hands.write("disk")
+        await hands.press("enter")
+        assert alert(busy, LAST).suppressed_until == busy.clock.now() + timedelta(hours=8)
+
+    desk_at(play, size=size)
+
+
+def test_many_are_changed_at_once(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("space", "space")
+        assert "2 marked" in hands.seen()
+        await hands.press("p")
+        assert "unmark the others" in hands.seen()
+        await hands.press("a")
+        assert "2 alerts acknowledged" in hands.seen()
+        assert "marked" not in hands.seen()
+
+    desk_at(play)
+    assert {alert(busy, FIRST).state, alert(busy, LAST).state} == {"acknowledged"}
+
+
+def test_who_comes_second_is_told_and_overwrites_nothing(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        with busy.app.desk() as desk:
+            desk.change(Seen(alert(busy, LAST).id), Acknowledge(), "eva")
+        await hands.press("c", "enter", "enter")
+        assert "eva acknowledged" in hands.seen()
+        assert alert(busy, LAST).state == "acknowledged"
+        assert "ack eva" in hands.line("08:00:00")
+
+    desk_at(play)
+
+
+def test_the_filter_asks_with_every_key_and_says_what_it_does_not_understand(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("slash", "ctrl+u")
+        await hands.write(f"ip:{LAST}")
+        assert "1 alert " in hands.seen()
+        await hands.press("ctrl+u")
+        await hands.write("levle:high")
+        assert "did you mean level:" in hands.seen()
+        await hands.press("ctrl+u")
+        await hands.write("nothing so")
+        assert "no alert is like that" in hands.seen()
+        await hands.press("enter", "j")
+
+    desk_at(play)
+
+
+def test_what_is_new_waits_until_it_is_asked_for(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        before = hands.line("08:00:00")
+        busy.login(after=timedelta(minutes=5), source_ip="192.0.2.99")
+        page = hands.console.page
+        page._look()  # type: ignore[attr-defined]  # what its timer calls
+        await hands.settled()
+        assert "+1 new, press n" in hands.seen()
+        assert hands.line("08:00:00") == before
+        await hands.press("n")
+        assert "3 alerts" in hands.seen()
+        assert hands.line("08:00:00").startswith("›")
+        await hands.press("f")
+        assert hands.line("08:05:00").startswith("›")
+
+    desk_at(play)
+
+
+def test_order_and_reach_and_filter_are_there_again(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("o", "down", "down", "enter")
+        assert "by severity" in hands.seen()
+        await hands.press("left_square_bracket", "right_square_bracket", "right_square_bracket")
+        assert "last 7d" in hands.seen()
+        await hands.press("G", "ctrl+q")
+
+    async def again(hands: Hands) -> None:
+        assert "by severity" in hands.seen()
+        assert "last 7d" in hands.seen()
+        assert hands.line("07:00:00").startswith("›")
+
+    desk_at(play)
+    desk_at(again)
+
+
+def test_an_exception_is_shown_and_then_written(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("enter", "x", "enter", "enter")
+        await hands.write("service provider")
+        await hands.press("enter")
+        assert "events of the last 7 days" in hands.seen()
+        assert "service provider" in hands.seen()
+        await hands.press("enter")
+        assert "written:" in hands.seen()
+
+    desk_at(play, size=(160, 45))
+    (path,) = (busy.folder / "rules/exceptions").glob("*.yml")
+    assert LAST in path.read_text()
+
+
+def test_the_tabs_show_rule_timeline_entity_history_and_raw_bytes(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("enter", "right")
+        assert "Sigma" in hands.seen()
+        assert "event.outcome:success" in hands.seen()
+        await hands.press("right")
+        assert "ssh_login" in hands.seen()
+        await hands.press("right")
+        assert "The hour before: srv-01" in hands.seen()
+        await hands.press("right")
+        assert "sentinel raised" in hands.seen()
+        await hands.press("right")
+        assert "event.sequence" in hands.seen()
+        await hands.press("h")
+        assert "000000  41 63 63 65 70 74 65 64" in hands.seen()
+        await hands.press("w")
+        assert "Why it fired" in hands.seen()
+        await hands.press("escape")
+        assert "2 alerts" in hands.seen()
+
+    desk_at(play)
+
+
+def test_while_the_store_is_away_the_alert_can_still_be_worked_on(desk_at: At, busy: City) -> None:
+    def away(given: Services) -> Services:
+        def broken(_alert: Alert) -> Scene:
+            raise StoreError("http://127.0.0.1:9: cannot be reached")
+
+        return replace(given, scene=broken)
+
+    async def play(hands: Hands) -> None:
+        await hands.press("enter")
+        assert "cannot be reached" in hands.seen()
+        assert "How good this rule is" in hands.seen()
+        await hands.press("a")
+        assert "1 alert acknowledged" in hands.seen()
+
+    desk_at(play, but=away)
+
+
+@pytest.mark.kill
+def test_in_a_real_terminal_an_alert_is_acknowledged(terminal: Callable[..., Terminal], busy: City) -> None:
+    opened = terminal("console", "alerts")
+    opened.until("Root logged in")
+    opened.send("a")
+    opened.until("1 alert acknowledged")
+    opened.send("q")
+    assert opened.ended() == 0
+    assert alert(busy, LAST).state == "acknowledged"
