@@ -184,7 +184,7 @@ def _holds(field: str, pattern: str, named: Callable[[object], str]) -> str:
 def _like(column: str, pattern: str, named: Callable[[object], str], *, json_text: bool = False) -> str:
     # LIKE knows only ASCII's cases, so words with other letters are asked for in each of the usual ones
     cases = [pattern] if pattern.isascii() else [pattern, pattern.lower(), pattern.upper(), pattern.title()]
-    shapes = sorted({_shape(json.dumps(one)[1:-1] if json_text else one) for one in cases})
+    shapes = sorted({_shape(json.dumps(one, ensure_ascii=False)[1:-1] if json_text else one) for one in cases})
     return "(" + " OR ".join(f"{column} LIKE {named(shape)} ESCAPE '!'" for shape in shapes) + ")"
 
 
