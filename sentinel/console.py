@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sentinel.core.listing import Listings
     from sentinel.core.scene import Dossier, Scene
     from sentinel.excepting import Draft
+    from sentinel.ui.console.surveys import Surveys
 
 T = TypeVar("T")
 
@@ -65,6 +66,13 @@ class Opened:
 
         made(self.app.config.data)
         return AlertListings(self.app.config.state_file, self.app.clock)
+
+    @cached_property
+    def surveys(self) -> "Surveys":
+        """Who looks how everything fares."""
+        from sentinel.surveys import Surveyor
+
+        return Surveyor(self.app)
 
     def rule(self, rule_id: str) -> "Detection | None":
         """Return a rule that is on, None if it is not."""
@@ -144,6 +152,7 @@ def services(app: App, who: str) -> Iterator[Services]:
             dossier=opened.dossier,
             scene=opened.scene,
             pulse=opened.pulse,
+            surveys=lambda: opened.surveys,
         )
     finally:
         opened.close()

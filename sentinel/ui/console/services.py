@@ -15,6 +15,7 @@ from sentinel.core.detection import Detection
 from sentinel.core.listing import Listings
 from sentinel.core.ports import Clock, Store
 from sentinel.core.scene import Dossier, Scene
+from sentinel.ui.console.surveys import Surveys
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,4 @@ class Services:
     dossier: Callable[[str], Dossier]
     scene: Callable[[Alert], Scene]
     pulse: Callable[[], Pulse]
+    surveys: Callable[[], Surveys]

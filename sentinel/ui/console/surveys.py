@@ -1,0 +1,73 @@
+"""What the screens Overview, Sources and Rules show: values, and who makes them (`sentinel/surveys.py`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The equation since the books began: received + split = the sum of `ends` + waiting, unless there are problems."""
+
+    received: int
+    split: int
+    ends: Mapping[str, int]
+    waiting: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """An open case that has to be dealt with by a time."""
+
+    case: int
+    title: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How everything fares.
+
+    `hours`: records received in each of the last 24 hours, the present one last (None: before the books began), and
+    `lost` what was lost in each. `silent` and `unheard` name senders and configured sources; `spool` is from 0 to 1.
+    `datagrams_lost`: by the kernel and here, within these hours. `dead_letters` are those since `midnight`.
+    """
+
+    at: datetime
+    midnight: datetime
+    running: bool
+    judging: str
+    hours: tuple[int | None, ...]
+    lost: tuple[int, ...]
+    senders: int
+    silent: tuple[str, ...]
+    unheard: tuple[str, ...]
+    spool: float
+    full: str
+    store_lag: timedelta
+    detect_lag: timedelta
+    datagrams_lost: int
+    dead_letters: int
+    books: Books
+    deadlines: tuple[Deadline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleNumbers:
+    """How many rules are on, of these set aside at present, and how many are refused."""
+
+    on: int
+    aside: int
+    refused: int
+
+
+class Surveys(Protocol):
+    """Who looks; each method from any thread, raises StoreError and SpoolError."""
+
+    def overview(self) -> Overview:
+        """Look how everything fares."""
+
+    def rule_numbers(self) -> RuleNumbers:
+        """Count the rules; takes seconds when they have not been read yet."""
