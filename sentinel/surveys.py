@@ -1,18 +1,21 @@
 """Surveys for the console's screens: how everything fares, who sends, what the rules can see."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from ipaddress import ip_address
 
 from sentinel import status
 from sentinel.app import App
 from sentinel.core.clock import local_zone
-from sentinel.core.source import Tally, hour_of
+from sentinel.core.source import Identity, Outcome, Tally, hour_of, loss_class, sender_of
 from sentinel.detect.breaker import Breaker
-from sentinel.sources.book import Sender
+from sentinel.sources.book import OTHERS, Sender
 from sentinel.status import Status
-from sentinel.ui.console.surveys import Books, Deadline, Overview, RuleNumbers
+from sentinel.ui.console.surveys import Books, Deadline, Overview, RuleNumbers, SourcesSurvey
+from sentinel.ui.senders import HOURS_TOLD, Note, SenderSurvey
 
-HOURS = 24
+SKEW_TOLD_SECONDS = 60.0
 LOST_UNSEEN = ("kernel", "overflow")
 """Why datagrams were dropped whose sender nobody knows."""
 _LOST = ("dropped", "missing")
@@ -30,7 +33,7 @@ class Surveyor:
         now = app.clock.now()
         midnight = _midnight(now)
         hours, lost = _by_hour(found.tally, hour_of(now))
-        recent = {one: number for one, number in found.tally.items() if one.hour > hour_of(now) - HOURS}
+        recent = {one: number for one, number in found.tally.items() if one.hour > hour_of(now) - HOURS_TOLD}
         return Overview(
             at=now,
             midnight=midnight,
@@ -56,6 +59,11 @@ class Surveyor:
             books=_books(found),
             deadlines=self._deadlines(),
         )
+
+    def sources(self) -> SourcesSurvey:
+        """Look who has been heard."""
+        found = status.look(self._app)
+        return SourcesSurvey(tuple(senders(self._app, found)), unheard(self._app, found))
 
     def rule_numbers(self) -> RuleNumbers:
         """Count the rules."""
@@ -94,10 +102,119 @@ def _by_hour(tally: Tally, now: int) -> tuple[tuple[int | None, ...], tuple[int,
         elif account.outcome in _LOST:
             lost[account.hour] += number
     first = min((account.hour for account in tally if account.hour), default=now + 1)
-    hours = range(now - HOURS + 1, now + 1)
+    hours = range(now - HOURS_TOLD + 1, now + 1)
     return tuple(received[hour] if hour >= first else None for hour in hours), tuple(lost[hour] for hour in hours)
 
 
 def _books(found: Status) -> Books:
     told = found.balance
     return Books(told.received, told.split, told.ends, told.waiting, told.problems)
+
+
+def senders(app: App, found: Status) -> list[SenderSurvey]:
+    """Return everybody who was heard, with what strikes about each; raises ConfigError for a wrong inventory."""
+    silent = {one.identity for one in found.silent}
+    now = hour_of(app.clock.now())
+    recent = Counter({one: number for one, number in found.tally.items() if one.hour > now - HOURS_TOLD})
+    lost: Counter[str] = Counter()
+    missing: Counter[tuple[str, str]] = Counter()
+    booked: defaultdict[str, Counter[tuple[Outcome, str]]] = defaultdict(Counter)
+    for (_hour, source, outcome, reason), number in recent.items():
+        booked[source][outcome, "" if outcome == "missing" else reason] += number
+        if outcome == "missing":
+            missing[source, reason] += number
+        elif outcome == "dropped" and reason in LOST_UNSEEN:
+            lost[source] += number
+    crowd = _Crowd(found.senders)
+    return [
+        _survey(
+            app,
+            one,
+            tuple(_notes(one, crowd, silent, lost[one.identity.source], missing)),
+            tuple((*what, number) for what, number in sorted(booked[one.identity.source].items())),
+            silent=one.identity in silent,
+        )
+        for one in found.senders
+    ]
+
+
+def _survey(
+    app: App, one: Sender, notes: tuple[Note, ...], booked: tuple[tuple[Outcome, str, int], ...], *, silent: bool
+) -> SenderSurvey:
+    site, owner = app.owner(one.identity)
+    configured = app.config.source(one.identity.source)
+    return SenderSurvey(
+        identity=one.identity,
+        loss=loss_class(one.identity.via),
+        site=site,
+        owner=owner,
+        zone="UTC" if configured is None else configured.zone,
+        first=one.first,
+        last=one.last,
+        records=one.records,
+        bytes=one.bytes,
+        usual=one.usual,
+        patience=one.patience,
+        lag_p50=one.lag_at(0.5),
+        lag_p95=one.lag_at(0.95),
+        skew=one.skew,
+        silent=silent,
+        notes=notes,
+        booked=booked,
+    )
+
+
+class _Crowd:
+    """Which hosts a peer speaks for, and which peers claim a host."""
+
+    def __init__(self, everybody: Sequence[Sender]) -> None:
+        self.hosts: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self.peers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for source, _via, peer, host in (one.identity for one in everybody):
+            self.hosts[source, peer].add(host)
+            self.peers[source, host].add(peer)
+
+
+def _notes(
+    sender: Sender, crowd: _Crowd, silent: set[Identity], lost: int, missing: Counter[tuple[str, str]]
+) -> Iterator[Note]:
+    identity = sender.identity
+    source, via, peer, host = identity
+    if identity in silent:
+        yield Note("silent", at=sender.last)
+    if _differs(identity):
+        yield Note("differs")
+    if peer == OTHERS:
+        yield Note("crowd")
+    elif len(crowd.hosts[source, peer]) > 1:
+        yield Note("hosts", len(crowd.hosts[source, peer]))
+    if host and len(crowd.peers[source, host]) > 1:
+        yield Note("claimed", len(crowd.peers[source, host]))
+    if loss_class(via) == "best effort" and lost:
+        yield Note("lost", lost)
+    skew = sender.skew
+    # what was acknowledged may have waited at the sender, and a flow is told when it is over
+    late = loss_class(via) == "acknowledged" or (via == "netflow" and skew is not None and skew > 0)
+    if skew is not None and abs(skew) >= SKEW_TOLD_SECONDS and not late:
+        yield Note("clock", skew)
+    if missing[source, sender_of(identity)] > 0:
+        yield Note("missing", missing[source, sender_of(identity)])
+
+
+def _differs(identity: Identity) -> bool:
+    """Say whether what records claim contradicts what the connection shows; a name cannot contradict an address."""
+    _, _, peer, host = identity
+    if not host or not peer or peer.startswith("/"):
+        return False
+    if _is_address(host):
+        return _is_address(peer) and ip_address(peer) != ip_address(host)
+    kind, _, name = peer.partition(":")
+    return kind == "dns" and name.lower().split(".")[0] != host.lower().split(".")[0]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from sentinel.ui.senders import SenderSurvey
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -63,11 +65,22 @@ class RuleNumbers:
     refused: int
 
 
+@dataclass(frozen=True, slots=True)
+class SourcesSurvey:
+    """Everybody who was heard, and the configured sources of which nothing ever was."""
+
+    senders: tuple[SenderSurvey, ...]
+    unheard: tuple[str, ...]
+
+
 class Surveys(Protocol):
     """Who looks; each method from any thread, raises StoreError and SpoolError."""
 
     def overview(self) -> Overview:
         """Look how everything fares."""
+
+    def sources(self) -> SourcesSurvey:
+        """Look who has been heard."""
 
     def rule_numbers(self) -> RuleNumbers:
         """Count the rules; takes seconds when they have not been read yet."""

@@ -76,7 +76,7 @@ def test_losses_lags_books_alerts_and_deadlines_are_told(
         assert "not at work" in hands.line("✗ Receiving")
         assert "7 lost here" in hands.line("✗ Datagrams")
         waiting = hands.console.page.query_one("#work", Pane)
-        assert any("waits 0 s" in text for line in waiting._lines for text, _tone in line.pieces)
+        assert any("waits 0.0 s" in text for line in waiting._lines for text, _tone in line.pieces)
         hands.console.page.query_one("#health", Pane).focus()
         await hands.press("G")
         assert "▲ 20 h left" in hands.line("Ransomware at the library")

@@ -18,6 +18,7 @@ from sentinel.ui.console.page import Page
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.services import Services
 from sentinel.ui.console.surveys import Books, Overview, RuleNumbers
+from sentinel.ui.senders import rough
 from sentinel.ui.words import N_, _, moment, number
 
 AGAIN_SECONDS = 15.0
@@ -159,7 +160,9 @@ class OverviewPage(Page):
         if work.oldest is None:
             made.append(Line(sign("good", _("no critical or high alert waits to be seen"))))
         else:
-            waits = _("waits {time}: {title}").format(time=_age(now - work.oldest.raised_at), title=work.oldest.title)
+            waits = _("waits {time}: {title}").format(
+                time=rough((now - work.oldest.raised_at).total_seconds()), title=work.oldest.title
+            )
             made.append(
                 Line((level(work.oldest.level), (" ", "plain"), (waits, "strong")), go=("alert", work.oldest.id))
             )
@@ -178,7 +181,7 @@ class OverviewPage(Page):
 
     def _rules_line(self, found: Overview) -> Line:
         rules, late = self._rules, found.detect_lag > LAG_WARNED
-        lag = _("{time} behind").format(time=_age(found.detect_lag))
+        lag = _("{time} behind").format(time=rough(found.detect_lag.total_seconds()))
         if rules is None:
             return _state(
                 "warning" if late else "good", _("Rules"), _("{lag}; they are being read").format(lag=lag), "rules"
@@ -243,7 +246,7 @@ def _stages(found: Overview) -> list[Line]:
         _state("bad" if full else "good", _("Spool"), f"{spool}; {found.full}" if found.full else spool, "sources"),
         _state(
             "warning" if found.store_lag > LAG_WARNED else "good", _("Store"),
-            _("{time} behind").format(time=_age(found.store_lag)), "hunt",
+            _("{time} behind").format(time=rough(found.store_lag.total_seconds())), "hunt",
         ),
     ]  # fmt: skip
 
@@ -298,15 +301,9 @@ def _deadlines(found: Overview) -> list[Line]:
 def _deadline(case: int, title: str, at: datetime, now: datetime) -> Line:
     left = at - now
     if left < timedelta(0):
-        told = sign("bad", _("{time} too late").format(time=_age(-left)))
+        told = sign("bad", _("{time} too late").format(time=rough((-left).total_seconds())))
     else:
-        told = sign("warning" if left < timedelta(days=1) else "good", _("{time} left").format(time=_age(left)))
+        told = sign(
+            "warning" if left < timedelta(days=1) else "good", _("{time} left").format(time=rough(left.total_seconds()))
+        )
     return Line((*told, (f"  #{case} {title}", "plain")), go=("case", str(case)))
-
-
-def _age(time: timedelta) -> str:
-    seconds = time.total_seconds()
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{number(seconds / length)} {unit}"
-    return f"{number(seconds)} s"
