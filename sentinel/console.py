@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sentinel.core.alert import Alert
+    from sentinel.core.case import Case, Exported
     from sentinel.core.detection import Detection
+    from sentinel.core.incident import Incident
     from sentinel.core.listing import Listings
     from sentinel.core.scene import Dossier, Scene
     from sentinel.excepting import Draft
@@ -114,6 +116,24 @@ class Opened:
         detection = chosen(self.app.rules.detections, alert.rule_id)
         return excepting.draft(self.app, detection, conditions, Terms(reason, self.who, until))
 
+    def take(self, number: int, ids: Sequence[str]) -> "Case":
+        """Take alerts into a case."""
+        from sentinel import casework
+
+        return casework.take(self.app, number, [self.desk().alert(one) for one in ids], self.who)
+
+    def export(self, number: int, to: Path) -> "Exported":
+        """Write a case out."""
+        from sentinel import casework
+
+        return casework.export(self.app, number, to, self.who)
+
+    def incidents(self) -> Sequence["Incident"]:
+        """Look which alerts belong together by now."""
+        with self.app.incidents() as book:
+            book.refresh()
+            return book.incidents(closed=True)
+
     def pulse(self) -> Pulse:
         """Look how Sentinel fares."""
         from sentinel import status
@@ -147,6 +167,10 @@ def services(app: App, who: str) -> Iterator[Services]:
             desk=opened.desk,
             listings=lambda: opened.listings,
             store=opened.store,
+            cases=opened.once(app.cases),
+            take=opened.take,
+            export_case=opened.export,
+            incidents=opened.incidents,
             rule=opened.rule,
             exceptions=lambda: opened,
             dossier=opened.dossier,

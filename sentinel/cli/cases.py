@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from sentinel import casework
 from sentinel.app import App
 from sentinel.cli.common import (
     SCHEMA,
@@ -18,7 +18,6 @@ from sentinel.cli.common import (
     NoteOption,
     application,
     emit,
-    evidence,
     moment,
     operator,
     recorded,
@@ -27,7 +26,6 @@ from sentinel.cli.common import (
 )
 from sentinel.core.alert import Alert
 from sentinel.core.case import (
-    AddAlerts,
     AddEvidence,
     AddMember,
     AddNote,
@@ -42,11 +40,8 @@ from sentinel.core.case import (
     SetTask,
 )
 from sentinel.core.clock import iso, local_zone
-from sentinel.core.detection import EVIDENCE_MAX, events_of
 from sentinel.core.errors import Exit, UsageError
-from sentinel.core.slip import Slip
-from sentinel.respond.writing import written
-from sentinel.ui import report, tables, words
+from sentinel.ui import tables, words
 
 EXAMPLE = """
 sentinel cases new 'Phishing in the treasury' --alert 3f2a --incident 7be0
@@ -56,8 +51,6 @@ sentinel cases export 7 --to /srv/cases/7.zip --language de
 sentinel cases verify /srv/cases/7.zip
 """
 SHOWN_MAX = 20
-AROUND = timedelta(hours=1)
-"""So long before the first and after the last thing in a case is looked for what could not be seen."""
 
 verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 Number = Annotated[int, typer.Argument(help="The case's number.")]
@@ -123,7 +116,7 @@ def new(
     alerts = _alerts(app, alert or [], incident)
     with app.cases() as book:
         made = book.create(title, operator(), note)
-    _done(_taken(app, made.number, alerts) if alerts else made, json=json)
+    _done(casework.take(app, made.number, alerts, operator()) if alerts else made, json=json)
 
 
 @verb.command()
@@ -139,7 +132,7 @@ def add(
     alerts = _alerts(app, alert or [], incident)
     if not alerts:
         raise UsageError("say which: --alert ID or --incident ID")
-    _done(_taken(app, number, alerts), json=json)
+    _done(casework.take(app, number, alerts, operator()), json=json)
 
 
 @verb.command()
@@ -256,34 +249,17 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write a case out: report (Markdown, HTML), evidence (NDJSON, CSV), manifest and SHA256SUMS."""
-    from sentinel.cases import export as exporting
-
     if language not in words.LANGUAGES:
         raise UsageError(f"no language {language!r}: say {' or '.join(words.LANGUAGES)}")
-    app = application(config)
-    with app.cases() as book:
-        case, held = book.case(number), book.evidence(number)
-    with app.desk() as desk:
-        alerts = [desk.alert(one) for one in case.alerts]
-    slip = _slip(app, case, alerts, [one.at for one in held])
     words.speak("de" if language == "de" else "en")
-    document = list(report.blocks(case, alerts, held, slip))
-    made = {"made": iso(app.clock.now()), "by": operator()}
-    files = {
-        "report.md": report.markdown(document).encode("utf-8"),
-        "report.html": report.page(document, case.title).encode("utf-8"),
-        **exporting.files_of(held),
-        exporting.MANIFEST: exporting.manifest(case, held, slip, _questions(app, alerts), made),
-    }
-    with recorded(app, "case.export", str(number), to=str(to)):
-        digest = exporting.write(to, files)
+    done = casework.export(application(config), number, to, operator())
     if json:
-        emit({"schema": SCHEMA, "case": number, "to": to, "sha256": digest, "complete": slip.complete})
+        emit({"schema": SCHEMA, "case": number, "to": to, "sha256": done.sha256, "complete": done.complete})
         return
-    talk(f"{to}: {len(held)} events, {len(alerts)} alerts")
-    talk(f"SHA-256 of its SHA256SUMS, to be written down elsewhere: {digest}")
-    if not slip.complete:
-        talk(f"not everything could be seen: {len(slip.gaps)} gaps, they stand in the report", "yellow")
+    talk(f"{to}: {done.events} events, {done.alerts} alerts")
+    talk(f"SHA-256 of its SHA256SUMS, to be written down elsewhere: {done.sha256}")
+    if not done.complete:
+        talk(f"not everything could be seen: {done.gaps} gaps, they stand in the report", "yellow")
 
 
 @verb.command()
@@ -325,39 +301,6 @@ def _alerts(app: App, ids: Sequence[str], incident: str | None) -> list[Alert]:
             book.refresh()
             found += book.incident(incident).alerts
     return list({one.id: one for one in found}.values())
-
-
-def _taken(app: App, number: int, alerts: Sequence[Alert]) -> Case:
-    from sentinel.cases.book import copied
-
-    now = app.clock.now()
-    kept = [
-        copied(event, f"evidence of alert {alert.id}", operator(), now)
-        for alert in alerts
-        for event in evidence(app, alert, EVIDENCE_MAX)
-    ]
-    with app.cases() as book:
-        book.change(number, AddAlerts(tuple(one.id for one in alerts)), operator())
-        return book.change(number, AddEvidence(tuple(kept)), operator())
-
-
-def _slip(app: App, case: Case, alerts: Sequence[Alert], at: Sequence[datetime]) -> Slip:
-    from sentinel.slip import slip
-
-    times = [*at, *(one.first_seen for one in alerts), *(one.last_seen for one in alerts)] or [case.opened]
-    return slip(app, min(times) - AROUND, max(times) + AROUND)
-
-
-def _questions(app: App, alerts: Sequence[Alert]) -> list[str]:
-    rules = {one.id: one for one in app.rules.detections} if alerts else {}
-    found = []
-    for alert in alerts:
-        rule = rules.get(alert.rule_id)
-        question = None if rule is None else written(events_of(rule, alert.key))
-        if question is not None:
-            until = alert.last_seen.astimezone(UTC) + timedelta(microseconds=1)
-            found.append(f"{question} since {iso(alert.first_seen)} until {iso(until)}")
-    return found
 
 
 def _change(

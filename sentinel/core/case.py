@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, Protocol
 
 from sentinel.core.alert import Change
@@ -58,6 +59,19 @@ class Case:
     evidence: int
     tasks: tuple[Task, ...]
     timeline: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A case written out `to` a folder or zip file; `sha256` is that of its SHA256SUMS, `gaps` what was not seen."""
+
+    to: Path
+    manifest: str
+    sha256: str
+    events: int
+    alerts: int
+    gaps: int
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

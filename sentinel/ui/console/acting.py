@@ -22,6 +22,7 @@ from sentinel.core.detection import Key
 from sentinel.core.errors import UsageError
 from sentinel.core.where import plain
 from sentinel.ui.console.actions import Action
+from sentinel.ui.console.casing import into_case
 from sentinel.ui.console.draw import facts
 from sentinel.ui.console.modals import Choice, Field, Form, said
 from sentinel.ui.console.page import Page
@@ -85,14 +86,12 @@ class Acting(Page):
                 return _("the alert is closed; take it on again first")
             case "reopen" if state != "closed" and not many:
                 return _("the alert is open")
-            case "except" | "pivot" | "timeline" | "case" if many:
+            case "except" | "pivot" | "timeline" if many:
                 return _("that is about one alert; unmark the others")
             case "pivot" if "entity" not in screens():
                 return _("there is no screen {name}").format(name="entity")
             case "timeline" if "timeline" not in screens():
                 return _("there is no screen {name}").format(name="timeline")
-            case "case" if "cases" not in screens():
-                return _("there is no screen {name}").format(name="cases")
             case "undo" if not self.console.undoable:
                 return _("you have done nothing yet that could be undone")
             case _:
@@ -228,8 +227,8 @@ class Acting(Page):
         self.console.open("timeline", f"alert={self.about()[0]}")
 
     def do_case(self) -> None:
-        """Go to the cases with it."""
-        self.console.open("cases", f"alert={self.about()[0]}")
+        """Ask into which case."""
+        into_case(self, [one.id for one in self.acted_on()], self.about()[1])
 
     def _form(
         self, title: str, fields: Sequence[Field], then: Callable[[Mapping[str, str], Sequence[Seen]], object]

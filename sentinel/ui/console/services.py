@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sentinel.core.alert import Alert, Desk
+from sentinel.core.case import Case, Cases, Exported
 from sentinel.core.detection import Detection
+from sentinel.core.incident import Incident
 from sentinel.core.listing import Listings
 from sentinel.core.ports import Clock, Store
 from sentinel.core.scene import Dossier, Scene
@@ -47,7 +49,8 @@ class Services:
     """All that the screens know of the world.
 
     `who` is at the keyboard, `place` what this Sentinel is called. `desk`, `listings` and `store` open what they return
-    when they are first called.
+    when they are first called. `take` brings alerts into a case by their ids; `incidents` are those of all
+    alerts by now, the highest risk first.
     """
 
     clock: Clock
@@ -59,6 +62,10 @@ class Services:
     desk: Callable[[], Desk]
     listings: Callable[[], Listings]
     store: Callable[[], Store]
+    cases: Callable[[], Cases]
+    take: Callable[[int, Sequence[str]], Case]
+    export_case: Callable[[int, Path], Exported]
+    incidents: Callable[[], Sequence[Incident]]
     rule: Callable[[str], Detection | None]
     exceptions: Callable[[], Exceptions]
     dossier: Callable[[str], Dossier]
