@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
     from sentinel.join.joiner import Joiner
+    from sentinel.notify.outbox import Outbox
     from sentinel.parse.assets import Assets
     from sentinel.parse.enrich import Enricher
     from sentinel.parse.opening import Hours
@@ -230,6 +231,15 @@ class App:
             timeout_seconds=min(options.timeout_seconds, seconds_max),
             patience=None if attempts is None else Patience(attempts=attempts),
         )
+
+    @contextmanager
+    def outbox(self) -> Iterator["Outbox"]:
+        """Open what is to be told."""
+        from sentinel.notify.outbox import Outbox
+
+        made(self.config.data)
+        with Outbox(self.config.notify_file) as outbox:
+            yield outbox
 
     @cached_property
     def audit(self) -> "AuditLog":

@@ -42,6 +42,10 @@ class _Figures(Collector):
         yield up
         yield from _events(status)
         yield from _gauges(status)
+        told = GaugeMetricFamily("sentinel_notifications", "Notifications", labels=["channel", "state"])
+        for labels, number in status.notifications.items():
+            told.add_metric(labels, number)
+        yield told
         heard = GaugeMetricFamily(
             "sentinel_source_last_seen_seconds", "Seconds since a source was last heard", labels=["source"]
         )
@@ -104,6 +108,7 @@ def _gauges(status: Status) -> Iterator[Metric]:
         ("detect_lag_seconds", "Age of the oldest record that is not judged yet", status.detect_lag.total_seconds()),
         ("judge_still", "1 if the process that judges is gone or stands still", bool(status.judging)),
         ("sources_silent", "Senders that have fallen silent", len(status.silent)),
+        ("notify_channels_failing", "Channels that only fail at present", len(status.mute)),
         ("books_unbalanced", "Problems of the books; 0 if they balance", len(status.balance.problems)),
     ):
         yield GaugeMetricFamily(f"sentinel_{name}", words, value)

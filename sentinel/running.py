@@ -23,6 +23,7 @@ from sentinel.core.errors import ConfigError, SentinelError
 from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
 from sentinel.judge import Talk, judge
+from sentinel.notifying import keep
 from sentinel.processes import begun, follow, settled
 from sentinel.watchdog import Watchdog
 
@@ -86,7 +87,7 @@ class _Running:
         from sentinel.repair.watch import watch
 
         self.talk = talk
-        self.indicators = app.config.indicators
+        self.indicators, self.channels = app.config.indicators, app.config.channels
         self.proven = proven
         self.again = False
         self.stop = threading.Event()
@@ -114,6 +115,7 @@ class _Running:
         self.anchoring = threading.Thread(
             target=anchor_daily, name="anchor", args=(app.audit, app.clock, self.stop, talk)
         )
+        self.notifying = threading.Thread(target=keep, name="notify", args=(app.config, self.stop, talk))
         self._serve_metrics(app, stack)
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
@@ -143,6 +145,8 @@ class _Running:
         self.anchoring.start()
         if any(one.look_back_days for one in self.indicators):
             self.watching.start()
+        if self.channels:
+            self.notifying.start()
 
     async def collect(self) -> None:
         """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
@@ -211,8 +215,9 @@ class _Running:
         self.parsing.join()
         self.amending.join()
         self.anchoring.join()
-        if self.watching.is_alive():
-            self.watching.join()
+        for one in (self.watching, self.notifying):
+            if one.is_alive():
+                one.join()
         self.watchdog.end()
         self.talk("ended: everything that was accepted is on disk")
         if self.failed is not None:

@@ -11,6 +11,7 @@ from sentinel.core.ports import Spool
 from sentinel.core.source import ENDS, UNSPOOLED, Account, Lost, Tally, hour_of
 from sentinel.detect.exceptions import Exemption
 from sentinel.detect.exempting import expired
+from sentinel.notify.outbox import Health
 from sentinel.sources.book import Progress, Sender
 from sentinel.spool.survey import SpoolStats
 
@@ -37,6 +38,7 @@ class Balance:
 class Status:
     """What there is to say; lags are those of the oldest record that is not stored, and not judged, yet.
 
+    `notifications` are counted by channel and state; `mute` channels have sent nothing since then, and why.
     `judging` says what is wrong with the process that judges, if anything; `still`: it is there and does not move on;
     `beat` is its last sign of life.
     """
@@ -55,6 +57,8 @@ class Status:
     judging: str
     still: bool
     expired: tuple[Exemption, ...]
+    notifications: Mapping[tuple[str, str], int]
+    mute: Mapping[str, Health]
 
     @property
     def well(self) -> bool:
@@ -65,7 +69,7 @@ class Status:
 def look(app: App) -> Status:
     """Look, from any process, whether Sentinel runs or not; raises StoreError, SpoolError."""
     now = app.clock.now()
-    with app.spool() as spool, app.books() as books:
+    with app.spool() as spool, app.books() as books, app.outbox() as outbox:
         progress, tally = books.accounts()
         # in this order: what enters meanwhile is waiting, and nothing is booked that was not there
         stats = spool.stats()
@@ -87,6 +91,12 @@ def look(app: App) -> Status:
             judging=_judging(beat, app.config.stuck_after) if running else "",
             still=running and beat is not None and alive(beat.pid) and beat.age() > app.config.stuck_after,
             expired=tuple(expired(app.config.content.rules, now)),
+            notifications=outbox.counts(),
+            mute={
+                one.name: health
+                for one in app.config.channels
+                if (health := outbox.health(one.name)).failing is not None
+            },
         )
 
 

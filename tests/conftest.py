@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import shared
+from tests.notify.servers import MailServer, WebServer
 
 # examples run beside other work on few cores: only what is wrong may fail, never what is slow
 _PATIENT = [HealthCheck.too_slow]
@@ -53,6 +54,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def blessing(request: pytest.FixtureRequest) -> bool:
     """Say whether expectations are to be written rather than compared."""
     return bool(request.config.getoption("--bless"))
+
+
+# -- servers that notifications go to
+
+
+@pytest.fixture
+def mail_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MailServer]]:
+    """Return what makes a mail server; see `tests/notify/servers.py`."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    made: list[MailServer] = []
+
+    def make(**said: object) -> MailServer:
+        made.append(MailServer(**said))  # type: ignore[arg-type]  # the server's own options
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def web_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    """Return a web server; see `tests/notify/servers.py`."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    server = WebServer()
+    yield server
+    server.close()
 
 
 # -- Elasticsearch

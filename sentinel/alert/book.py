@@ -150,6 +150,19 @@ class Book:
         """Return the alerts with these ids (whole ones), in no order; one that is not there is left out."""
         return self._alerts("id IN (SELECT value FROM json_each(:ids))", ids=json.dumps(ids))
 
+    def raised(self, after: int, limit: int) -> tuple[list[Alert], int]:
+        """Return alerts raised since an entry of the history, suppressed ones too, and the entry to go on from.
+
+        One that has become part of another is that other one.
+        """
+        with self._lock, told(self._path), reading(self._db):
+            rows = self._db.execute(
+                "SELECT number, alert FROM history WHERE number > ? AND what = 'raised' ORDER BY number LIMIT ?",
+                (after, limit),
+            ).fetchall()
+            alerts = [self._one(number) for number in dict.fromkeys(alert for _, alert in rows)]
+        return alerts, rows[-1][0] if rows else after
+
     def _alerts(self, which: str, **given: object) -> list[Alert]:
         with self._lock, told(self._path), reading(self._db):
             rows = self._db.execute(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from time import monotonic, sleep
 
 from sentinel.audit import chain
 from sentinel.audit.chain import Anchor, Examined
@@ -23,8 +24,11 @@ from sentinel.core.errors import AuditError
 RESERVE_BYTES = 1 << 20
 """So much room is kept for entries on a disk that others have filled: some 2,000 of them."""
 KEY_BYTES = 32
+BUSY_SECONDS = 10.0
+"""So long another process may hold the log until a deed is refused."""
 ANCHOR = "audit.anchor"
 _BLOCK = 64 << 10
+_POLL_SECONDS = 0.005
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -53,6 +57,8 @@ class AuditLog:
                 return self._enter(handle, deed)
         except OSError as error:
             why = "the disk is full: make room" if error.errno in _FULL else error.strerror or str(error)
+            if isinstance(error, BlockingIOError):
+                why = f"another process has held it for {BUSY_SECONDS:g} s; end that one"
             raise AuditError(
                 f"{self.path}: {deed.what} cannot be written into the audit log ({why}); what cannot be written down "
                 "is not done"
@@ -63,7 +69,7 @@ class AuditLog:
         new = not self.path.exists()
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _locked(handle)
             if new:
                 _settle(self.path.parent)
             yield handle
@@ -227,6 +233,20 @@ def _end(handle: int) -> tuple[int, str, bytes]:
         if not start:
             return 0, chain.FIRST, tail
         window *= 4
+
+
+def _locked(handle: int) -> None:
+    # an entry takes milliseconds: who holds the lock for long was stopped in the middle of one
+    end = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() > end:
+                raise
+            sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _appended(handle: int, text: bytes) -> None:

@@ -23,6 +23,7 @@ VERBS = {
     "entity": "What is known of a host, user, address, mail address or file; a host's processes.",
     "rules": "Sigma rules: list, check, test, coverage.",
     "health": "For monitoring: whether events are stored and judged.",
+    "notify": "Notifications: list, test.",
     "audit": "Who did what: list, verify, anchor.",
     "ledger": "Which minutes each rule has judged; judge what was missed: fill.",
     "packs": "Parser packs: list, test.",

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sentinel import config as configuration
+from sentinel import notifying
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, talk
 from sentinel.config.calendar import problems
@@ -42,6 +43,9 @@ def check(
         talk(f"{one.name}: {one.found}; {one.advice}", "yellow")
     for problem in app.enricher.problems if app.enricher is not None else ():
         talk(problem, "yellow")
+    channels = [notifying.target(one) for one in app.config.channels]
+    for channel in channels:
+        channel.secret()
     refused = [f"pack {one.folder}: {one.reason}" for one in app.packs.refused]
     refused += [f"rule {one.path}: {one.reason}" for one in app.rules.refused]
     if json:
@@ -50,6 +54,7 @@ def check(
                 "schema": SCHEMA,
                 "config": str(path) if path else None,
                 "sources": sources,
+                "channels": [one.name for one in app.config.channels],
                 "packs": len(app.packs.by_name),
                 "rules": len(app.rules.detections),
                 "networks": len(inventory.network) if inventory is not None else 0,

@@ -21,6 +21,7 @@ from sentinel.config.calendar import problems
 from sentinel.core.check import Check, State
 from sentinel.core.errors import Exit, SentinelError
 from sentinel.entrances import makers
+from sentinel.notify.guard import reached
 from sentinel.sense.checks import checks, learning
 from sentinel.sense.memory import FILE as MEMORY_FILE
 from sentinel.ui.visible import safe
@@ -74,6 +75,7 @@ def _checks(given: Path | None) -> Iterator[Check]:
         _entrances,
         _tools,
         _audit,
+        _channels,
         _content,
         _enrichment,
         _calendar,
@@ -175,6 +177,13 @@ def _calendar(app: App) -> Iterator[Check]:
     wrong = list(problems(app.calendars, app.inventory, app.clock.now().date()))
     known = ", ".join(app.calendars.by_name) if app.calendars else f"none: there is no {app.config.calendar}"
     yield from wrong or [Check("calendars", "ok", known)]
+
+
+def _channels(app: App) -> Iterator[Check]:
+    for one in app.config.channels:
+        error = reached(one.host, one.port, one.networks)
+        advice = f"then: sentinel notify test {one.name}" if not error else "mend the channel, or what is between"
+        yield Check(f"channel {one.name}", "fail" if error else "ok", error or f"{one.host}:{one.port} answers", advice)
 
 
 def _enrichment(app: App) -> Iterator[Check]:

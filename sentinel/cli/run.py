@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import typer
 
-from sentinel import __version__, running
+from sentinel import __version__, notifying, running
 from sentinel import config as configuration
 from sentinel.app import App
 from sentinel.audit.daily import entered_by_itself
@@ -43,3 +43,5 @@ def _proven(app: App) -> None:
     app.reader  # noqa: B018  refuses a source whose pack does not exist
     app.inventory  # noqa: B018  as above
     list(entrances(app.config, app.clock))
+    for channel in app.config.channels:
+        notifying.target(channel).secret()

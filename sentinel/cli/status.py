@@ -1,5 +1,6 @@
 """`sentinel status`: whether the books balance, and how far each stage has come."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -60,12 +61,22 @@ def _rows(found: Status) -> list[tuple[str, str]]:
         ("senders", f"{len(found.senders)} known, {len(found.silent)} silent{': ' if silent else ''}{silent}"),
         ("connections", away or "none refused"),
     ]
+    if found.notifications:
+        rows.append(("notifications", _told(found)))
     if found.expired:
         named = ", ".join(f"{one.title} ({one.terms.owner})" for one in found.expired)
         rows.append(("exceptions", f"{len(found.expired)} expired: {named}"))
     if found.balance.skipped:
         rows.append(("not booked", f"{found.balance.skipped:,} records, dealt with while the books were lost"))
     return rows
+
+
+def _told(found: Status) -> str:
+    states = Counter[str]()
+    for (_, state), number in found.notifications.items():
+        states[state] += number
+    said = ", ".join(f"{states[state]:,} {state}" for state in ("sent", "waiting", "failed"))
+    return said + "".join(f"; {name} fails: {health.error}" for name, health in found.mute.items())
 
 
 def _spool_rows(spool: SpoolStats) -> Iterator[tuple[str, str]]:
@@ -115,6 +126,11 @@ def _as_json(found: Status) -> dict[str, Any]:
         "detect_lag_seconds": found.detect_lag.total_seconds(),
         "judging": found.judging,
         "exceptions_expired": [one.path for one in found.expired],
+        "notifications": [
+            {"channel": channel, "state": state, "number": number}
+            for (channel, state), number in sorted(found.notifications.items())
+        ],
+        "channels_failing": sorted(found.mute),
         "senders": len(found.senders),
         "silent": [one.identity._asdict() | {"since": iso(one.last)} for one in found.silent],
         "hours": _accounts({account: number for account, number in found.tally.items() if account.hour > recent}),

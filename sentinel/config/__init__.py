@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from sentinel.config import reading
 from sentinel.config.enrichment import IndicatorList
 from sentinel.config.keeping import AuditOptions, SpoolOptions, StoreOptions
+from sentinel.config.notify import Channel, NotifyOptions
 from sentinel.config.pull import PullSource
 from sentinel.config.reading import section_of, validated
 from sentinel.config.sense import SenseOptions
@@ -26,12 +27,12 @@ from sentinel.config.sources import (
     HttpSource,
     JournaldSource,
     NetflowSource,
-    Port,
     RelpSource,
     Section,
     Source,
     SyslogSource,
 )
+from sentinel.config.watching import MetricsOptions, SilenceOptions
 from sentinel.core.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
@@ -55,6 +56,7 @@ EXAMPLES = {
     "interfaces": '["eth1"]',
     "key_file": '"/etc/sentinel/audit.key"',
     "anchors": '"/srv/elsewhere/anchors.jsonl"',
+    "password_file": '"/etc/sentinel/smtp-password"',
 }
 """What `example` shows where an option has no default."""
 
@@ -98,21 +100,6 @@ class IncidentOptions(Section):
 
     common: tuple[str, ...] = ()
     """Names, addresses and networks that never join alerts: DNS servers, proxies, scanners of your own."""
-
-
-class SilenceOptions(Section):
-    """When a sender counts as silent."""
-
-    minutes: float = Field(default=15.0, ge=0)
-    """A sender heard regularly that says nothing for so long, and longer than it is used to, raises an alert.
-    0: never."""
-
-
-class MetricsOptions(Section):
-    """Figures for Prometheus, on this machine only (127.0.0.1)."""
-
-    port: Port = 9465
-    """The port of http://127.0.0.1:9465/metrics while Sentinel runs; 0 for none."""
 
 
 class Config(Section):
@@ -178,6 +165,12 @@ class Config(Section):
     audit: AuditOptions = AuditOptions()
     """The audit log."""
 
+    notify: NotifyOptions = NotifyOptions()
+    """Notifications."""
+
+    channels: tuple[Channel, ...] = ()
+    """Ways to tell people."""
+
     metrics: MetricsOptions = MetricsOptions()
     """Metrics."""
 
@@ -190,7 +183,11 @@ class Config(Section):
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Config":
         sources, lists = [one.name for one in self.sources], [one.name for one in self.indicators]
-        for what, names in (("sources", sources), ("lists of indicators", lists)):
+        channels = [one.name for one in self.channels]
+        if self.notify.anchor_channel and self.notify.anchor_channel not in channels:
+            msg = f"notify.anchor_channel: there is no channel {self.notify.anchor_channel!r}"
+            raise ValueError(msg)
+        for what, names in (("sources", sources), ("lists of indicators", lists), ("channels", channels)):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 msg = f"two {what} are named {twice[0]!r}: give each its own name"
@@ -252,6 +249,11 @@ class Config(Section):
     def history_file(self) -> Path:
         """The file of what rules with a history have learnt."""
         return self.data / "history.db"
+
+    @property
+    def notify_file(self) -> Path:
+        """The file of what is to be told, and was."""
+        return self.data / "notify.db"
 
     @property
     def audit_dir(self) -> Path:

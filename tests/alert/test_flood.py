@@ -2,9 +2,12 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+
+import pytest
 
 from sentinel.alert.book import Book
 from sentinel.core.clock import ManualClock
@@ -12,7 +15,9 @@ from sentinel.core.detection import Detection, Finding, events_of
 from sentinel.core.ports import Span
 from sentinel.core.where import ALWAYS
 from sentinel.detect.runner import Runner
+from sentinel.notifying import Rounds, made
 from tests.living import LOGIN, City
+from tests.notify.servers import MailServer, mail_channel
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RULE = Detection("rule-1", "A noisy rule", "high", ALWAYS, "v1", "x.yml")
@@ -27,10 +32,15 @@ def book_at(folder: Path, clock: ManualClock, budget: int = 10) -> Book:
     return Book(folder / "state.db", clock, timedelta(hours=24), budget)
 
 
-def test_30_000_matches_in_an_hour_are_one_alert_with_the_right_count_and_every_event_is_found(town: City) -> None:
+def test_30_000_matches_in_an_hour_are_one_alert_and_one_mail_and_every_event_is_found(
+    tmp_path: Path, mail_server: Callable[..., MailServer]
+) -> None:
     # from a thousand machines, in no order; judged every two minutes
+    server = mail_server()
+    town = City(tmp_path, more=mail_channel(server))
     begin, app, random = town.clock.now(), town.app, Random(7)  # noqa: S311  the same each time
-    with app.writing() as store, app.book() as desk:
+    with app.writing() as store, app.book() as desk, app.outbox() as outbox:
+        rounds, sender = Rounds(app, outbox, desk), made(app, app.config.channels[0], outbox, desk, pytest.fail)
         runner = Runner(store, desk, app.rules.detections, town.clock, store.newest)
         raised: list[str] = []
         for _ in range(30):
@@ -38,7 +48,13 @@ def test_30_000_matches_in_an_hour_are_one_alert_with_the_right_count_and_every_
             hosts = (f"srv-{random.randrange(1000)}" for _ in range(1000))
             store.append([town.event(LOGIN | {"host.name": host}) for host in hosts])
             raised += runner.run().raised
+            rounds.go()
+            while sender.step():
+                continue
         (alert,) = desk.alerts()
+        (mail,) = server.mails
+        assert alert.id[:12] in mail.get_content()
+        assert "Flut" in mail.get_content()
         assert (alert.flood, alert.count, alert.key) == (True, 30_000, ())
         assert len(set(raised)) <= 101, "so many messages at most would have been sent"
         assert {desk.alert(one).id for one in raised} == {alert.id}, "an id that was told leads there"

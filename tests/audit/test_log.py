@@ -1,5 +1,6 @@
 """The audit log on disk: several write, a crash is told, a full disk refuses, and nothing is mended in silence."""
 
+import fcntl
 import json
 import os
 import signal
@@ -131,6 +132,15 @@ def test_a_log_without_its_key_refuses_and_never_makes_another(log: AuditLog) ->
     key.chmod(0o640)
     with pytest.raises(AuditError, match="chmod 600"):
         AuditLog(log.path.parent, log._clock).enter(DEED)
+
+
+def test_a_log_that_somebody_else_holds_refuses_after_a_while(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentinel.audit.log.BUSY_SECONDS", 0.05)
+    with log.path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(AuditError, match="another process has held it"):
+            log.enter(DEED)
+    assert log.enter(DEED).number == 9
 
 
 def test_a_first_key_is_nobody_elses_to_read(tmp_path: Path) -> None:

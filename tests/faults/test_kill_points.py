@@ -23,6 +23,11 @@ NEVER_PASSED = {
 }
 """Points that `sentinel run` does not come to, with the function that would lead there and who tests them instead."""
 ELSEWHERE = {
+    "notify.before_queued": "tests/notify/test_sender.py",
+    "notify.queued": "tests/notify/test_sender.py",
+    "notify.before_send": "tests/notify/test_sender.py",
+    "notify.sent": "tests/notify/test_sender.py",
+    "notify.noted": "tests/notify/test_sender.py",
     "audit.written": "tests/audit/test_log.py",
     "cases.before_commit": "tests/cases/test_cases.py",
     "pull.kept": "tests/whole/test_pull.py",

@@ -23,6 +23,7 @@ BREAKS = {
     "DataSketches has one door": ("sentinel/sense/judge.py", "import datasketches"),
     "the Public Suffix List has one door": ("sentinel/sense/sensor.py", "import publicsuffixlist"),
     "Textual has one door": ("sentinel/ui/live.py", "import textual"),
+    "apprise has one door": ("sentinel/notify/sender.py", "import apprise"),
     "packs are loaded, never imported": ("sentinel/app.py", "import parsers"),
     "the screens reach stored things only through respond": ("sentinel/ui/live.py", "import sentinel.store"),
 }
