@@ -1,16 +1,20 @@
 """A hunt: events along time, what a query costs, and every value a way to the next question."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from threading import Lock
 
-from sentinel.core.event import Scalar
+from sentinel.core.event import Event, Scalar
 from sentinel.core.ports import STRETCHES_MAX, Span, Store
 from sentinel.core.where import AllOf, AnyOf, Is, Keyword, Like, Matches, Not, Where
 from sentinel.core.wildcard import tokens
 from sentinel.respond.language import Question
 from sentinel.respond.writing import written
 
+PAGE = 200
+FOUND_MAX = 10_000
+"""So many events of a question can be looked at one by one; whoever has more asks for less."""
 _STEPS = tuple(
     timedelta(seconds=one)
     for one in (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400, 28 * 86_400)
@@ -60,6 +64,57 @@ def histogram(store: Store, question: Question, bars: int, now: datetime) -> His
     if start < span.start:
         counts[0] -= store.spread(where, Span(start, span.start), width)[0]
     return Histogram(span, start, width, tuple(counts))
+
+
+class Found:
+    """The events of a question, latest first, read from the store a page at a time as far as somebody looks."""
+
+    def __init__(self, store: Callable[[], Store], question: Question) -> None:
+        self.question = question
+        self._store = store
+        self._lock = Lock()
+        self._events: list[Event] = []
+        self._total: int | None = None
+
+    def window(self, offset: int, limit: int) -> Sequence[Event]:
+        """Return up to `limit` events from `offset` on; raises StoreError."""
+        with self._lock:
+            while len(self._events) < min(offset + limit, FOUND_MAX) and self._more():
+                continue
+            return self._events[offset : min(offset + limit, FOUND_MAX)]
+
+    def count(self) -> int:
+        """Return how many can be looked at, FOUND_MAX at most; raises StoreError."""
+        return min(self.total(), FOUND_MAX)
+
+    def total(self) -> int:
+        """Return how many there are; raises StoreError."""
+        with self._lock:
+            if self._total is None:
+                span = self.question.span
+                self._total = sum(self._store().spread(self.question.where, span, span.end - span.start))
+            return self._total
+
+    def key(self, row: Event) -> str:
+        """Return what an event is known by."""
+        return row.id
+
+    def find(self, key: object) -> int | None:
+        """Return where an event stands, None if it has not been read."""
+        with self._lock:
+            return next((at for at, one in enumerate(self._events) if one.id == key), None)
+
+    def _more(self) -> bool:
+        # the next page begins at the moment of the last event, of which there may be several
+        last = self._events[-1] if self._events else None
+        known = {one.id for one in self._events if last is not None and one.timestamp == last.timestamp}
+        end = self.question.span.end if last is None else last.timestamp + timedelta(microseconds=1)
+        found = self._store().search(self.question.where, replace(self.question.span, end=end), PAGE + len(known))
+        new = [one for one in found if one.id not in known]
+        self._events += new
+        if not new:
+            self._total = len(self._events)
+        return bool(new)
 
 
 def narrowed(question: Question, field: str, value: Scalar | None, *, without: bool = False) -> str | None:

@@ -12,7 +12,7 @@ from sentinel.core.errors import NotThereError, UsageError
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import STRETCHES_MAX, Span, Store
 from sentinel.core.where import Where, holds
-from sentinel.respond.hunting import histogram, narrowed, step, warnings
+from sentinel.respond.hunting import Found, histogram, narrowed, step, warnings
 from sentinel.respond.language import read
 from sentinel.respond.saved import Questions
 from sentinel.respond.writing import written
@@ -44,6 +44,20 @@ def test_the_bars_are_round_and_add_up_to_what_is_found(store: Store) -> None:
     assert found.total == len(store.search(question.where, question.span, 1000)) == 86 - 9
     for number, count in enumerate(found.counts):
         assert count == len(store.search(question.where, found.stretch(number), 1000))
+
+
+def test_events_are_read_on_as_far_as_somebody_looks(tmp_path: Path, make: Callable[..., Event]) -> None:
+    store = EmbeddedStore(tmp_path / "many")
+    store.append([make(number, timestamp=START + timedelta(seconds=number // 300)) for number in range(1, 1001)])
+    question = read("since 2026-11-23 until 2026-11-24", NOW)
+    found = Found(lambda: store, question)
+    assert found.count() == 1000
+    assert [one.seq for one in found.window(0, 3)] == [1000, 999, 998]
+    assert found.find(found.window(990, 5)[0].id) == 990
+    whole = store.search(question.where, question.span, 2000)
+    assert found.window(0, 2000) == whole
+    assert found.find("0" * 32) is None
+    store.close()
 
 
 def test_the_future_is_left_out_unless_something_lies_there(store: Store, make: Callable[..., Event]) -> None:
