@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sentinel.app import App
+from sentinel.core.audit import Deed
 from sentinel.ui.console.services import Pulse, Services
 from sentinel.ui.words import preferred
 
@@ -134,6 +135,14 @@ class Opened:
             book.refresh()
             return book.incidents(closed=True)
 
+    def draft(self, query: str, name: str, title: str, level: str, folder: str) -> list[Path]:
+        """Write the draft of a rule from a question; return its files."""
+        from sentinel.drafts import Wish, draft
+
+        drafted = draft(self.app, Wish(name, query, self.who, title, level), Path(folder).expanduser())
+        drafted.write()
+        return list(drafted.files)
+
     def pulse(self) -> Pulse:
         """Look how Sentinel fares."""
         from sentinel import status
@@ -171,6 +180,9 @@ def services(app: App, who: str) -> Iterator[Services]:
             take=opened.take,
             export_case=opened.export,
             incidents=opened.incidents,
+            questions=opened.once(app.questions),
+            hunted=lambda query: app.audit.enter(Deed("query", who, details={"question": query})),
+            draft=opened.draft,
             rule=opened.rule,
             exceptions=lambda: opened,
             dossier=opened.dossier,

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from sentinel.core.event import Event, Scalar
 from sentinel.core.ports import STRETCHES_MAX, Span, Store
-from sentinel.core.where import AllOf, AnyOf, Is, Keyword, Like, Matches, Not, Where
+from sentinel.core.where import ALWAYS, AllOf, AnyOf, Is, Keyword, Like, Matches, Not, Where, plain
 from sentinel.core.wildcard import tokens
-from sentinel.respond.language import Question
-from sentinel.respond.writing import written
+from sentinel.respond.language import EARLIEST, Question
+from sentinel.respond.writing import as_value, written
 
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 PAGE = 200
 FOUND_MAX = 10_000
 """So many events of a question can be looked at one by one; whoever has more asks for less."""
@@ -127,13 +128,45 @@ def narrowed(question: Question, field: str, value: Scalar | None, *, without: b
         more = Not(more)
     old = question.where
     items = (*old.items, more) if isinstance(old, AllOf) else (old, more)
-    text = written(AllOf(items))
-    return None if text is None else f"{text} {said(question.span)}"
+    return query_of(replace(question, where=AllOf(items)))
+
+
+def term(field: str, value: Scalar) -> str:
+    """Return the part of a query that asks for a value."""
+    return f"{field}:{as_value(plain(value))}"
+
+
+def query_of(question: Question) -> str | None:
+    """Return a question as a query with its time, None if the language has no words for a part of it."""
+    return within(question, question.span.start, question.span.end)
+
+
+def within(question: Question, start: datetime, end: datetime) -> str | None:
+    """Return a question as a query about another time."""
+    text = written(question.where) if question.where != ALWAYS else ""
+    return None if text is None else f"{text} {said(Span(start, end))}".strip()
+
+
+def about(field: str, value: str) -> str:
+    """Return the query for the events with a value, of the last day."""
+    return f"{term(field, value)} last 24h"
+
+
+def event(store: Store, event_id: str) -> Event | None:
+    """Return an event by its id, None if the store has none."""
+    found = store.search(Is("event.id", event_id), Span(EARLIEST, LATEST), 1)
+    return found[0] if found else None
 
 
 def said(span: Span) -> str:
     """Return a span in the words of the query language."""
-    return f"since {span.start.isoformat()} until {span.end.isoformat()}"
+    return f"since {_said(span.start)} until {_said(span.end)}"
+
+
+def _said(moment: datetime) -> str:
+    # as short as it can be, in UTC: without seconds or parts of them that are none
+    whole = moment.astimezone(UTC).isoformat().removesuffix("+00:00")
+    return (whole.removesuffix(":00") if len(whole) == 19 else whole) + "Z"
 
 
 def outline(where: Where, depth: int = 0) -> str:

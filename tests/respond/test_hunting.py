@@ -15,6 +15,7 @@ from sentinel.core.where import Where, holds
 from sentinel.respond.hunting import Found, histogram, narrowed, step, warnings
 from sentinel.respond.language import read
 from sentinel.respond.saved import Questions
+from sentinel.respond.timeline import Told, around, course, moment_of
 from sentinel.respond.writing import written
 from sentinel.store.embedded import EmbeddedStore
 from tests.conformance.test_property import predicates
@@ -138,3 +139,15 @@ def test_a_saved_question_is_there_for_everybody(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="up to 60 letters"):
             mine.save("a b", "user.name:x", "mh")
         assert mine.all() == []
+
+
+def test_a_course_has_everything_in_order_and_gaps_as_gaps(store: Store) -> None:
+    question = read("user.name:root since 2026-11-23T08:00 until 2026-11-23T09:00", NOW)
+    told = [Told(START + timedelta(minutes=40), "high", "an alert"), Told(NOW, "high", "another day's")]
+    found = course(store, question, told)
+    assert [type(one).__name__ for one in found.entries[-3:]] == ["Event", "Gap", "Told"]
+    assert len(found.entries) == 90 + 2
+    assert [moment_of(one) for one in found.entries] == sorted(moment_of(one) for one in found.entries)
+    assert not found.cut
+    event = store.search(question.where, question.span, 1)[0]
+    assert {one.id for one in store.search(around(event).where, around(event).span, 1000)} >= {event.id}

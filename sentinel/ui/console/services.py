@@ -18,6 +18,7 @@ from sentinel.core.listing import Listings
 from sentinel.core.ports import Clock, Store
 from sentinel.core.scene import Dossier, Scene
 from sentinel.ui.console.surveys import Surveys
+from sentinel.respond.saved import Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Services:
 
     `who` is at the keyboard, `place` what this Sentinel is called. `desk`, `listings` and `store` open what they return
     when they are first called. `take` brings alerts into a case by their ids; `incidents` are those of all
-    alerts by now, the highest risk first.
+    alerts by now, the highest risk first. `hunted` writes down that a question is asked, before it is; `draft` makes a
+    rule of a question: its query, the rule's file name, title and level, the folder.
     """
 
     clock: Clock
@@ -66,6 +68,9 @@ class Services:
     take: Callable[[int, Sequence[str]], Case]
     export_case: Callable[[int, Path], Exported]
     incidents: Callable[[], Sequence[Incident]]
+    questions: Callable[[], Questions]
+    hunted: Callable[[str], object]
+    draft: Callable[[str, str, str, str, str], list[Path]]
     rule: Callable[[str], Detection | None]
     exceptions: Callable[[], Exceptions]
     dossier: Callable[[str], Dossier]

@@ -74,9 +74,11 @@ def number(value: float, digits: int = 0) -> str:
     return text.translate(str.maketrans(",.", ".,")) if _speech.language == "de" else text
 
 
-def moment(at: datetime, *, seconds: bool = True, day: bool = True) -> str:
+def moment(at: datetime, *, seconds: bool = True, day: bool = True, year: bool = True) -> str:
     """Return a time in this machine's zone as it is written here: 2026-11-27 17:20:03 or 27.11.2026 17:20:03."""
-    date = ("%d.%m.%Y " if _speech.language == "de" else "%Y-%m-%d ") if day else ""
+    german = _speech.language == "de"
+    whole, short = ("%d.%m.%Y ", "%d.%m. ") if german else ("%Y-%m-%d ", "%m-%d ")
+    date = (whole if year else short) if day else ""
     return at.astimezone().strftime(date + ("%H:%M:%S" if seconds else "%H:%M"))
 
 
