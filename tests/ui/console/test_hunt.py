@@ -24,7 +24,7 @@ def busy(city: City) -> City:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_question_is_completed_and_answered(busy: City, desk_at: At, size: tuple[int, int]) -> None:
     async def play(hands: Hands) -> None:
-        await hands.press("3")
+        await hands.press("4")
         await hands.write("user.na")
         assert "user.name" in hands.line(" Tab ")
         await hands.press("tab")

@@ -37,7 +37,7 @@ class Hunt(Page):
     """A question and its answer."""
 
     NAME = "hunt"
-    KEY = "3"
+    KEY = "4"
     AUTO_FOCUS = None
     LABEL = N_("Hunt")
     ACTIONS: ClassVar[tuple[Action, ...]] = (

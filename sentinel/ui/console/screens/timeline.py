@@ -29,7 +29,7 @@ class Timeline(Page):
     """A course of time; `subject` is `event:ID`, `alert:ID`, `field=value` or a question."""
 
     NAME = "timeline"
-    KEY = "4"
+    KEY = "5"
     AUTO_FOCUS = None
     LABEL = N_("Timeline")
     ACTIONS: ClassVar[tuple[Action, ...]] = (Action("hunt", N_("Hunt"), N_("Ask the same question in the hunt")),)
