@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sentinel.app import App
-from sentinel.core.audit import Deed
-from sentinel.ui.console.services import Pulse, Services
+from sentinel.audit.chain import entry_of
+from sentinel.core.audit import Deed, Entry
+from sentinel.ui.console.services import Chain, Pulse, Services
 from sentinel.ui.words import preferred
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from sentinel.ui.console.surveys import Surveys
 
 T = TypeVar("T")
+DEEDS_MAX = 10_000
+"""So many entries of the audit log are shown, the latest."""
 
 
 class Opened:
@@ -143,6 +147,18 @@ class Opened:
         drafted.write()
         return list(drafted.files)
 
+    def deeds(self) -> list[Entry]:
+        """Return the latest entries of the audit log, the last first."""
+        latest = deque(self.app.audit.entries(), maxlen=DEEDS_MAX)
+        return [entry_of(shape) for shape in reversed(latest)]
+
+    def chain(self) -> Chain:
+        """Check the audit log from its first entry on."""
+        log = self.app.audit
+        found, anchor = log.examine(), log.last_anchor()
+        problems = tuple(f"{one.line}: {one.text}" for one in found.problems)
+        return Chain(found.entries, found.head.hash, problems, anchor.at if anchor else "")
+
     def pulse(self) -> Pulse:
         """Look how Sentinel fares."""
         from sentinel import status
@@ -183,6 +199,8 @@ def services(app: App, who: str) -> Iterator[Services]:
             questions=opened.once(app.questions),
             hunted=lambda query: app.audit.enter(Deed("query", who, details={"question": query})),
             draft=opened.draft,
+            deeds=opened.deeds,
+            chain=opened.chain,
             rule=opened.rule,
             exceptions=lambda: opened,
             dossier=opened.dossier,

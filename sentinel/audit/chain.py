@@ -92,6 +92,12 @@ def read(line: bytes) -> dict[str, Any] | None:
     return shape if same and _typed(shape) else None
 
 
+def entry_of(shape: dict[str, Any]) -> Entry:
+    """Return the entry that `read` gave the shape of."""
+    deed = Deed(shape["what"], shape["who"], shape["about"], shape["details"])
+    return Entry(shape["number"], datetime.fromisoformat(shape["at"]), deed, shape["hash"])
+
+
 def _typed(shape: dict[str, Any]) -> bool:
     texts = all(isinstance(shape[name], str) for name in _KEYS - {"number", "details"})
     return texts and type(shape["number"]) is int and isinstance(shape["details"], dict)

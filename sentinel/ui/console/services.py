@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sentinel.core.alert import Alert, Desk
+from sentinel.core.audit import Entry
 from sentinel.core.case import Case, Cases, Exported
 from sentinel.core.detection import Detection
 from sentinel.core.incident import Incident
@@ -46,13 +47,24 @@ class Exceptions(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """What the audit log is: how many entries, the hash of the last, what is wrong with it, when it was anchored."""
+
+    entries: int
+    head: str
+    problems: tuple[str, ...]
+    anchored: str
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """All that the screens know of the world.
 
     `who` is at the keyboard, `place` what this Sentinel is called. `desk`, `listings` and `store` open what they return
     when they are first called. `take` brings alerts into a case by their ids; `incidents` are those of all
     alerts by now, the highest risk first. `hunted` writes down that a question is asked, before it is; `draft` makes a
-    rule of a question: its query, the rule's file name, title and level, the folder.
+    rule of a question: its query, the rule's file name, title and level, the folder. `deeds` are the audit log's, the
+    latest first.
     """
 
     clock: Clock
@@ -71,6 +83,8 @@ class Services:
     questions: Callable[[], Questions]
     hunted: Callable[[str], object]
     draft: Callable[[str, str, str, str, str], list[Path]]
+    deeds: Callable[[], Sequence[Entry]]
+    chain: Callable[[], Chain]
     rule: Callable[[str], Detection | None]
     exceptions: Callable[[], Exceptions]
     dossier: Callable[[str], Dossier]
