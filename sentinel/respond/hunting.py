@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
+from sentinel.core.entity import Entity, concerns
 from sentinel.core.event import Event, Scalar
 from sentinel.core.ports import STRETCHES_MAX, Span, Store
 from sentinel.core.where import ALWAYS, AllOf, AnyOf, Is, Keyword, Like, Matches, Not, Where, plain
@@ -145,6 +146,11 @@ def within(question: Question, start: datetime, end: datetime) -> str | None:
     """Return a question as a query about another time."""
     text = written(question.where) if question.where != ALWAYS else ""
     return None if text is None else f"{text} {said(Span(start, end))}".strip()
+
+
+def concerning(entity: Entity) -> str:
+    """Return the query for the events that name an entity."""
+    return written(concerns(entity)) or ""
 
 
 def about(field: str, value: str) -> str:

@@ -152,8 +152,9 @@ class Hunt(Page):
         self.run_question(self.typed.value.strip())
 
     def on_table_moved(self) -> None:
-        """Show the event under the cursor."""
+        """Show the event under the cursor, and what can be done with it."""
         self.query_one("#event", Pane).retell()
+        self.query_one("#footer").refresh()
 
     def on_table_chosen(self) -> None:
         """Open the event under the cursor."""
