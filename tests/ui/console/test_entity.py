@@ -46,7 +46,7 @@ def test_a_host_shows_its_peers_its_logs_and_its_processes(known: City, desk_at:
         while "User" not in "".join(text for text, _tone in hands.console.page.query_one("#known").line.pieces):  # type: ignore[attr-defined]  # a pane
             await hands.press("j")
         await hands.press("enter")
-        assert "Entity › Entity" in hands.seen().splitlines()[0]
+        assert "Entities › Entities" in hands.seen().splitlines()[0]
         assert "pc-0815" in hands.line("Host")
 
     del known

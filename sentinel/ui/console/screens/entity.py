@@ -50,7 +50,7 @@ class EntityPage(Page):
 
     NAME = "entity"
     KEY = "6"
-    LABEL = N_("Entity")
+    LABEL = N_("Entities")
     AUTO_FOCUS = None
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("hunt", N_("Hunt"), N_("Ask for its events")),

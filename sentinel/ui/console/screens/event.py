@@ -66,7 +66,7 @@ class EventPage(Page):
 
     def do_timeline(self) -> None:
         """Show what else happened."""
-        self.console.open("timeline", f"event:{self.subject}")
+        self.console.open("timeline", f"event={self.subject}")
 
     def on_pane_chosen(self, message: Pane.Chosen) -> None:
         """Go to the entity, or ask for the value."""

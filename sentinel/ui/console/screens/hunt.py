@@ -290,7 +290,7 @@ class Hunt(Page):
         """Show what else happened."""
         row = self.table.row
         if row is not None:
-            self.console.open("timeline", f"event:{row.id}")
+            self.console.open("timeline", f"event={row.id}")
 
     def do_saved(self) -> None:
         """Choose a saved question."""

@@ -23,10 +23,11 @@ from sentinel.ui.words import N_, _, moment, ngettext
 
 WIDTHS = tuple(timedelta(minutes=one) for one in (1, 5, 15, 30, 60, 240, 720, 1440, 4320, 10_080))
 ALERTS_MAX = 500
+OWN = ("event=", "alert=")
 
 
 class Timeline(Page):
-    """A course of time; `subject` is `event:ID`, `alert:ID`, `field=value` or a question."""
+    """A course of time; `subject` is `event=ID`, `alert=ID`, `field=value` or a question."""
 
     NAME = "timeline"
     KEY = "5"
@@ -37,7 +38,7 @@ class Timeline(Page):
 
     def __init__(self, subject: str = "") -> None:
         super().__init__(subject)
-        self._asked = "" if ":" in subject[:6] else subject
+        self._asked = "" if subject.startswith(OWN) else subject
         self._course: Course | None = None
         self._width = timeline.AROUND
         self._before: list[str] = []
@@ -93,7 +94,7 @@ class Timeline(Page):
         self.ask("course", question, self._came)
 
     def _meant(self, subject: str, asked: str, width: timedelta) -> Question:
-        kind, _colon, name = subject.partition(":")
+        kind, _equals, name = subject.partition("=")
         if kind == "event":
             event = hunting.event(self.services.store(), name)
             if event is None:
@@ -132,7 +133,7 @@ class Timeline(Page):
         pane.show(self._lines())
         pane.focus()
         entries = course.entries
-        about = self.subject.removeprefix("event:")
+        about = self.subject.removeprefix("event=")
         at = next((at for at, one in enumerate(entries) if isinstance(one, Event) and one.id == about), None)
         if at is not None:
             pane.go_to(at)
@@ -219,7 +220,7 @@ class Timeline(Page):
         middle, half = span.start + (span.end - span.start) / 2, (span.end - span.start) / 2
         near = min(WIDTHS, key=lambda one: abs(one - half))
         self._width = WIDTHS[max(0, min(WIDTHS.index(near) + by, len(WIDTHS) - 1))]
-        if self.subject.startswith(("event:", "alert:")):
+        if self.subject.startswith(OWN):
             self._ask()
             return
         text = hunting.within(course.question, middle - self._width, middle + self._width)
