@@ -18,8 +18,8 @@ from sentinel.core.incident import Incident
 from sentinel.core.listing import Listings
 from sentinel.core.ports import Clock, Store
 from sentinel.core.scene import Dossier, Scene
-from sentinel.ui.console.surveys import Surveys
 from sentinel.respond.saved import Questions
+from sentinel.ui.console.surveys import Surveys
 
 
 @dataclass(frozen=True, slots=True)

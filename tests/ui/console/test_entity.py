@@ -19,6 +19,7 @@ def known(city: City) -> City:
         "event.code": "4688",
         "event.dataset": "windows.eventlog",
         "host.name": "pc-0815",
+        "source.ip": "192.0.2.10",
         "process.name": "powershell.exe",
         "process.pid": 4711,
         "process.command_line": "powershell -enc aQBlAHgA",
