@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from sentinel.core.event import arrival
 from sentinel.core.lock import HeldLock
 from sentinel.core.room import no_room
 from sentinel.processes import follow
+from sentinel.proving import proven
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
@@ -219,7 +221,8 @@ class _Judging:
 
         self.renewal = Renewal(self.app.config.content.rules)  # first: what changes meanwhile is read again
         rules = self.app.rules_in(self.app.rule_folders)
-        rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self._ended)
+        apart = partial(proven, self.app.config, self.link)
+        rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self._ended, apart)
         self.renewal.until(rules.exceptions)
         self.runner = self._made(rules)
         on = {one.id: one.version for one in rules.detections}

@@ -26,6 +26,8 @@ KEPT_EVERY = 200
 """After so many proofs they are remembered, should the process end before the last."""
 _BATCH = 5_000
 Tell = Callable[[str], None]
+Judged = Callable[[Sequence[Detection]], Iterator[tuple[str, str]]]
+"""Proves rules: of each its id, and why it must not go live (empty if it may). Raises StoreError."""
 
 
 def neighbours(rule: Path) -> tuple[Path, Path]:
@@ -68,11 +70,13 @@ class Proving:
     where: str
     memory: Path
 
-    def live(self, rules: Rules, tell: Tell, ended: Callable[[], bool] = lambda: False) -> Rules:
+    def live(
+        self, rules: Rules, tell: Tell, ended: Callable[[], bool] = lambda: False, judged: Judged | None = None
+    ) -> Rules:
         """Return the rules with those refused that are not proven; `tell` hears of what takes time or cannot be done.
 
         If there is no store to prove them on, they stay, and that is told and noted. Once `ended` says so, nothing
-        more is proven: what has been is remembered.
+        more is proven: what has been is remembered. `judged` proves them elsewhere than here.
         """
         proofs = Proofs(self.memory)
         keys = {one.id: key(one, _beside(one), self.where) for one in rules.detections}
@@ -83,23 +87,33 @@ class Proving:
             tell(f"proving {len(new)} rules that are new or judged by a new version; this is done once")
         wrong: dict[str, RuleError] = {}
         good: list[str] = []
+        paths = {one.id: one.path for one in new}
+        over, why = False, "they have changed meanwhile"
         try:
-            for verdict in prove(new, self.stored, fixtures=fixtures):
-                if verdict.reason:
-                    wrong[verdict.detection.id] = RuleError(verdict.detection.path, verdict.reason)
+            for rule_id, reason in (judged or self.reasons)(new):
+                if reason:
+                    wrong[rule_id] = RuleError(paths[rule_id], reason)
                 else:
-                    good.append(keys[verdict.detection.id])
+                    good.append(keys[rule_id])
                 if len(good) % KEPT_EVERY == 0:
                     _kept(proofs, good)
-                if ended():
+                if over := ended():
                     break
         except StoreError as error:
-            told = f"{len(new) - len(wrong) - len(good)} rules are live without having been proven: {error}"
+            why = str(error)
+        left = len(new) - len(wrong) - len(good)
+        if left and not over:
+            told = f"{left} rules are live without having been proven: {why}"
             tell(f"{told}; sentinel rules prove does it later")
             rules = replace(rules, notes=(*rules.notes, told))
         _kept(proofs, good)
         stay = tuple(one for one in rules.detections if one.id not in wrong)
         return replace(rules, detections=stay, refused=tuple(sorted((*rules.refused, *wrong.values()), key=str)))
+
+    def reasons(self, detections: Sequence[Detection]) -> Iterator[tuple[str, str]]:
+        """Yield the id of each of `detections` and why it must not go live, if so; raises StoreError."""
+        for verdict in prove(detections, self.stored, fixtures=fixtures):
+            yield verdict.detection.id, verdict.reason
 
     def verdicts(self, detections: Sequence[Detection]) -> Iterator[Verdict]:
         """Yield a verdict on each of `detections`, whatever is remembered; raises StoreError."""
