@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,8 +17,11 @@ from sentinel import judge as judging
 from sentinel.app import App
 from sentinel.beat import last_beat
 from sentinel.config import load
+from sentinel.store.codec import day_of, micros
+from sentinel.store.segments import Extent, sealed_name
 from sentinel.watchdog import DEATHS_MAX
-from tests.running import eventually
+from tests.running import PATIENCE_SECONDS, eventually
+from tests.shared import known
 
 if TYPE_CHECKING:
     from tests.running import Running
@@ -71,6 +74,58 @@ def test_a_judge_that_dies_or_stands_still_is_begun_anew_and_an_alert_says_so(
     assert city.stop() == 0
     health = json.loads(city.sentinel("health", "--json", code=1).stdout)
     assert "run" in {one["what"] for one in health["problems"]}
+
+
+COUNTED = """\
+title: {name} login
+name: {name}
+id: 00000000-0000-4000-8000-00000000000{number}
+logsource: {{product: linux, service: sshd}}
+detection: {{login: {{event.outcome: success}}, condition: login}}
+level: informational
+---
+title: {name} logins
+id: 00000000-0000-4000-8000-00000000001{number}
+correlation: {{type: event_count, rules: [{name}], group-by: [user.name], timespan: {span}, condition: {{gte: 2}}}}
+level: high
+"""
+
+
+def test_a_rule_that_never_returns_is_set_aside_and_the_others_go_on(city: "Running", patiently: Patiently) -> None:
+    (city.folder / "rules").mkdir()
+    for number, (name, span) in enumerate([("early", "2d"), ("close", "5m")]):
+        text = COUNTED.format(name=name, number=number, span=span)
+        (city.folder / "rules" / f"{name}.yml").write_text(text)
+    city.config.write_text(city.config.read_text().replace("[detect]\n", "[detect]\nstuck_seconds = 15\n"))
+    known(city.folder / "data")
+    city.sentinel("rules", "check")  # proves the two
+    city.start()
+    patiently(lambda: any("rules: " in line and "refused" in line for line in city.said))
+    # whoever asks the store for what was yesterday waits for ever, as on a disk of a server that is gone
+    then = datetime.now(UTC) - timedelta(days=1)
+    extent = Extent((0, 0), 1, (micros(then),) * 2, (micros(then),) * 2)
+    os.mkfifo(city.folder / "data/store" / sealed_name(day_of(micros(then)), 1, extent, 0))
+    city.tcp(accepted(), accepted())
+
+    def raised() -> set[str]:
+        return {alert["title"] for alert in city.json("alerts", "list")}
+
+    patiently(
+        lambda: {"The rules stood still", "close logins", "Sentinel has set a rule aside"} <= raised(),
+        3 * PATIENCE_SECONDS,
+    )
+    (alarm,) = stopped(city)
+    assert "over the rule 00000000-0000-4000-8000-000000000010" in alarm["summary"]
+    assert "early logins" not in raised()
+
+    def counted() -> list[int]:
+        return [one["count"] for one in city.json("alerts", "list") if one["title"] == "close logins"]
+
+    before = counted()
+    city.tcp(accepted())
+    patiently(lambda: counted() > before)
+    assert sum("begun anew" in line for line in city.said) == 1
+    assert city.stop() == 0
 
 
 def test_a_judge_that_dies_again_and_again_ends_everything_and_the_next_start_judges_what_came(
