@@ -25,7 +25,8 @@ from sentinel.ui.console.modals import Choice, Field, Form, Reading, said
 from sentinel.ui.console.page import Page
 from sentinel.ui.words import N_, _, ngettext, number
 
-EXPORT_SECONDS = 600.0
+LONG_SECONDS = 600.0
+"""So long an export, or many alerts with their evidence, may take."""
 BAR = 20
 SOON = timedelta(hours=24)
 ACTIONS = (
@@ -133,7 +134,7 @@ class Casing(Page):
 
         def then(told: Mapping[str, str], case: Case) -> None:
             to = Path(told["to"]).expanduser().absolute()
-            self.ask("export", lambda: services.export_case(case.number, to), self._exported, seconds=EXPORT_SECONDS)
+            self.ask("export", lambda: services.export_case(case.number, to), self._exported, seconds=LONG_SECONDS)
 
         self.form(_("Export"), [Field("to", _("Where to"), offered, check=filled, hint=hint)], then)
 
@@ -184,7 +185,7 @@ def into_case(page: Page, ids: Sequence[str], title: str = "") -> None:
     services = page.services
 
     def put(case: Case) -> None:
-        page.ask("take", lambda: services.take(case.number, ids), opened)
+        page.ask("take", lambda: services.take(case.number, ids), opened, seconds=LONG_SECONDS)
 
     def opened(case: Case) -> None:
         page.console.open("case", str(case.number))

@@ -90,7 +90,7 @@ def test_who_changes_a_case_second_is_told_what_was_changed_by_whom(working: Cit
 
 
 def test_alerts_come_into_a_case_with_their_evidence_and_it_is_written_out(
-    working: City, desk_at: At, tmp_path: Path
+    working: City, desk_at: At, tmp_path: Path, pictured: Callable[[Hands, str], None]
 ) -> None:
     with working.app.book() as book:
         ids = [one.id for one in book.alerts()]
@@ -102,7 +102,10 @@ def test_alerts_come_into_a_case_with_their_evidence_and_it_is_written_out(
         assert "Alerts of the case (2)" in hands.seen()
         assert "Evidence kept (2 events)" in hands.seen()
         assert "\x1b" not in hands.seen()
-        await hands.press("X")
+        pictured(hands, "case")
+        await hands.press("G", "enter")
+        assert "evidence of alert" in hands.seen()
+        await hands.press("escape", "X")
         await fill(hands, to=str(tmp_path / "case-1"))
         assert "manifest.json" in hands.seen()
         assert "2 events kept" in hands.seen()

@@ -62,7 +62,7 @@ class CasePage(Casing):
 
     def crumb(self) -> str:
         """Return what the breadcrumbs call it."""
-        return self.subject
+        return _("Case") + f" {self.subject}"
 
     def meant(self) -> Case | None:
         """Return the case."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
+from sentinel.core.entity import FIELDS
 from sentinel.core.incident import Incident
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.casing import into_case
@@ -134,7 +135,7 @@ class IncidentList(Page):
             made.append(Line([*pieces, (part.why, "muted")], indent=6))
         made += [Line(), heading(_("What joins its alerts"))]
         made += [
-            Line([(f"{one.kind} ", "muted"), (one.value, "link")], go=("entity", f"{one.kind}={one.value}"))
+            Line([(f"{one.kind} ", "muted"), (one.value, "link")], go=("entity", f"{FIELDS[one.kind][0]}={one.value}"))
             for one in row.shared
         ]
         made += [Line(), heading(_("Its alerts"))]
