@@ -2,19 +2,39 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 
 from sentinel import status
 from sentinel.app import App
+from sentinel.core.alert import Record
 from sentinel.core.clock import local_zone
+from sentinel.core.errors import StoreError
+from sentinel.core.ports import Span
 from sentinel.core.source import Identity, Outcome, Tally, hour_of, loss_class, sender_of
+from sentinel.core.where import Exists
+from sentinel.detect.attack import standing, tactics, techniques
 from sentinel.detect.breaker import Breaker
+from sentinel.detect.coverage import Reach, coverage
 from sentinel.sources.book import OTHERS, Sender
 from sentinel.status import Status
-from sentinel.ui.console.surveys import Books, Deadline, Overview, RuleNumbers, SourcesSurvey
+from sentinel.testing.packs import supplied
+from sentinel.ui.console.surveys import (
+    Books,
+    Deadline,
+    Overview,
+    RuleNumbers,
+    RulesSurvey,
+    RuleSurvey,
+    SourcesSurvey,
+    TechniqueSurvey,
+)
 from sentinel.ui.senders import HOURS_TOLD, Note, SenderSurvey
 
+ACTIVE = timedelta(days=1)
+DATASETS_MAX = 10_000
+SIGMA_MAX = 100_000
 SKEW_TOLD_SECONDS = 60.0
 LOST_UNSEEN = ("kernel", "overflow")
 """Why datagrams were dropped whose sender nobody knows."""
@@ -69,6 +89,31 @@ class Surveyor:
         """Count the rules."""
         rules = self._app.rules
         return RuleNumbers(len(rules.detections), len(self._aside()), len(rules.refused))
+
+    def rules(self) -> RulesSurvey:
+        """Say of every rule how it stands, and of every technique what is there for it."""
+        app = self._app
+        rules, aside = app.rules, self._aside()
+        arriving, problem = active(app)
+        with app.book() as book:
+            records = {one.rule_id: one for one in book.records()}
+        rows = [
+            _rule(one, aside.get(one.detection.id, ""), records.get(one.detection.id))
+            for one in coverage(rules.detections, app.supplied, arriving)
+        ]
+        rows += [
+            RuleSurvey(id="", title=Path(one.path).stem, level=None, state="refused", why=one.reason, path=one.path)
+            for one in rules.refused
+        ]
+        return RulesSurvey(tuple(rows), tuple(_techniques(rows)), problem)
+
+    def sigma(self, path: str) -> str:
+        """Return a rule's file as it is, at most SIGMA_MAX characters; raises StoreError if it cannot be read."""
+        try:
+            with Path(path).open(encoding="utf-8", errors="replace") as file:
+                return file.read(SIGMA_MAX)
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}; was the rule's file moved?") from error
 
     def _aside(self) -> dict[str, str]:
         with self._app.book() as book:
@@ -218,3 +263,61 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def active(app: App) -> tuple[frozenset[str], str]:
+    """Return the data sets that are being sent, and what the store cannot tell of them.
+
+    A data set counts as sent if a source is configured with its pack, or an event of it was stored within a day.
+    """
+    hinted = (app.packs.hinted(source.pack) for source in app.config.sources if source.pack)
+    found = set(supplied(pack for pack in hinted if pack is not None))
+    now = app.clock.now()
+    try:
+        with app.reading() as store:
+            day = Span(now - ACTIVE, now, "ingested")
+            rows = store.tally(Exists("event.dataset"), day, ["event.dataset"], DATASETS_MAX)
+    except StoreError as error:
+        return frozenset(found), str(error)
+    return frozenset(found | {str(name) for (name,), _ in rows}), ""
+
+
+def _rule(reach: Reach, aside: str, record: Record | None) -> RuleSurvey:
+    rule = reach.detection
+    return RuleSurvey(
+        id=rule.id,
+        title=rule.title,
+        level=rule.level,
+        state="aside" if aside else "on" if reach.by else "never",
+        why=aside or reach.lacks,
+        path=rule.path,
+        by=reach.by,
+        alerts=record.alerts if record else 0,
+        open=record.open if record else 0,
+        verdicts=record.verdicts if record else 0,
+        false_positives=record.false_positive_ratio if record else None,
+        attack=rule.attack,
+        description=rule.description,
+        falsepositives=rule.falsepositives,
+        author=rule.author,
+        references=rule.references,
+    )
+
+
+def _techniques(rules: Sequence[RuleSurvey]) -> Iterator[TechniqueSurvey]:
+    having: defaultdict[str, list[RuleSurvey]] = defaultdict(list)
+    for rule in rules:
+        for technique in standing(rule.attack):
+            having[technique.id].append(rule)
+    for short, name in tactics().items():
+        of = [one for one in techniques().values() if short in one.tactics and not one.withdrawn]
+        for one in sorted(of, key=lambda one: (one.id not in having, one.id)):
+            those = having.get(one.id, [])
+            yield TechniqueSurvey(
+                tactic=name,
+                id=one.id,
+                name=one.name,
+                rules=len(those),
+                able=sum(rule.state == "on" for rule in those),
+                fired=sum(rule.alerts for rule in those),
+            )

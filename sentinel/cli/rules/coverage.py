@@ -2,25 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 
-from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
-from sentinel.core.errors import StoreError
-from sentinel.core.ports import Span
-from sentinel.core.where import Exists
 from sentinel.detect.attack import VERSION, standing
 from sentinel.detect.coverage import Reach, layer
 from sentinel.detect.coverage import coverage as reached
+from sentinel.surveys import active
 from sentinel.ui import tables
 
-ACTIVE = timedelta(days=1)
-DATASETS_MAX = 10_000
 REASONS_SHOWN = 40
 
 
@@ -36,7 +30,10 @@ def coverage(
     """
     app = application(config)
     rules = app.rules_in(paths) if paths else app.rules
-    found = reached(rules.detections, app.supplied, _active(app))
+    arriving, problem = active(app)
+    if problem:
+        talk(f"what has been stored cannot be seen, only configured packs count: {problem}", "yellow")
+    found = reached(rules.detections, app.supplied, arriving)
     if layer_file is not None:
         name = f"Sentinel: {', '.join(map(str, paths or ())) or 'all rules'}"
         layer_file.write_bytes(orjson.dumps(layer(found, name), option=orjson.OPT_INDENT_2))
@@ -56,25 +53,6 @@ def coverage(
         f"{able} can fire on what is being sent, {len(found) - able} cannot; "
         f"they raise {len(covered)} techniques of ATT&CK {VERSION}"
     )
-
-
-def _active(app: App) -> frozenset[str]:
-    """Return the data sets that are being sent; what the store cannot tell is told and left out."""
-    from sentinel.testing.packs import supplied
-
-    packs = (app.packs.hinted(source.pack) for source in app.config.sources if source.pack)
-    active = set(supplied(pack for pack in packs if pack is not None))
-    now = app.clock.now()
-    try:
-        with app.reading() as store:
-            rows = store.tally(
-                Exists("event.dataset"), Span(now - ACTIVE, now, "ingested"), ["event.dataset"], DATASETS_MAX
-            )
-    except StoreError as error:
-        talk(f"what has been stored cannot be seen, only configured packs count: {error}", "yellow")
-    else:
-        active.update(str(name) for (name,), _ in rows)
-    return frozenset(active)
 
 
 def _reach(one: Reach) -> dict[str, object]:

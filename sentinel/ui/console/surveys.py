@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
+from sentinel.core.detection import Level
 from sentinel.ui.senders import SenderSurvey
+
+RuleState = Literal["on", "aside", "never", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,53 @@ class SourcesSurvey:
     unheard: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RuleSurvey:
+    """One rule: `never`: it cannot fire on what is being sent here; `why` says so, or why it is refused or set aside.
+
+    `by` names the data sets that can raise it; `false_positives` is their part of all verdicts, and between what it
+    lies with 95 % confidence (None: no verdict). A refused rule has only its file's name, `path` and `why`.
+    """
+
+    id: str
+    title: str
+    level: Level | None
+    state: RuleState
+    why: str
+    path: str
+    by: tuple[str, ...] = ()
+    alerts: int = 0
+    open: int = 0
+    verdicts: int = 0
+    false_positives: tuple[float, float, float] | None = None
+    attack: tuple[str, ...] = ()
+    description: str = ""
+    falsepositives: tuple[str, ...] = ()
+    author: str = ""
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TechniqueSurvey:
+    """A technique of ATT&CK under one of its tactics: rules about it, those able to fire here, alerts they raised."""
+
+    tactic: str
+    id: str
+    name: str
+    rules: int
+    able: int
+    fired: int
+
+
+@dataclass(frozen=True, slots=True)
+class RulesSurvey:
+    """Every rule and every technique; `problem` is what the store could not tell of what is being sent."""
+
+    rules: tuple[RuleSurvey, ...]
+    techniques: tuple[TechniqueSurvey, ...]
+    problem: str
+
+
 class Surveys(Protocol):
     """Who looks; each method from any thread, raises StoreError and SpoolError."""
 
@@ -84,3 +134,9 @@ class Surveys(Protocol):
 
     def rule_numbers(self) -> RuleNumbers:
         """Count the rules; takes seconds when they have not been read yet."""
+
+    def rules(self) -> RulesSurvey:
+        """Say of every rule how it stands, and of every technique what is there for it; takes seconds."""
+
+    def sigma(self, path: str) -> str:
+        """Return a rule's file as it is."""
