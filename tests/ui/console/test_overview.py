@@ -11,6 +11,7 @@ from sentinel.core.case import SetDeadline
 from sentinel.core.source import Account, Entering, Heard, Identity, Outcome, hour_of
 from sentinel.surveys import Surveyor
 from sentinel.ui.console.panes import Pane
+from sentinel.ui.console.services import Services
 from sentinel.ui.console.surveys import RuleNumbers
 from tests.living import City
 from tests.ui.console.conftest import NOW, SIZES, At, Hands
@@ -68,12 +69,17 @@ async def chosen(hands: Hands, pane: str, text: str) -> None:
 def test_losses_lags_books_alerts_and_deadlines_are_told(
     day: City, desk_at: At, size: tuple[int, int], pictured: Callable[[Hands, str], None]
 ) -> None:
+    def unchanging(given: Services) -> Services:
+        # each city's key is its own, and so is the hash
+        return replace(given, surveys=lambda: Counted(day.app), chain=lambda: replace(given.chain(), head="9f3c51d0"))
+
     async def play(hands: Hands) -> None:
         assert "at most 400" in hands.seen()
         assert "✗ lost: 7" in hands.seen()
         assert "42 on, 1 set aside" in hands.line("▲ Rules")
         assert "1 today" in hands.line("▲ Dead letters")
         assert "not at work" in hands.line("✗ Receiving")
+        assert "no entry of 2 changed" in hands.line("● Audit log")
         assert "7 lost here" in hands.line("✗ Datagrams")
         waiting = hands.console.page.query_one("#work", Pane)
         assert any("waits 0.0 s" in text for line in waiting._lines for text, _tone in line.pieces)
@@ -87,7 +93,7 @@ def test_losses_lags_books_alerts_and_deadlines_are_told(
             await hands.press("m")
             pictured(hands, "overview-de")
 
-    desk_at(play, size=size, screen="overview", but=lambda given: replace(given, surveys=lambda: Counted(day.app)))
+    desk_at(play, size=size, screen="overview", but=unchanging)
 
 
 def test_books_that_do_not_balance_are_told(city: City, desk_at: At) -> None:
@@ -95,6 +101,16 @@ def test_books_that_do_not_balance_are_told(city: City, desk_at: At) -> None:
 
     async def play(hands: Hands) -> None:
         assert "do not balance" in hands.line("✗ Books")
+
+    desk_at(play, screen="overview")
+
+
+def test_an_audit_log_that_was_changed_is_told(day: City, desk_at: At) -> None:
+    log = day.app.audit.path
+    log.write_bytes(log.read_bytes().replace(b'"mh"', b'"xy"', 1))
+
+    async def play(hands: Hands) -> None:
+        assert "changed: " in hands.line("✗ Audit log")
 
     desk_at(play, screen="overview")
 

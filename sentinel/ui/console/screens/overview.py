@@ -16,13 +16,15 @@ from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, Tone, heading, histogram, level, line, sign
 from sentinel.ui.console.page import Page
 from sentinel.ui.console.panes import Pane, Said
-from sentinel.ui.console.services import Services
+from sentinel.ui.console.services import Chain, Services
 from sentinel.ui.console.surveys import Books, Overview, RuleNumbers
 from sentinel.ui.senders import rough
 from sentinel.ui.words import N_, _, moment, number
 
 AGAIN_SECONDS = 15.0
 NEWEST = 5
+CHECKED_SECONDS = 300.0
+"""So long the whole audit log may take to be checked."""
 LAG_WARNED = timedelta(minutes=5)
 SPOOL_WARNED = 0.8
 NAMED_MAX = 3
@@ -72,6 +74,7 @@ class OverviewPage(Page):
         super().__init__(subject)
         self._found: Overview | None = None
         self._rules: RuleNumbers | None = None
+        self._chain: Chain | None = None
         self._work: Work | None = None
 
     def body(self) -> ComposeResult:
@@ -95,6 +98,8 @@ class OverviewPage(Page):
         services = self.services
         self.ask("work", lambda: _work(services), self._worked)
         self.ask("overview", lambda: services.surveys().overview(), self._came)
+        if self._chain is None:
+            self.ask("chain", services.chain, self._checked, seconds=CHECKED_SECONDS)
         self.ask("rules", lambda: services.surveys().rule_numbers(), self._counted)
 
     def _worked(self, work: Work) -> None:
@@ -110,8 +115,13 @@ class OverviewPage(Page):
         self._rules = rules
         self.query_one("#health", Pane).retell()
 
+    def _checked(self, chain: Chain) -> None:
+        self._chain = chain
+        self.query_one("#health", Pane).retell()
+
     def do_load_new(self) -> None:
-        """Look again."""
+        """Look again, at the audit log too."""
+        self._chain = None
         self.entered()
 
     def do_dead_letters(self) -> None:
@@ -176,7 +186,7 @@ class OverviewPage(Page):
             return [heading(_("How Sentinel fares")), line(_("it is being looked at"), "muted")]
         return [
             heading(_("How Sentinel fares")), *_stages(found), self._rules_line(found), *_intake(found),
-            _books(found.books), *_deadlines(found),
+            _audit(self._chain), _books(found.books), *_deadlines(found),
         ]  # fmt: skip
 
     def _rules_line(self, found: Overview) -> Line:
@@ -275,6 +285,16 @@ def _intake(found: Overview) -> list[Line]:
 
 def _dead_letters(found: Overview) -> str:
     return f"event.kind:pipeline_error since {found.midnight:%Y-%m-%dT%H:%M}"
+
+
+def _audit(chain: Chain | None) -> Line:
+    if chain is None:
+        name = _("Audit log")
+        return Line((("… ", "muted"), (f"{name:<{_NAME_WIDE}}", "strong"), (_("it is being checked"), "muted")))
+    if chain.problems:
+        return _state("bad", _("Audit log"), _("changed: {problem}").format(problem=chain.problems[0]), "audit")
+    text = _("no entry of {n} changed, head {hash}").format(n=number(chain.entries), hash=chain.head[:8])
+    return _state("good", _("Audit log"), text, "audit")
 
 
 def _books(books: Books) -> Line:
