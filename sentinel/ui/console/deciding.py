@@ -94,6 +94,10 @@ def history(alert: Alert) -> Iterator[Line]:
         )
 
 
+WHOLE = 2_000
+"""So many lines of the screen a raw line may take."""
+
+
 def raws(scene: Scene, *, as_bytes: bool) -> Iterator[Line]:
     """Yield each piece of evidence whole: its line (or its bytes) and its fields."""
     for at, event in enumerate(scene.evidence, 1):
@@ -102,7 +106,10 @@ def raws(scene: Scene, *, as_bytes: bool) -> Iterator[Line]:
         if as_bytes:
             yield from (Line(((row, "plain"),), wraps=False) for row in hexed(text.encode("utf-8", "surrogateescape")))
         else:
-            yield from (Line(((row, "plain"),), fact=(_("raw line"), text), indent=0) for row in text.split("\n"))
+            yield from (
+                Line(((row, "plain"),), fact=(_("raw line"), text), indent=0, rows_max=WHOLE)
+                for row in text.split("\n")
+            )
             names = sorted(event.fields, key=lambda name: (name not in FIELDS_FIRST, name))
             fields = [(name, ", ".join(plain(one) for one in values(event.fields[name]))) for name in names]
             yield from facts([(name, value) for name, value in fields if name != "event.original"], 24)

@@ -1,6 +1,6 @@
 """How the console draws: pieces of text, each with a tone, become strips; the one place where its text is made safe."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from sentinel.core.detection import Level
 from sentinel.ui.visible import visible
-from sentinel.ui.words import N_, _
+from sentinel.ui.words import N_, _, number
 
 Tone = Literal[
     "plain", "muted", "strong", "title", "accent", "link", "key", "good", "warning", "bad",
@@ -59,7 +59,7 @@ class Line:
     """A line of a pane; `go` is where Enter leads: a screen's name and what it is to show.
 
     `fact` is the field and value that the line shows, for the copy menu and for pivots. A line that `wraps` takes as
-    many lines as it needs, those after the first set in by `indent`; any other is cut.
+    many lines as it needs, `rows_max` at most, those after the first set in by `indent`; any other is cut.
     """
 
     pieces: Sequence[Piece] = ()
@@ -67,6 +67,7 @@ class Line:
     fact: tuple[str, str] | None = None
     wraps: bool = True
     indent: int = 2
+    rows_max: int = 12
 
 
 def line(text: str, tone: Tone = "plain") -> Line:
@@ -125,8 +126,8 @@ def wrapped(of: Line, width: int) -> list[Line]:
         return [of]
     done: list[list[Piece]] = [[]]
     left = width
-    for text, tone in of.pieces:
-        for word in _words(visible(text)):
+    for text, tone in _bounded(of.pieces, width * of.rows_max):
+        for word in _words(text):
             rest = word
             if cell_len(rest) > left and done[-1] and cell_len(rest.rstrip()) <= width - of.indent:
                 done.append([(" " * of.indent, "plain")])
@@ -141,6 +142,17 @@ def wrapped(of: Line, width: int) -> list[Line]:
             done[-1].append((rest, tone))
             left -= cell_len(rest)
     return [Line(pieces, of.go, of.fact, wraps=False) for pieces in done]
+
+
+def _bounded(pieces: Iterable[Piece], room: int) -> Iterator[Piece]:
+    # what nobody would read is not laid out either: one text must not push all others out of sight
+    for text, tone in pieces:
+        shown = visible(text)
+        yield shown[:room], tone
+        if len(shown) > room:
+            yield _(" … and {n} characters more").format(n=number(len(shown) - room)), "muted"
+            return
+        room -= len(shown)
 
 
 @lru_cache(maxsize=4096)

@@ -223,7 +223,7 @@ class Terminal:
         self.bytes_file = folder / "bytes"
         environment = {"PYTHONPATH": str(Path.cwd()), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"} | environment
         command = shlex.join([sys.executable, "-m", "sentinel", *words])
-        script = f"stty -a >{folder}/before; {command}; code=$?; stty -a >{folder}/after; "
+        script = f"unset COLUMNS LINES; stty -a >{folder}/before; {command}; code=$?; stty -a >{folder}/after; "
         script += f"echo $code >{folder}/code; exec sleep 600"
         settings = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         self._tmux("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *settings, "sh", "-c", "exec sleep 600")
