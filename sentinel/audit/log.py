@@ -19,6 +19,7 @@ from sentinel.audit.chain import Anchor, Examined
 from sentinel.core import kill
 from sentinel.core.audit import SENTINEL, Deed, Entry
 from sentinel.core.clock import Clock, iso
+from sentinel.core.durable import sync_file, sync_folder
 from sentinel.core.errors import AuditError
 
 RESERVE_BYTES = 1 << 20
@@ -71,7 +72,7 @@ class AuditLog:
         try:
             _locked(handle)
             if new:
-                _settle(self.path.parent)
+                sync_folder(self.path.parent)
             yield handle
         finally:
             os.close(handle)
@@ -151,10 +152,9 @@ class AuditLog:
         try:
             with self._held():  # two at once would lose one of both
                 aside.write_bytes(b"".join(self._lines(self.anchors)) + chain.anchor_line(made, self._key))
-                with aside.open("rb") as file:
-                    os.fsync(file.fileno())
+                sync_file(aside)
                 aside.rename(self.anchors)
-                _settle(self.anchors.parent)
+                sync_folder(self.anchors.parent)
         except OSError as error:
             aside.unlink(missing_ok=True)
             raise AuditError(f"{self.anchors}: the anchor cannot be kept ({error.strerror})") from error
@@ -213,7 +213,7 @@ def _made(path: Path) -> None:
         with suppress(FileExistsError):  # another process was faster: its key is the one
             os.link(aside, path)
         aside.unlink()
-        _settle(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise AuditError(f"{path}: the key of the audit log cannot be made: {error.strerror}") from error
 
@@ -254,11 +254,3 @@ def _appended(handle: int, text: bytes) -> None:
     if done < len(text):  # a full disk takes a part and says nothing
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fdatasync(handle)
-
-
-def _settle(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

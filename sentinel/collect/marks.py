@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from sentinel.core.durable import sync_folder
 from sentinel.core.errors import ConfigError
 from sentinel.core.kill import point
 
@@ -19,11 +20,7 @@ def remember(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         aside.replace(path)
         point("collect.mark_renamed")
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             aside.unlink()

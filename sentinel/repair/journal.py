@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from sentinel.core.durable import sync_folder
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
@@ -98,11 +99,7 @@ def _whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.rename(path)
-        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error}; nothing of it has been done") from error
 

@@ -6,6 +6,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sentinel.core import durable
 from sentinel.core.errors import SpoolError
 from sentinel.core.kill import point
 from sentinel.spool.record import SEQ_MAX
@@ -43,11 +44,7 @@ class Disk:
 
     def sync_folder(self, path: Path) -> None:
         """Return once the names in the folder survive a power cut."""
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        durable.sync_folder(path)
 
     def rename(self, old: Path, new: Path) -> None:
         """Put the file `old` in the place of `new`."""

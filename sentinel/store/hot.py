@@ -4,12 +4,13 @@ import os
 from itertools import count as counting
 from pathlib import Path
 
+from sentinel.core.durable import sync_folder
 from sentinel.core.event import Event
 from sentinel.store.codec import Encoder, day_of, decode, micros
 from sentinel.store.engine import Problem
 from sentinel.store.forming import Block, Gathering
 from sentinel.store.ids import key_of
-from sentinel.store.segments import Extent, Segment, sync_folder
+from sentinel.store.segments import Extent, Segment
 
 _touches = counting(1)
 

@@ -12,13 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 
+from sentinel.core.durable import sync_file, sync_folder
 from sentinel.core.errors import StoreError
 from sentinel.core.kill import point
 from sentinel.store.engine import Engine, EngineError, Problem, select
 from sentinel.store.hot import HotFile
 from sentinel.store.ids import pack
 from sentinel.store.sealing import copy_sql, literal, plan
-from sentinel.store.segments import Extent, checksum, ids_name, sealed_name, sync_folder
+from sentinel.store.segments import Extent, checksum, ids_name, sealed_name
 
 RETRY_SECONDS = 30.0
 WAITING_MAX = 3
@@ -138,15 +139,6 @@ class Sealer:
         have = self._engine.rows(sql)[0]
         if have != (extent.count, *extent.seq):
             raise ValueError(f"{have} events were written, there should be {(extent.count, *extent.seq)}")
-
-
-def sync_file(path: Path) -> None:
-    """Make a file's content survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -116,15 +116,6 @@ def listing(folder: Path) -> list[Segment]:
     return list(found.values())
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names that were added, changed or removed in `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def checksum(path: Path) -> int:
     """Return the CRC-32 of a file."""
     crc = 0
