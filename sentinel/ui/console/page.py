@@ -1,6 +1,6 @@
 """What every screen is: how Sentinel fares above, a body, a line that tells, and the keys at the bottom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from rich.cells import cell_len
@@ -28,6 +28,11 @@ Remembered = dict[str, str | int | bool]
 """What a screen leaves behind for the next time."""
 
 
+def stepped(steps: Sequence[T], there: T, by: int) -> T:
+    """Return the step that lies `by` further than `there`, which is one of them; the first or last if there is none."""
+    return steps[max(0, min(steps.index(there) + by, len(steps) - 1))]
+
+
 class Page(Screen[None]):
     """A screen of the console.
 
@@ -40,6 +45,8 @@ class Page(Screen[None]):
     KEY: ClassVar[str] = ""
     LABEL: ClassVar[str]
     ACTIONS: ClassVar[tuple[Action, ...]] = ()
+    CRUMB_TELLS: ClassVar[bool] = True
+    """Whether the breadcrumbs name the subject too; not where it stands in a field below them."""
     DEFAULT_CSS = """
     Page { layout: vertical; }
     Page > #body { height: 1fr; }
@@ -72,7 +79,7 @@ class Page(Screen[None]):
 
     def crumb(self) -> str:
         """Return what the breadcrumbs call it."""
-        return _(self.LABEL) if not self.subject else f"{_(self.LABEL)} {self.subject[:12]}"
+        return f"{_(self.LABEL)} {self.subject[:12]}" if self.subject and self.CRUMB_TELLS else _(self.LABEL)
 
     def remembered(self) -> Remembered:
         """Return what is to be there again the next time."""

@@ -28,13 +28,6 @@ class Said(Widget):
 
     DEFAULT_CSS = "Said { height: 1; }"
 
-    class Pressed(Message):
-        """A piece with a link was clicked."""
-
-        def __init__(self, go: tuple[str, str]) -> None:
-            super().__init__()
-            self.go = go
-
     def __init__(
         self,
         tell: Callable[[int], Sequence[Line]],

@@ -19,7 +19,7 @@ from sentinel.respond.entity import Profile
 from sentinel.respond.processes import Process, Tree, processes
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, heading, histogram, level, line
-from sentinel.ui.console.page import Page, Remembered
+from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.words import N_, _, moment, number
 
@@ -52,6 +52,7 @@ class EntityPage(Page):
     KEY = "6"
     LABEL = N_("Entities")
     AUTO_FOCUS = None
+    CRUMB_TELLS = False
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("hunt", N_("Hunt"), N_("Ask for its events")),
         Action("timeline", N_("Timeline"), N_("Show what it did, in order")),
@@ -73,10 +74,6 @@ class EntityPage(Page):
         )
         yield Said(self._bars, id="bars")
         yield Pane(self._lines, id="known")
-
-    def crumb(self) -> str:
-        """Return what the breadcrumbs call it."""
-        return _(self.LABEL)
 
     def remembered(self) -> Remembered:
         """Return what was looked at."""
@@ -217,7 +214,7 @@ class EntityPage(Page):
         self._widen(-1)
 
     def _widen(self, by: int) -> None:
-        self._width = SPANS[max(0, min(SPANS.index(self._width) + by, len(SPANS) - 1))]
+        self._width = stepped(SPANS, self._width, by)
         self._ask()
 
 

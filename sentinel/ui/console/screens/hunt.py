@@ -20,7 +20,7 @@ from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, heading, histogram, line
 from sentinel.ui.console.eventlines import COLUMNS, cells, field_lines
 from sentinel.ui.console.modals import Choice, Field, Form, Reading, said
-from sentinel.ui.console.page import Page, Remembered
+from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.question import QuestionInput
 from sentinel.ui.console.table import Table
@@ -39,6 +39,7 @@ class Hunt(Page):
     NAME = "hunt"
     KEY = "4"
     AUTO_FOCUS = None
+    CRUMB_TELLS = False
     LABEL = N_("Hunt")
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("only", N_("Only"), N_("Ask only for events with this value")),
@@ -94,10 +95,6 @@ class Hunt(Page):
         """Ask, if there is a question that has no answer yet."""
         if self._question is None and self._asked:
             self.run_question(self._asked)
-
-    def crumb(self) -> str:
-        """Return what the breadcrumbs call it: what it is about stands below."""
-        return _(self.LABEL)
 
     def remembered(self) -> Remembered:
         """Return the question."""
@@ -377,9 +374,8 @@ class Hunt(Page):
     def _stretch(self, by: int) -> None:
         last = re.search(r"last\s+(\d+\s*[smhdw])\s*$", self._asked, re.IGNORECASE)
         there = last[1].replace(" ", "").lower() if last else "24h"
-        at = LASTS.index(there) if there in LASTS else LASTS.index("24h")
         text = _LAST.sub("", self._asked)
-        self.run_question(f"{text} last {LASTS[max(0, min(at + by, len(LASTS) - 1))]}".strip())
+        self.run_question(f"{text} last {stepped(LASTS, there if there in LASTS else '24h', by)}".strip())
 
 
 def _stretch(bars: hunting.Histogram) -> str:

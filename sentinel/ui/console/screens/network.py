@@ -13,7 +13,7 @@ from sentinel.respond.language import Question
 from sentinel.respond.network import Matrix, Pair, Traffic
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, cell, line
-from sentinel.ui.console.page import Page, Remembered
+from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.table import Column, Listed, Table
 from sentinel.ui.words import N_, _, number
@@ -177,7 +177,7 @@ class Network(Page):
 
     def _widen(self, by: int) -> None:
         near = min(SPANS, key=lambda one: abs(one - self._width))
-        self._width = SPANS[max(0, min(SPANS.index(near) + by, len(SPANS) - 1))]
+        self._width = stepped(SPANS, near, by)
         self.entered()
 
 

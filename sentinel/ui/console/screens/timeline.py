@@ -15,7 +15,7 @@ from sentinel.respond.timeline import Course, Entry, Gap, Told
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, line
 from sentinel.ui.console.eventlines import told
-from sentinel.ui.console.page import Page, Remembered
+from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.question import QuestionInput
 from sentinel.ui.tables import value_text
@@ -32,6 +32,7 @@ class Timeline(Page):
     NAME = "timeline"
     KEY = "5"
     AUTO_FOCUS = None
+    CRUMB_TELLS = False
     LABEL = N_("Timeline")
     ACTIONS: ClassVar[tuple[Action, ...]] = (Action("hunt", N_("Hunt"), N_("Ask the same question in the hunt")),)
     DEFAULT_CSS = "Timeline #course { height: 1fr; }"
@@ -48,10 +49,6 @@ class Timeline(Page):
         yield QuestionInput(self._asked, self._before)
         yield Said(self._above, id="above")
         yield Pane(self._lines, id="course")
-
-    def crumb(self) -> str:
-        """Return what the breadcrumbs call it."""
-        return _(self.LABEL)
 
     def remembered(self) -> Remembered:
         """Return the question."""
@@ -219,7 +216,7 @@ class Timeline(Page):
         span = course.question.span
         middle, half = span.start + (span.end - span.start) / 2, (span.end - span.start) / 2
         near = min(WIDTHS, key=lambda one: abs(one - half))
-        self._width = WIDTHS[max(0, min(WIDTHS.index(near) + by, len(WIDTHS) - 1))]
+        self._width = stepped(WIDTHS, near, by)
         if self.subject.startswith(OWN):
             self._ask()
             return
