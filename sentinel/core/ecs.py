@@ -45,6 +45,7 @@ OWN: dict[str, Type] = {
     "sensor.smb.version": "long",
     "sensor.smb.status": "long",
     "sensor.dcerpc.operation": "long",
+    "sensor.dhcpv6.status": "long",
     "sensor.kerberos.ticket_etype": "long",
     "sensor.kerberos.error": "long",
     "sensor.ldap.result": "long",

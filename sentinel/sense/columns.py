@@ -71,6 +71,9 @@ _EITHER = (
     ("dhcp.option.dhcp", "dhcp.hw.mac_addr", "dhcp.ip.client", "dhcp.ip.your", "dhcp.ip.relay",
      "dhcp.option.dhcp_server_id", "dhcp.option.hostname", "dhcp.option.requested_ip_address",
      "dhcp.option.router*", "dhcp.option.domain_name_server*"),
+    ("dhcpv6.msgtype*", "dhcpv6.option.type*", "dhcpv6.duid.bytes*", "dhcpv6.iaaddr.ip*", "dhcpv6.dns_server*",
+     "dhcpv6.iaprefix.pref_addr*", "dhcpv6.iaprefix.pref_len*", "dhcpv6.linkaddr", "dhcpv6.client_domain",
+     "dhcpv6.status_code"),
     ("ntp.flags.vn", "ntp.flags.mode", "ntp.stratum", "ntp.priv.reqcode"),
     ("snmp.version", "snmp.msgVersion", "snmp.data"),
 )  # fmt: skip

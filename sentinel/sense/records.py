@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 __all__ = [
     "ACK", "FAILED", "FIN", "ICMP", "ICMPV6", "PASSING", "PSH", "RST", "SECOND", "SYN", "TCP", "TIME", "UDP", "URG",
-    "Arp", "Dhcp", "Dns", "Ending", "Flow", "Health", "Icmp", "Ntp", "OpenFlow", "Record", "Snmp", "State",
+    "Arp", "Dhcp", "Dhcpv6", "Dns", "Ending", "Flow", "Health", "Icmp", "Ntp", "OpenFlow", "Record", "Snmp", "State",
 ]  # fmt: skip
 
 SECOND = 1_000_000_000
@@ -151,6 +151,30 @@ class Dhcp(Record):
     routers: tuple[str, ...] = ()
     name_servers: tuple[str, ...] = ()
     hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dhcpv6(Record):
+    """A DHCPv6 message (RFC 8415): `message` by name (SOLICIT, ADVERTISE, REPLY …), of a relayed one the one inside.
+
+    `client_id` and `server_id` are DUIDs in hexadecimal digits, `client_mac` the card that the client's is made of,
+    `src_mac` the sender's; `addresses` and `prefixes` those given (or asked for), `relay` the agent's address on the
+    client's link, `status` a server's code (0: success, -1: none). For answers `src` is who sent them.
+    """
+
+    type: ClassVar[str] = "dhcpv6"
+
+    message: str = ""
+    client_id: str = ""
+    client_mac: str = ""
+    src_mac: str = ""
+    server_id: str = ""
+    addresses: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    relay: str = ""
+    name_servers: tuple[str, ...] = ()
+    hostname: str = ""
+    status: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

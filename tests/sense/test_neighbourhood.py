@@ -10,7 +10,7 @@ from sentinel.sense.detections.neighbours import Settings as Neighbours
 from sentinel.sense.detections.paths import News
 from sentinel.sense.detections.paths import Settings as Paths
 from sentinel.sense.findings import Scene
-from sentinel.sense.records import SECOND, Arp, Dhcp, Dns, Flow, Record, State
+from sentinel.sense.records import SECOND, Arp, Dhcp, Dhcpv6, Dns, Flow, Record, State
 from sentinel.sense.segments import Segments, read_segments
 from tests.sense.judging import found
 
@@ -174,6 +174,31 @@ def test_a_second_dhcp_server_is_rogue_and_a_known_one_is_none(tmp_path: Path) -
     assert [one.kind for one in again.take(offers(PC))] == ["dhcp.rogue"]
     with pytest.raises(ValueError, match="no table"):
         again.recall({"a": 3})
+
+
+def gives(server: str, duid: str, *, at: float = 0, relay: str = "", message: str = "ADVERTISE") -> Dhcpv6:
+    return Dhcpv6(
+        time=START + int(at * SECOND), frame=int(at * 100), src=server, message=message, server_id=duid,
+        src_mac=MAC[OTHER], client_mac=MAC[PC], addresses=("2001:db8:1::77",), name_servers=(server,), relay=relay,
+    )  # fmt: skip
+
+
+def test_a_second_server_of_dhcpv6_is_rogue_and_one_behind_two_relays_is_none() -> None:
+    usual = [gives("fe80::1", "0003aa"), gives("fe80::2", "0003aa", relay="2001:db8:1::1"), offers(GATEWAY)]
+    assert kinds(usual) == set()
+    (told,) = found([*usual, gives("fe80::66", "0003bb", at=2)])
+    assert (told.kind, told.src, told.name) == ("dhcp.rogue", "fe80::66", MAC[OTHER])
+    assert "fe80::66 (DUID 0003bb)" in told.explanation
+    assert "gives 2001:db8:1::77; here addresses come from 0003aa" in told.explanation
+    assert told.examples == ("fe80::66",)
+    for own in ("0003bb", "fe80::66"):
+        server = RogueDhcp(Neighbours(dhcp_servers=("0003aa", own)), Scene())
+        assert list(server.take(gives("fe80::66", "0003bb"))) == []
+
+
+def test_a_hundred_messages_of_dhcpv6_clients_within_five_seconds_are_a_flood() -> None:
+    assert kinds(gives("fe80::50", "", at=at / 100, message="SOLICIT") for at in range(99)) == set()
+    assert kinds(gives("fe80::50", "", at=at / 100, message="SOLICIT") for at in range(100)) == {"flood.dhcp"}
 
 
 def answers(name: str, *, at: float = 0, service: str = "llmnr", dst: str = "224.0.0.252") -> Dns:

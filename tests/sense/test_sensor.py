@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from socket import AF_INET6, inet_pton
+from struct import pack
 
 import pytest
 
@@ -246,6 +248,40 @@ def test_ip_version_6_is_read_like_version_4(capture: Write, story: Story, sense
     raws, _ = sense(capture(story.frames))
     assert {flow["state"] for flow in told(raws, "flow")} == {"refused", "answered"}
     assert told(raws, "dns")[1]["answers"] == ["2001:db8::9"]
+
+
+def option(kind: int, *parts: bytes) -> bytes:
+    data = b"".join(parts)
+    return pack("!HH", kind, len(data)) + data
+
+
+def test_dhcpv6_tells_who_is_given_what_by_whom_through_relays_too(capture: Write, sense: Sense, told: Told) -> None:
+    client = option(1, bytes.fromhex("0001000129b92700 020000000050"))
+    server = option(2, bytes.fromhex("00030001 020000000001"))
+    address = option(3, bytes(12), option(5, inet_pton(AF_INET6, "2001:db8:1::77"), bytes(8)))
+    prefix = option(25, bytes(12), option(26, bytes(8), b"\x38", inet_pton(AF_INET6, "2001:db8:2::")))
+    asked = b"\1\0\0\7" + client + option(39, b"\0\4pc17\7example\0")
+    given = b"\7\0\0\7" + server + client + address + prefix + option(23, inet_pton(AF_INET6, "2001:db8::53"))
+    relayed = b"\x0d\0" + inet_pton(AF_INET6, "2001:db8:1::1") + bytes(16) + option(18, b"eth1") + option(9, given)
+    renewed = b"\7\0\0\x08" + client + server + option(13, b"\0\2no")
+    ways = (
+        ("fe80::50", "ff02::1:2", 546, 547, asked),
+        ("fe80::1", "fe80::50", 547, 546, given),
+        ("2001:db8::10", "2001:db8:1::1", 547, 547, relayed),
+        ("2001:db8:1::77", "2001:db8::10", 546, 547, b"\5\0\0\x08" + client + server),
+        ("2001:db8::10", "2001:db8:1::77", 547, 546, renewed),
+    )
+    raws, _ = sense(capture((START + at, udp(*way)) for at, way in enumerate(ways)))
+    solicit, reply, relay, renew, refusal = told(raws, "dhcpv6")
+    assert (solicit["message"], solicit["client_mac"]) == ("SOLICIT", "02:00:00:00:00:50")
+    assert (solicit["hostname"], solicit["dst"]) == ("pc17.example", "ff02::1:2")
+    assert (reply["message"], reply["src"], reply["server_id"]) == ("REPLY", "fe80::1", "00030001020000000001")
+    assert reply["client_id"] == solicit["client_id"] == "0001000129b92700020000000050"
+    assert (reply["addresses"], reply["prefixes"]) == (["2001:db8:1::77"], ["2001:db8:2::/56"])
+    assert reply["name_servers"] == ["2001:db8::53"]
+    assert (relay["message"], relay["relay"], relay["addresses"]) == ("REPLY", "2001:db8:1::1", ["2001:db8:1::77"])
+    assert (renew["message"], refusal["src"], refusal["sport"]) == ("RENEW", "2001:db8::10", 547)
+    assert refusal["status"] == 2
 
 
 def test_packets_that_are_no_ip_are_counted_and_cut_ones_do_no_harm(capture: Write, sense: Sense) -> None:

@@ -5,7 +5,8 @@
   second node takes over. It is one if the first card speaks again (nobody has gone), if who claims an address also asks
   for it under another, or if it is told to one host that never asked. Virtual cards (VRRP, HSRP, GLBP) belong to
   several hosts by design.
-- `dhcp.rogue`: a server nobody knows, in a segment that has another.
+- `dhcp.rogue`: a server nobody knows, in a segment that has another; of DHCPv6 (RFC 8415) too, where servers are told
+  apart by their DUIDs, for a relay speaks with its own address.
 - `name.poison`: one host answers for names of others, as Responder and Inveigh do (LLMNR, RFC 4795; NetBIOS, RFC
   1002), or for `wpad`.
 """
@@ -15,11 +16,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.sense.findings import CRITICAL, HIGH, Detector, Finding, Prompt, Scene, bounded
-from sentinel.sense.records import SECOND, Arp, Dhcp, Dns
+from sentinel.sense.records import SECOND, Arp, Dhcp, Dhcpv6, Dns
 
 _VIRTUAL = ("00:00:5e:00:01:", "00:00:5e:00:02:", "00:00:0c:07:ac:", "00:00:0c:9f:f", "00:05:73:a0:", "00:07:b4:")
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
-_OFFERS = frozenset({"OFFER", "ACK", "NAK"})
+_OFFERS = frozenset({"OFFER", "ACK", "NAK", "ADVERTISE", "REPLY", "RECONFIGURE"})
 _TRAPS = frozenset({"wpad", "isatap"})
 EXAMPLES_MAX = 8
 HOSTS_MAX = 100
@@ -29,8 +30,8 @@ HOSTS_MAX = 100
 class Settings:
     """How long a card is remembered to hold an address, which servers give addresses, and for how many names is many.
 
-    `dhcp_servers` are the city's own; without them the first that answers in a network is taken for it. `keys_max`
-    bounds what is remembered of each kind.
+    `dhcp_servers` are the city's own, by address, or of DHCPv6 by address or DUID (`0003000102…`); without them the
+    first that answers in a network is taken for it. `keys_max` bounds what is remembered of each kind.
     """
 
     holding_seconds: float = 600.0
@@ -138,39 +139,40 @@ class RogueDhcp(Prompt):
         self._segments = scene.segments
         self._known: OrderedDict[str, dict[str, None]] = OrderedDict()
 
-    def take(self, record: Dhcp) -> Iterable[Finding]:
+    def take(self, record: Dhcp | Dhcpv6) -> Iterable[Finding]:
         """Take an answer of a server into account."""
         if record.message not in _OFFERS:
             return ()
         server = record.server_id or record.src
         known = self._servers(record)
-        if server in known or server in self._own:
+        if server in known or not self._own.isdisjoint((server, record.src)):
             return ()
         if not known and not self._own:
             known[server] = None
             return ()
         others = ", ".join(list(known or self._own)[:EXAMPLES_MAX])
-        gave = f" and gives {record.address}" if record.address else ""
-        routers = f" with the gateway {', '.join(record.routers)}" if record.routers else ""
+        given, examples = _given(record)
+        # who sent it: of DHCPv6 the identity is no address
+        named, src = (server, server) if isinstance(record, Dhcp) else (f"{record.src} (DUID {server})", record.src)
         return [
             Finding(
                 kind="dhcp.rogue",
                 start=record.time,
                 end=record.time,
                 explanation=(
-                    f"{server} ({record.src_mac}) answers {record.client_mac} as a DHCP server{gave}{routers}; here "
-                    f"addresses come from {others}"
+                    f"{named} ({record.src_mac}) answers {record.client_mac or record.dst} as a DHCP server{given}; "
+                    f"here addresses come from {others}"
                 ),
                 severity=HIGH,
                 technique="T1557.003",
-                src=server,
+                src=src,
                 vlan=record.vlan,
                 name=record.src_mac,
-                examples=tuple(record.routers + record.name_servers)[:EXAMPLES_MAX],
+                examples=examples[:EXAMPLES_MAX],
             )
         ]
 
-    def learn(self, record: Dhcp) -> None:
+    def learn(self, record: Dhcp | Dhcpv6) -> None:
         """Take a server for one of the city's."""
         if record.message in _OFFERS:
             known = self._servers(record)
@@ -188,14 +190,27 @@ class RogueDhcp(Prompt):
             raise ValueError(msg)
         self._known.update({str(place): dict.fromkeys(map(str, servers)) for place, servers in memory.items()})
 
-    def _servers(self, record: Dhcp) -> dict[str, None]:
-        # a network is a segment, or a VLAN where there are none
-        given = record.relay or record.address or record.src
-        place = self._segments.of(given) or f"vlan {record.vlan}"
+    def _servers(self, record: Dhcp | Dhcpv6) -> dict[str, None]:
+        # a network is a segment, or a VLAN where there are none; a server of one protocol need not speak the other
+        if isinstance(record, Dhcp):
+            given, also = record.relay or record.address or record.src, ""
+        else:
+            given, also = record.relay or (*record.addresses, record.src)[0], " IPv6"
+        place = (self._segments.of(given) or f"vlan {record.vlan}") + also
         known = self._known.setdefault(place, {})
         self._known.move_to_end(place)
         bounded(self._known, self._max)
         return known
+
+
+def _given(record: Dhcp | Dhcpv6) -> tuple[str, tuple[str, ...]]:
+    # what a server hands out, in words, and what its clients will trust from then on
+    if isinstance(record, Dhcp):
+        gives = f" and gives {record.address}" if record.address else ""
+        gateways = f" with the gateway {', '.join(record.routers)}" if record.routers else ""
+        return gives + gateways, record.routers + record.name_servers
+    given = (record.addresses + record.prefixes)[:EXAMPLES_MAX]
+    return f" and gives {', '.join(given)}" if given else "", record.name_servers
 
 
 @dataclass(slots=True)

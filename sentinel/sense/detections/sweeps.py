@@ -13,11 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, bounded
-from sentinel.sense.records import FAILED, ICMP, ICMPV6, SECOND, TCP, UDP, Arp, Dhcp, Flow, Record
+from sentinel.sense.records import FAILED, ICMP, ICMPV6, SECOND, TCP, UDP, Arp, Dhcp, Dhcpv6, Flow, Record
 from sentinel.sense.segments import many
 from sentinel.sense.window import Window
 
-_CLIENTS = frozenset({"DISCOVER", "REQUEST", "INFORM", "DECLINE", "RELEASE"})
+_CLIENTS = frozenset(
+    {"DISCOVER", "REQUEST", "INFORM", "DECLINE", "RELEASE", "SOLICIT", "CONFIRM", "RENEW", "REBIND",
+     "INFORMATION-REQUEST"}
+)  # fmt: skip
 _TRACEROUTE = range(33_434, 33_535)
 EXAMPLES_MAX = 10
 
@@ -190,16 +193,17 @@ class DhcpFloods(Prompt):
         self._limit, self._seconds = settings.dhcp_messages, settings.dhcp_seconds
         self._window = Window(settings.dhcp_seconds, settings.keys_max, settings.targets_max)
 
-    def take(self, record: Dhcp) -> Iterable[Finding]:
+    def take(self, record: Dhcp | Dhcpv6) -> Iterable[Finding]:
         """Take a client's message into account."""
         if record.message not in _CLIENTS:
             return ()
-        seen = self._window.note((record.vlan, record.relay), (record.frame, record.time), record.time)
+        seen = self._window.note((record.vlan, record.relay, type(record)), (record.frame, record.time), record.time)
         if len(seen) < self._limit:
             return ()
+        last = record.client_mac or record.src
         told = (
-            f"{len(seen)} DHCP messages of clients within {self._seconds} s, the last of {record.client_mac}; from "
-            f"{self._limit} on somebody empties the pool"
+            f"{len(seen)} DHCP messages of clients within {self._seconds} s, the last of {last}; from {self._limit} on "
+            "somebody empties the pool"
         )
         return [_sweep("flood.dhcp", record, told, seen, self._limit, technique="T1499.003", src="")]
 

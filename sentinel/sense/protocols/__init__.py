@@ -26,7 +26,7 @@ _READERS: dict[str, Reader] = {
     "kerberos": directory.kerberos, "ldap": directory.ldap, "cldap": directory.ldap,
     "ftp": mail.ftp, "smtp": mail.smtp, "pop": mail.pop, "imap": mail.imap,
     "ssh": shells.ssh, "telnet": shells.telnet, "rsh": shells.rsh, "rlogin": shells.rlogin,
-    "dhcp": services.dhcp, "ntp": services.ntp, "snmp": services.snmp,
+    "dhcp": services.dhcp, "dhcpv6": services.dhcpv6, "ntp": services.ntp, "snmp": services.snmp,
 }  # fmt: skip
 _NOT_SERVICES = frozenset(
     {"data", "tcp.segments", "udp.segments", "ip.fragments", "_ws.malformed", "_ws.short", "_ws.unreassembled", "nbss",
