@@ -2,7 +2,8 @@
 
 One laboratory for all. A town hall, a school and works are namespaces, cabled to a fourth that routes and has the
 sensor. Somebody at school fetches pages meanwhile and is never told of; somebody else scans, floods and tunnels. What a
-flow gives away that nobody answers is known when the flow is idle for a minute, or, as here, when the sensor ends.
+flow gives away that nobody answers is known when the flow is idle for a minute, or, as here, when the sensor ends. A
+scan that takes a night is one of nmap's whose capture is read as if each second had been eight hours.
 """
 
 import json
@@ -15,11 +16,19 @@ from pathlib import Path
 
 import pytest
 
+from sentinel.core.clock import SystemClock
+from sentinel.sense.findings import Finding
+from sentinel.sense.formats import Stream
+from sentinel.sense.segments import read_segments
+from sentinel.sense.sensor import read_pcap
+from sentinel.sense.settings import SenseSettings
+from sentinel.testing.packets import write_pcap
 from tests.sense.namespaces import PATIENCE_SECONDS, Namespace, wait
 
 SEGMENTS = {"hall": "10.10.1", "school": "10.20.1", "works": "10.30.1"}
 SERVER, QUIET, ATTACKER, RELAY = "10.10.1.20", "10.20.1.50", "10.20.1.66", "10.30.1.5"
-HOSTS = {"hall": (SERVER,), "school": (ATTACKER, QUIET), "works": (RELAY,)}
+PATIENT, PATIENT_PORTS, PATIENCE = "10.20.1.67", 30, 30_000
+HOSTS = {"hall": (SERVER,), "school": (ATTACKER, QUIET, PATIENT), "works": (RELAY,)}
 ZONE = "t.stadt.example"
 IODINE = "/usr/sbin/iodine"
 Told = dict[str, object]
@@ -31,16 +40,18 @@ ATTACKS = {
     "scan.udp": f"nmap -sU -n -Pn -p 4000-4040 --max-retries 0 --min-rate 100 {SERVER}",
     "scan.ping": "nmap -sn -PE -n --disable-arp-ping --max-retries 0 10.10.1.100-130",
 }
+SLOWLY = f"nmap -sS -n -Pn -S {PATIENT} -e eth0 -p 101-{100 + PATIENT_PORTS} --max-retries 0 --scan-delay 20ms {SERVER}"
 AT_ONCE = ("scan.vertical", "scan.arp", "flood.syn", "dns.tunnel")
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was told: before the first attack, while the sensor listened, and in all; `tunnel`: why there was none."""
+    """What was told: before the first attack, while the sensor listened, in all, and of a night; `tunnel`: why none."""
 
     before: list[Told] = field(default_factory=list)
     listening: list[Told] = field(default_factory=list)
     all: list[Told] = field(default_factory=list)
+    night: tuple[Finding, ...] = ()
     tunnel: str = ""
 
 
@@ -78,9 +89,12 @@ class Laboratory:
         with self._out.open("wb") as out:
             sensor = subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL)
         self._running.append(sensor)
-        # its dumpcap has a socket for packets
-        wait(lambda: self.router.run("cat", "/proc/net/packet").stdout.count("\n") > 1)
+        self._capturing()
         return sensor
+
+    def _capturing(self) -> None:
+        # a dumpcap has a socket for packets
+        wait(lambda: self.router.run("cat", "/proc/net/packet").stdout.count("\n") > 1)
 
     def told(self) -> list[Told]:
         """Return the findings told by now."""
@@ -103,6 +117,27 @@ class Laboratory:
         self.begin(school, IODINE, "-f", "-r", "-P", "geheim", RELAY, ZONE)
         wait(lambda: school.run("ping", "-c", "1", "-W", "1", "-s", "400", "10.99.0.1").returncode == 0)
         return ""
+
+    def night(self, capture: Path) -> None:
+        """Have the patient one scan ports that are closed, and write what the router sees of it, slowed down."""
+        words = (
+            "-q",
+            "-i",
+            "school",
+            "-f",
+            f"tcp and host {PATIENT}",
+            "-c",
+            str(2 * PATIENT_PORTS),
+            "-w",
+            str(capture),
+        )
+        dumpcap = self.begin(self.router, "dumpcap", *words)
+        self._capturing()
+        assert self.hosts["school"].run(*SLOWLY.split()).returncode == 0
+        assert dumpcap.wait(PATIENCE_SECONDS) == 0
+        seen = [one for batch in Stream().feed(capture.read_bytes()) for one in batch.packets]
+        begin = seen[0][0]
+        write_pcap(capture, [(begin + (time - begin) * PATIENCE, data) for time, _, data in seen])
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -154,6 +189,11 @@ def _morning(laboratory: Laboratory, segments: Path) -> Seen:
     sensor.terminate()
     assert sensor.wait(PATIENCE_SECONDS) == 0
     found.all = laboratory.told()
+    capture = segments.parent / "night"
+    laboratory.night(capture)
+    reading = read_pcap(capture, "laboratory", SystemClock(), SenseSettings(segments=read_segments(segments)))
+    assert [*reading]
+    found.night = reading.report.findings
     return found
 
 
@@ -179,6 +219,11 @@ def test_a_tunnel_of_iodine_is_found_while_it_goes_on(seen: Seen) -> None:
         pytest.skip(seen.tunnel)
     (told, *_) = (one for one in seen.listening if one["kind"] == "dns.tunnel")
     assert (told["src"], told["dst"], told["name"]) == (ATTACKER, RELAY, "stadt.example")
+
+
+def test_a_scan_that_takes_a_night_is_a_slow_one_and_no_other(seen: Seen) -> None:
+    assert {(one.kind, one.src, one.dst) for one in seen.night} == {("scan.vertical.slow", PATIENT, SERVER)}
+    assert seen.night[-1].numbers["distinct"] == PATIENT_PORTS
 
 
 def test_nothing_else_is_found(seen: Seen) -> None:
