@@ -5,8 +5,10 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+from sentinel import metrics
 from sentinel.core.clock import SystemClock
 from sentinel.core.event import Raw
 from sentinel.sense.live import Live, LiveSettings
@@ -26,6 +28,7 @@ def main() -> None:
     given.add_argument("--dumpcap", type=Path)
     given.add_argument("--memory", type=Path)
     given.add_argument("--ring", type=Path)
+    given.add_argument("--metrics", type=int, default=0)
     options = given.parse_args()
 
     def put(raws: Sequence[Raw]) -> None:
@@ -43,7 +46,9 @@ def main() -> None:
     )
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    Live(options.interfaces, settings, put, SystemClock()).run(ended.is_set)
+    live = Live(options.interfaces, settings, put, SystemClock())
+    with metrics.sensing(options.metrics, live.wires) if options.metrics else nullcontext():
+        live.run(ended.is_set)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class Cable:
         self.plugged = False
 
     def listen(self, *options: str) -> int:
-        """Begin a sensor on vb and return its number, once it has a dumpcap."""
+        """Begin a sensor on vb, and whatever `options` begin with, and return its number."""
         out = self._folder / f"records-{len(self._sensors)}"
         with out.open("wb") as file:
             command = self._space.inside(sys.executable, str(HERE / "listen.py"), "vb", *options)
@@ -106,6 +106,10 @@ class Cable:
     def health(self, sensor: int, event: str) -> list[Told]:
         """Return its words on its own health of one kind."""
         return [record for record in self.told(sensor, "health") if record["event"] == event]
+
+    def figures(self, port: int) -> str:
+        """Return what a sensor tells Prometheus at a port in there."""
+        return self._space.run("curl", "-s", f"http://127.0.0.1:{port}/metrics").stdout
 
     def children(self, sensor: int, name: str) -> list[int]:
         """Return the pids of a sensor's own processes of that name."""

@@ -27,20 +27,25 @@ def lab(tmp_path: Path) -> Iterator[Cable]:
 
 
 @pytest.mark.kill
-def test_an_interface_that_goes_and_comes_back_is_survived_and_said(lab: Cable, capture: Write) -> None:
+def test_interfaces_that_go_and_come_back_are_survived_and_said(lab: Cable, capture: Write) -> None:
     names = capture(look_ups(50))
-    sensor = lab.listen()
-    wait(lambda: lab.children(sensor, "dumpcap"))
+    sensor = lab.listen("va", "--metrics", "9478")
+    wait(lambda: len(lab.children(sensor, "dumpcap")) == 2)
     wait(lambda: lab.send(names, 1000, 50) and lab.told(sensor, "dns"))
     lab.unplug()
-    wait(lambda: lab.health(sensor, "interface_down"))
+    wait(lambda: len(lab.health(sensor, "interface_down")) >= 2)
+    gone = lab.figures(9478)
     seen = len(lab.told(sensor, "dns"))
     lab.plug()
     wait(lambda: lab.send(names, 1000, 50) and len(lab.told(sensor, "dns")) > seen)
+    wait(lambda: all(f'sentinel_sensor_up{{interface="{one}"}} 1.0' in lab.figures(9478) for one in ("va", "vb")))
     assert lab.end(sensor) == 0
     # dumpcap itself ends with 0 when its interface is gone: that is a fault too
     assert "dumpcap ended (exit " in str(lab.health(sensor, "interface_down")[0]["message"])
-    assert len(lab.health(sensor, "interface_up")) >= 2
+    for one in ("va", "vb"):
+        assert f'sentinel_sensor_up{{interface="{one}"}} 0.0' in gone
+        assert any(word["interface"] == one and word["packets"] for word in lab.health(sensor, "report"))
+        assert [word["interface"] for word in lab.health(sensor, "interface_up")].count(one) >= 2
     assert lab.told(sensor, "flow")
 
 
