@@ -97,8 +97,7 @@ def sense(  # noqa: PLR0913, PLR0917  options of a command
 def _file(app: App, pcap: Path, settings: SenseSettings, *, findings: bool, json: bool) -> None:
     if findings:
         reading = read_pcap(pcap, "sensor", app.clock, settings)
-        for _ in reading:
-            continue
+        reading.skim()
         report = reading.report
     else:
         with app.spool() as spool:

@@ -5,7 +5,8 @@ end's address, the larger end's, protocol, a zero byte and the ports in the same
 """
 
 import socket
-from base64 import b64encode
+from binascii import b2a_base64
+from functools import lru_cache
 from hashlib import sha1
 from struct import pack
 
@@ -17,6 +18,8 @@ _COUNTERPARTS = {
         144: 145, 145: 144,
     },
 }  # fmt: skip
+_WITH_PORTS = frozenset({_TCP, _UDP, _SCTP, *_COUNTERPARTS})
+_ADDRESSES_MAX = 65_536
 
 
 def counterpart(proto: int, kind: int) -> int | None:
@@ -37,10 +40,11 @@ def community_id(src: str, dst: str, proto: int, sport: int, dport: int, seed: i
         dport = dport if answer is None else answer
     if not one_way and (other, dport) < (one, sport):
         one, other, sport, dport = other, one, dport, sport
-    ports = pack("!HH", sport, dport) if proto in {_TCP, _UDP, _SCTP, *_COUNTERPARTS} else b""
-    digest = sha1(pack("!H", seed) + one + other + pack("!BB", proto, 0) + ports, usedforsecurity=False).digest()
-    return "1:" + b64encode(digest).decode("ascii")
+    rest = pack("!BxHH", proto, sport, dport) if proto in _WITH_PORTS else pack("!Bx", proto)
+    digest = sha1(pack("!H", seed) + one + other + rest, usedforsecurity=False).digest()
+    return "1:" + b2a_base64(digest, newline=False).decode("ascii")
 
 
+@lru_cache(_ADDRESSES_MAX)
 def _packed(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

@@ -140,6 +140,8 @@ class Growth:
 
     def __call__(self, flow: Flow) -> tuple[int, int]:
         """Return the bytes out and back that are new."""
+        if not self._open and not isinstance(flow, OpenFlow):
+            return flow.bytes_out, flow.bytes_in
         which = (flow.src, flow.dst, flow.sport, flow.dport, flow.proto, flow.time)
         before = self._open.pop(which, (0, 0))
         if isinstance(flow, OpenFlow):

@@ -98,6 +98,8 @@ AT: Mapping[str, int] = {field: at for at, column in enumerate(COLUMNS) for fiel
 
 def number(cell: str, none: int = 0) -> int:
     """Return a cell's number, decimal or hexadecimal (`0x…`), `none` if it holds none."""
+    if not cell:
+        return none
     try:
         return int(cell, 0)
     except ValueError:

@@ -179,15 +179,16 @@ class Folding:
     def __call__(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """Return what is to be told now."""
         for found in findings:
-            known = self._held.get(found.key)
+            key, placed = found.key, self._placed(found)
+            known = self._held.get(key)
             if known is None:
-                placed = self._placed(found)
                 if len(self._held) >= self._max:
                     yield from self._let_go(self._held.popitem(last=False)[1])
-                self._held[found.key] = (placed, True)
+                self._held[key] = (placed, True)
                 yield placed
-            elif known[0] != (placed := self._placed(found)):
-                self._held[found.key] = (replace(placed, start=min(placed.start, known[0].start)), False)
+            elif known[0] != placed:
+                begun = known[0].start
+                self._held[key] = (replace(placed, start=begun) if begun < placed.start else placed, False)
 
     def until(self, now: int) -> list[Finding]:
         """Return the latest of those whose hour is over at `now`, if they have grown since they were told."""

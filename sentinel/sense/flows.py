@@ -8,10 +8,10 @@ alone.
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop
-from struct import error as struct_error
 
-from sentinel.pack.community import community_id, counterpart
+from sentinel.pack.community import counterpart
 from sentinel.sense.records import (
     ACK,
     FIN,
@@ -43,6 +43,7 @@ _IDLE = (300 * SECOND, 60 * SECOND, 60 * SECOND, 5 * SECOND)
 _HOUR = 3_600 * SECOND
 _BACK = 10 * SECOND
 _AHEAD = 600 * SECOND
+_KNOWN_MAX = 65_536
 _REPLIES = {ICMP: frozenset({0, 9, 14, 16, 18}), ICMPV6: frozenset({129, 131, 134, 136, 140, 145})}
 
 
@@ -115,23 +116,12 @@ class Live:
     service: str = ""
     notes: dict[str, object] = field(default_factory=dict)
     held: "list[tuple[int, int, int, bytes, Side]]" = field(default_factory=list)
-    cid: str | None = None
     hour: int = 0
 
     def __post_init__(self) -> None:
         """Make both sides."""
         self.out, self.back = Side(self), Side(self)
         self.hour = self.start
-
-    @property
-    def community_id(self) -> str:
-        """The Community ID, empty if it has none."""
-        if self.cid is None:
-            try:
-                self.cid = community_id(self.src, self.dst, self.proto, self.sport, self.dport)
-            except (OSError, struct_error):
-                self.cid = ""
-        return self.cid
 
     def turn(self, side: Side, flags: int) -> int:
         """Take flags into account that open or close a TCP connection; return the lane it belongs to now."""
@@ -174,7 +164,6 @@ class Live:
             sport=self.sport,
             dport=self.dport,
             vlan=self.vlan,
-            community_id=self.community_id,
             frame=self.frame,
             packets_out=out.packets,
             packets_in=back.packets,
@@ -247,16 +236,28 @@ class FlowTable:
         elif time < flow.start:
             flow.start = time
         if seen.proto == TCP:
-            side.flags |= seen.flags
-            lane = flow.turn(side, seen.flags)
-            if lane != flow.lane:
-                del self._lanes[flow.lane][flow]
-                self._lanes[lane][flow] = None
-                flow.lane = lane
-                flow.touched = time
+            self._steer(side, seen.flags, time)
         if time - flow.touched > SECOND:
             self.touch(flow, time)
         return side
+
+    def goes_on(self, side: Side, flags: int, time: int) -> bool:
+        """Take flags but SYN of a side's next packet into account; False, and nothing done, if its flow was over."""
+        flow = side.flow
+        if time - flow.last > _IDLE[flow.lane]:
+            return False
+        self._steer(side, flags, time)
+        return True
+
+    def _steer(self, side: Side, flags: int, time: int) -> None:
+        side.flags |= flags
+        flow = side.flow
+        lane = flow.turn(side, flags)
+        if lane != flow.lane:
+            del self._lanes[flow.lane][flow]
+            self._lanes[lane][flow] = None
+            flow.lane = lane
+            flow.touched = time
 
     def touch(self, flow: Live, time: int) -> None:
         """Note that a flow was active at `time`; if it has gone on for another hour, that is told."""
@@ -316,8 +317,7 @@ class FlowTable:
         key, proto, sport, dport, time = seen.key, seen.proto, seen.sport, seen.dport, seen.time
         wide = 16 if len(key) >= 32 else 4
         one, other = key[:wide], key[wide : 2 * wide]
-        family = AF_INET6 if wide == 16 else AF_INET
-        src, dst = inet_ntop(family, one), inet_ntop(family, other)
+        src, dst = _address(one), _address(other)
         lane, opened, probe = OTHER, False, False
         if proto == TCP:
             opened, probe = bool(seen.flags & SYN), seen.flags in PROBES
@@ -347,6 +347,12 @@ class FlowTable:
         return side
 
 
+@lru_cache(_KNOWN_MAX)
+def _address(packed: bytes) -> str:
+    return inet_ntop(AF_INET6 if len(packed) == 16 else AF_INET, packed)
+
+
+@lru_cache(_KNOWN_MAX)
 def _card(mac: bytes) -> str:
     # what is no card's: none (raw IP), and the groups' (a broadcast has no answering card)
     return mac.hex(":") if any(mac) and not mac[0] & 1 else ""

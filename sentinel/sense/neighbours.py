@@ -57,7 +57,6 @@ def icmp(seen: Seen, side: Side, at: int, ttl: int, end: int) -> Icmp | None:
         sport=seen.sport,
         dport=seen.dport,
         proto=seen.proto,
-        community_id=flow.community_id,
         kind=seen.sport,
         code=seen.dport,
         id=number,

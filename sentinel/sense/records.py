@@ -8,7 +8,11 @@ there for detections only and is never written down; no field ever holds a passw
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from struct import error as struct_error
 from typing import Any, ClassVar, Literal
+
+from sentinel.pack.community import community_id
 
 __all__ = [
     "ACK", "FAILED", "FIN", "ICMP", "ICMPV6", "PASSING", "PSH", "RST", "SECOND", "SYN", "TCP", "TIME", "UDP", "URG",
@@ -21,6 +25,8 @@ TIME: dict[str, Any] = {"time": True}
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+
+_KNOWN_MAX = 8_192
 
 State = Literal["established", "unanswered", "half_open", "refused", "aborted", "probe", "midstream", "answered"]
 """How far a flow came.
@@ -50,8 +56,20 @@ class Record:
     dport: int = 0
     proto: int = 0
     vlan: int = 0
-    community_id: str = ""
     frame: int = 0
+
+    @property
+    def community_id(self) -> str:
+        """The Community ID of its flow, empty if it is of none; made when it is asked for."""
+        return _community_id(self.src, self.dst, self.proto, self.sport, self.dport) if self.proto else ""
+
+
+@lru_cache(_KNOWN_MAX)
+def _community_id(src: str, dst: str, proto: int, sport: int, dport: int) -> str:
+    try:
+        return community_id(src, dst, proto, sport, dport)
+    except (OSError, struct_error):
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

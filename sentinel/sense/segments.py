@@ -50,6 +50,7 @@ def internal(address: str) -> bool:
     return any(found.version == net.version and found in net for net in _OWN)
 
 
+@lru_cache(_ADDRESSES_MAX)
 def many(address: str) -> bool:
     """Say whether an address is everybody's: multicast or the limited broadcast."""
     first = address.partition(".")[0]
@@ -89,6 +90,8 @@ class Segments:
         )
         self.of = lru_cache(_ADDRESSES_MAX)(self._of)
         """Return the name of the segment that an address belongs to, empty if none."""
+        self.outside = lru_cache(_ADDRESSES_MAX)(self._outside)
+        """Say whether an address is somebody else's: of no segment, not private, not everybody's."""
 
     def __bool__(self) -> bool:
         """Say whether there are any."""
@@ -103,8 +106,7 @@ class Segments:
             return ""
         return next((name for net, name in self._nets if net.version == found.version and found in net), "")
 
-    def outside(self, address: str) -> bool:
-        """Say whether an address is somebody else's: of no segment, not private, not everybody's."""
+    def _outside(self, address: str) -> bool:
         return bool(address) and not (self.of(address) or internal(address) or many(address))
 
     def allows(self, src: str, dst: str, port: int, proto: int) -> bool:

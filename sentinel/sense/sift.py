@@ -13,7 +13,7 @@ from sentinel.sense import links, neighbours
 from sentinel.sense.flows import ATTEMPT, FlowTable, Live, Seen, Side
 from sentinel.sense.formats import Batch, Packets
 from sentinel.sense.links import ARP, ETHERNET, IPV4
-from sentinel.sense.records import ICMP, ICMPV6, SECOND, SYN, TCP, UDP
+from sentinel.sense.records import FIN, ICMP, ICMPV6, RST, SECOND, SYN, TCP, UDP
 from sentinel.sense.select import DEPTHS, PROMPTS, SMB, SNAP, STARTS, TEXTS, Depth, is_smb_control, said
 
 __all__ = ["HEAD_BYTES", "PCAP_HEADER", "Shown", "Sifter"]
@@ -31,6 +31,7 @@ _HELD_MAX = 4
 _MET_MAX = 200_000
 _PORTS = frozenset({TCP, UDP})
 _ICMPS = frozenset({ICMP, ICMPV6})
+_ENDS = FIN | RST
 _EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140})
 _EXTENSIONS_MAX = 8
 # Ethertype, version and length of the header, total length, fragment, protocol, addresses and ports, TCP's flags
@@ -96,7 +97,11 @@ class Sifter:
                 side, flags, at = tcp(key), offset & 0xFF, 34 + (offset >> 10 & 0x3C)
             else:
                 side, flags, at = udp(key), 0, 42
-            if side is None or flags & 7 or side.flow.lane >= ATTEMPT:
+            if (
+                side is None
+                or flags & SYN
+                or ((flags & _ENDS or side.flow.lane >= ATTEMPT) and not table.goes_on(side, flags, time))
+            ):
                 if proto == UDP and (key[10:] in links.TUNNELS or key[8:10] in links.TUNNELS):
                     self._slow(time, wire, data, ETHERNET, frame)
                     continue

@@ -20,7 +20,7 @@ from sentinel.sense.applications import Certificate, Tls
 from sentinel.sense.findings import Finding
 from sentinel.sense.records import ICMP, ICMPV6, TCP, Flow, Icmp, Record
 
-__all__ = ["LIST_MAX", "TEXT_MAX", "encode", "shown", "when"]
+__all__ = ["LIST_MAX", "TEXT_MAX", "encode", "is_written", "shown", "when"]
 
 TEXT_MAX = 1024
 LIST_MAX = 32
@@ -29,18 +29,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGS = "FSRPAUEC"
 _ECHOES = frozenset({0, 8, 128, 129})
 _ICMPS = frozenset({ICMP, ICMPV6})
-_NAMES = {"community_id": "cid"}
 _ALWAYS = frozenset(
     {"time", "kind", "service", "version", "packets_out", "packets_in", "bytes_out", "bytes_in", "not_ip", "packets",
      "flows", "evicted", "established", "problems", "state", "ending", "event"}
 )  # fmt: skip
 
 
+def is_written(record: Record | Finding) -> bool:
+    """Say whether a record is written at all: an echo's flow tells enough of it."""
+    return not (isinstance(record, Icmp) and record.kind in _ECHOES)
+
+
 def encode(record: Record | Finding) -> bytes | None:
     """Return one line of JSON without the line's end; None if the record is not written at all."""
-    if isinstance(record, Icmp) and record.kind in _ECHOES:
-        return None
-    return orjson.dumps(shown(record))
+    return orjson.dumps(shown(record)) if is_written(record) else None
 
 
 def shown(record: Record | Finding) -> dict[str, object]:
@@ -95,9 +97,9 @@ def _planned(kind: type[Record]) -> _Plan:
     ends = {one.name for one in fields(Record)}
     hints = get_type_hints(kind)
     plan = _plans[kind] = _Plan(
-        keys=("type", *(_NAMES.get(one.name, one.name) for one in written)),
-        values=attrgetter("type", *(one.name for one in written)),
-        unseen=(None, *(None if one.name in _ALWAYS else one.default for one in written)),
+        keys=("type", "cid", *(one.name for one in written)),
+        values=attrgetter("type", "community_id", *(one.name for one in written)),
+        unseen=(None, "", *(None if one.name in _ALWAYS else one.default for one in written)),
         times=tuple(one.name for one in written if "time" in one.metadata),
         long=tuple(
             one.name

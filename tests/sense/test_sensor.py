@@ -15,6 +15,7 @@ from sentinel.core.errors import Exit
 from sentinel.core.event import Entry, Raw, event_id
 from sentinel.parse.packs import load_one
 from sentinel.sense.filepass import CaptureError
+from sentinel.sense.formats import Stream
 from sentinel.sense.sensor import Report, read_pcap, sense_file
 from sentinel.sense.settings import SenseSettings
 from sentinel.testing.packets import (
@@ -30,6 +31,7 @@ from sentinel.testing.packets import (
     dns_answer,
     dns_query,
     ethernet,
+    icmp_echo,
     ip,
     tcp,
     udp,
@@ -173,6 +175,39 @@ def test_every_record_is_read_by_the_shipped_pack(tmp_path: Path, sense: Sense) 
     raws, _ = sense(path)
     datasets = {event["event.dataset"] for raw in raws for event in pack.parse(raw)}
     assert datasets == {"sensor.flow", "sensor.dns", "sensor.tls", "sensor.mail", "sensor.finding", "sensor.health"}
+
+
+def test_what_is_found_is_the_same_where_nothing_is_written(capture: Write, story: Story, clock: ManualClock) -> None:
+    for port in range(1, 40):
+        story.knock(START + port * SECOND, PC, WEB, port)
+    story.frames.append((START, icmp_echo(PC, WEB, 1)))
+    path = capture(story.frames)
+    whole, skimmed = (read_pcap(path, "netz", clock) for _ in range(2))
+    assert [*whole]
+    skimmed.skim()
+    assert skimmed.report == whole.report
+    assert [one.kind for one in skimmed.report.findings] == ["scan.vertical"]
+
+
+def test_captures_with_bytes_changed_break_nothing(
+    tmp_path: Path, samples: Path, rng: Random, sense: Sense, told: Told
+) -> None:
+    pack = load_one(Path(__file__).parents[2] / "parsers" / "sensor", trusted=True)
+    frames: list[Frame] = []
+    for file in sorted(samples.glob("*.pcap*")):
+        batches = [batch for batch in Stream().feed(file.read_bytes()[:40_000]) if batch.link == 1]
+        for _, _, data in [one for batch in batches for one in batch.packets][:60]:
+            changed = bytearray(data[: rng.choice((len(data), len(data), rng.randrange(1, len(data) + 1)))])
+            # behind the ports, so that it reaches a protocol's reader
+            for _ in range(rng.randrange(1, 6)):
+                changed[rng.randrange(min(36, len(changed) - 1), len(changed))] = rng.randrange(256)
+            frames.append((START + len(frames) * SECOND // 50, bytes(changed)))
+    path = tmp_path / "changed.pcap"
+    write_pcap(path, frames)
+    raws, report = sense(path)
+    assert report.packets == len(frames) > 2_000
+    assert all(told(raws, kind) for kind in ("dns", "smb", "tls"))
+    assert all("event.dataset" in event for raw in raws for event in pack.parse(raw))
 
 
 HOSTILE = [

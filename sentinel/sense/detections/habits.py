@@ -213,6 +213,9 @@ class Habits(Prompt):
 
     def _of_host(self, flow: Flow, host: _Host, segment: _Segment) -> Iterable[Finding]:
         limits = self._settings
+        hours, active = host.known()
+        if active < limits.known_hours and hours < limits.silent_hours:
+            return
         numbers = host.numbers()
         for scale, floor in enumerate((limits.bytes_out, limits.destinations, limits.ports)):
             if numbers[scale] < floor:

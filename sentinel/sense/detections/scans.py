@@ -150,6 +150,14 @@ class _Watch:
     hour: _Hour
     recent: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
+    @classmethod
+    def begun(cls, target: str, flow: Flow, limit: int) -> "_Watch":
+        """Return what is known after a first attempt."""
+        watch = cls(_Hour(flow.time // _HOUR, flow.time, flow.end, limit, flow.vlan))
+        watch.recent[target] = flow.time
+        watch.hour.count(flow, target, 1)
+        return watch
+
 
 _Key = tuple[Kind, str, str]
 
@@ -176,12 +184,13 @@ class ScanWatch:
         self._now = 0
         self._waiting: list[tuple[int, int, Flow]] = []
         self._count = 0
-        self._watched: OrderedDict[_Key, _Watch] = OrderedDict()
+        # most is tried once and never again: of that the attempt itself is kept
+        self._watched: OrderedDict[_Key, _Watch | Flow] = OrderedDict()
 
-    def see(self, flow: Flow) -> list[Scan]:
-        """Take one flow into account."""
-        self._now = max(self._now, flow.end)
-        if flow.proto != TCP or (flow.state != "probe" and flow.state not in FAILED):
+    def see(self, flow: Flow, now: int = 0) -> list[Scan]:
+        """Take one flow into account; `now` is the latest end of any flow."""
+        self._now = max(self._now, flow.end, now)
+        if not _is_attempt(flow):
             return []
         self._count += 1
         waiting, found = self._waiting, list[Scan]()
@@ -213,17 +222,23 @@ class ScanWatch:
 
     def _note(self, key: _Key, target: str, flow: Flow, limit: int) -> list[Scan]:
         gone: list[Scan] = []
-        number = flow.time // _HOUR
         watch = self._watched.get(key)
         if watch is None:
             if len(self._watched) >= self._limits.keys_max:
                 gone = self._told(*self._watched.popitem(last=False))
-            watch = self._watched[key] = _Watch(_Hour(number, flow.time, flow.end, limit, flow.vlan))
-        else:
-            self._watched.move_to_end(key)
-            if number > watch.hour.number:
-                gone = self._told(key, watch)
-                watch.hour = _Hour(number, flow.time, flow.end, limit, flow.vlan)
+            if limit > 1:
+                self._watched[key] = flow
+                return gone
+            watch = self._watched[key] = _Watch.begun(target, flow, limit)
+            return [*gone, *self._told(key, watch)]
+        self._watched.move_to_end(key)
+        if isinstance(watch, Flow):
+            first = watch.dst if key[0] == "scan.horizontal" else str(watch.dport)
+            watch = self._watched[key] = _Watch.begun(first, watch, limit)
+        number = flow.time // _HOUR
+        if number > watch.hour.number:
+            gone = self._told(key, watch)
+            watch.hour = _Hour(number, flow.time, flow.end, limit, flow.vlan)
         recent = watch.recent
         recent[target] = flow.time
         recent.move_to_end(target)
@@ -234,10 +249,10 @@ class ScanWatch:
         watch.hour.count(flow, target, len(recent))
         return [*gone, *self._told(key, watch)] if before_that < limit else gone
 
-    def _told(self, key: _Key, watch: _Watch) -> list[Scan]:
-        hour = watch.hour
-        if hour.peak < hour.limit:
+    def _told(self, key: _Key, watch: _Watch | Flow) -> list[Scan]:
+        if isinstance(watch, Flow) or watch.hour.peak < watch.hour.limit:
             return []
+        hour = watch.hour
         kind, src, target = key
         return [
             Scan(
@@ -256,6 +271,10 @@ class ScanWatch:
                 vlan=hour.vlan,
             )
         ]
+
+
+def _is_attempt(flow: Flow) -> bool:
+    return flow.proto == TCP and (flow.state == "probe" or flow.state in FAILED)
 
 
 class Scans:
@@ -277,13 +296,17 @@ class Scans:
         )
         self._known: OrderedDict[_Key, None] = OrderedDict()
         self._max = settings.keys_max
+        self._now = 0
 
     def take(self, record: Flow) -> Iterable[Finding]:
         """Take a flow that has ended into account."""
+        now = self._now = max(self._now, record.end)
+        if not _is_attempt(record):
+            return ()
         return [
-            *self._told(self._prompt.see(record)),
-            *self._told(self._fast.see(record)),
-            *self._told(self._slow.see(record), slow=True),
+            *self._told(self._prompt.see(record, now)),
+            *self._told(self._fast.see(record, now)),
+            *self._told(self._slow.see(record, now), slow=True),
         ]
 
     def close(self) -> Iterable[Finding]:

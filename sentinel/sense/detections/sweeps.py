@@ -11,6 +11,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, bounded
 from sentinel.sense.records import FAILED, ICMP, ICMPV6, SECOND, TCP, UDP, Arp, Dhcp, Dhcpv6, Flow, Record
@@ -220,11 +221,12 @@ def _sweep(  # noqa: PLR0913  what differs between the sweeps
     dst: str = "",
     dport: int = 0,
 ) -> Finding:
-    examples = () if kind == "flood.dhcp" else tuple(str(one) for one in list(seen)[:EXAMPLES_MAX])
+    # the window has them in the order of time: whoever sends thousands shall not have us look through all each time
+    examples = () if kind == "flood.dhcp" else tuple(map(str, islice(seen, EXAMPLES_MAX)))
     return Finding(
         kind=kind,
-        start=min(seen.values()),
-        end=max(seen.values()),
+        start=next(iter(seen.values())),
+        end=next(reversed(seen.values())),
         explanation=told,
         severity=MEDIUM,
         technique=technique,

@@ -69,6 +69,8 @@ def rest(flow: Live) -> Iterator[Record]:
 def spoken(out: bytes, back: bytes) -> str:
     """Return the protocol that the first bytes of both directions give away, empty if they do not."""
     for head in (out, back):
+        if not head:
+            continue
         if head[:4] in REQUESTS or head[:5] == b"HTTP/":
             return "http"
         if head[:4] == b"SSH-":

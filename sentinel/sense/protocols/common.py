@@ -23,7 +23,6 @@ class Ends(TypedDict):
     dport: int
     proto: int
     vlan: int
-    community_id: str
 
 
 class Pending:
@@ -49,7 +48,6 @@ def ends_of(flow: Live, time: int, frame: int) -> Ends:
         "dport": flow.dport,
         "proto": flow.proto,
         "vlan": flow.vlan,
-        "community_id": flow.community_id,
     }
 
 

@@ -8,6 +8,7 @@ technical_details/JA4.md. How long an RSA key is shows what is made with it, for
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from sentinel.sense.applications import Certificate, Heartbeat, Tls
@@ -30,6 +31,11 @@ _CIPHERS, _NAME, _ALPN, _EXTENSIONS = (
     AT[f"tls.handshake.{name}"]
     for name in ("ciphersuite", "extensions_server_name", "extensions_alpn_str", "extension.type")
 )
+_HELLO = (
+    _CIPHERS, _EXTENSIONS, _ALPN, _SUPPORTED, _VERSION, AT["tls.handshake.sig_hash_alg_len"],
+    AT["tls.handshake.sig_hash_alg"],
+)  # fmt: skip
+_HELLOS_MAX = 4_096
 _CONTENT, _SIGNED, _ENCRYPTED = AT["tls.record.content_type"], AT["tls.handshake.sig_len"], AT["tls.handshake.epms_len"]
 _RSA_OCTETS = range(96, 2049, 32)
 """RSA's usual lengths; no signature of a curve has one (64 is Ed25519's; others are DER of two numbers: RFC 3279)."""
@@ -136,16 +142,24 @@ def _client(cells: Cells, note: _Handshake, *, datagrams: bool) -> None:
     note.note("sni", cells[_NAME])
     note.note("alpn", cells[_ALPN])
     note.note("ja3", cells[AT["tls.handshake.ja3"]])
-    note.ciphers = note.ciphers or tuple(numbers(cells[_CIPHERS]))
+    note.ciphers = note.ciphers or _suites(cells[_CIPHERS])
     if "ja4" not in note.texts:
-        extensions = numbers(cells[_EXTENSIONS])
-        version = max((one for one in numbers(cells[_SUPPORTED]) if not _grease(one)), default=number(cells[_VERSION]))
-        signatures = _signatures(
-            extensions,
-            numbers(cells[AT["tls.handshake.sig_hash_alg_len"]]),
-            numbers(cells[AT["tls.handshake.sig_hash_alg"]]),
-        )
-        note.note("ja4", ja4("q" if datagrams else "t", version, note.ciphers, extensions, cells[_ALPN], signatures))
+        note.note("ja4", _fingerprint("q" if datagrams else "t", *(cells[at] for at in _HELLO)))
+
+
+@lru_cache(_HELLOS_MAX)
+def _suites(ciphers: str) -> tuple[int, ...]:
+    return tuple(numbers(ciphers))
+
+
+@lru_cache(_HELLOS_MAX)
+def _fingerprint(transport: str, ciphers: str, extensions: str, alpn: str, *more: str) -> str:
+    # from the cells of a hello: a program says the same again and again
+    supported, version, lengths, algorithms = more
+    kinds = numbers(extensions)
+    highest = max((one for one in numbers(supported) if not _grease(one)), default=number(version))
+    signatures = _signatures(kinds, numbers(lengths), numbers(algorithms))
+    return ja4(transport, highest, _suites(ciphers), kinds, alpn, signatures)
 
 
 def ja4(
