@@ -137,7 +137,7 @@ class Committer:
             if not batch:
                 return
             try:
-                self._append(batch)
+                self._append_or_relieve(batch)
             except SpoolFullError as error:
                 self._wait_for_room(error)
             except SpoolError as error:
@@ -159,6 +159,14 @@ class Committer:
             if records >= RECORDS_MAX or size >= _BATCH_BYTES_MAX:
                 break
         return batch
+
+    def _append_or_relieve(self, batch: list[_Order]) -> None:
+        try:
+            self._append(batch)
+        except SpoolFullError:
+            if batch[0].patient or not self._relieve():
+                raise
+            self._append(batch)  # who does not wait is refused only for what has not been dealt with
 
     def _append(self, batch: list[_Order]) -> None:
         whole = not batch[0].patient
@@ -195,18 +203,23 @@ class Committer:
             for order in refused:
                 self._orders.remove(order)
                 outcomes.settle(order, SpoolFullError(str(error), order.done))
-        outcomes.send()
-        with self._changed:
-            if self._orders and not self._closing:
-                self._changed.wait(_FULL_PAUSE_SECONDS)
-            elif not self._orders:
+            waiting = bool(self._orders)
+            if not waiting:
                 self._full_since = None
-                return
+        outcomes.send()
+        if waiting:
+            with self._changed:
+                if not self._closing:
+                    self._changed.wait(_FULL_PAUSE_SECONDS)
+            self._relieve()
+
+    def _relieve(self) -> bool:
         try:
             self._flush()
             self._tail.relieve()
         except (SpoolError, OSError):  # told by whoever writes next
-            return
+            return False
+        return True
 
     def _stop(self, error: SpoolError) -> None:
         outcomes = _Outcomes()

@@ -121,6 +121,7 @@ class Tls(Tcp):
         """Shake hands."""
         plain = super().connected()
         try:
+            plain.getpeername()  # of who has gone already, ssl would leave its own socket open
             return self.context.wrap_socket(plain, server_hostname="localhost")
         except BaseException:
             plain.close()

@@ -94,6 +94,15 @@ def test_what_does_not_fit_as_a_whole_is_not_taken_in_part(opened: Opener, raws:
     assert spool.try_put(raws(100, 200, 200)) == 200
 
 
+def test_who_does_not_wait_is_taken_as_soon_as_what_was_there_is_dealt_with(opened: Opener, raws: Raws) -> None:
+    spool = opened(bytes_max=64 << 10, checkpoint_seconds=3600)
+    for number in range(0, 2000, 200):
+        assert spool.try_put(raws(number, number + 200, 200)) == number + 200
+        with pytest.raises(SpoolFullError):
+            spool.try_put(raws(number + 200, number + 400, 200))
+        spool.commit(spool.last)
+
+
 def test_a_record_larger_than_the_bound_passes_when_the_spool_is_empty(opened: Opener, raws: Raws) -> None:
     spool = opened(bytes_max=16 << 10, checkpoint_seconds=0.01)
     spool.put(raws(0, 10))
