@@ -1,22 +1,23 @@
 """A small city whose events are stored and judged at the moments a test says, and the command line over it."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sentinel.app import App
 from sentinel.config import load
 from sentinel.core.clock import ManualClock, iso
 from sentinel.core.event import Event, Fields, Value
 from sentinel.detect.runner import Runner
+from tests import warm
 from tests.shared import known
+
+if TYPE_CHECKING:
+    import subprocess
 
 LOGIN: dict[str, Value] = {
     "event.dataset": "sshd.log",
@@ -85,14 +86,8 @@ class City:
 
     def sentinel(self, *words: str, code: int | None = 0, given: str = "") -> "subprocess.CompletedProcess[str]":
         """Run a command."""
-        done = subprocess.run(
-            [sys.executable, "-m", "sentinel", *words, "--config", str(self.config)],
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
-        )
+        plain = {"NO_COLOR": "1", "COLUMNS": "160"}
+        done = warm.texts(*words, "--config", str(self.config), given=given.encode(), environment=plain)
         assert code is None or done.returncode == code, done.stderr
         return done
 

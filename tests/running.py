@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests import warm
 from tests.shared import known
 
 Found = TypeVar("Found")
@@ -74,13 +75,7 @@ class Running:
         return process.wait(PATIENCE_SECONDS)
 
     def sentinel(self, *words: str, code: int | None = 0, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-        done = subprocess.run(
-            [sys.executable, "-m", "sentinel", *words, "--config", str(self.config)],
-            input=given,
-            capture_output=True,
-            check=False,
-            env={**os.environ, **self.environment},
-        )
+        done = warm.sentinel(*words, "--config", str(self.config), given=given, environment=self.environment)
         assert code is None or done.returncode == code, done.stderr.decode()
         return done
 

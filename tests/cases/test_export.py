@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from sentinel.core.event import Event
 from sentinel.core.slip import Gap, Slip
 from sentinel.ui import report, words
 from tests.living import City
+from tests.warm import texts
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NASTY = (
@@ -244,6 +244,5 @@ def test_an_export_says_what_was_asked_and_what_could_not_be_seen(tmp_path: Path
     assert "'=cmd" in (out / export.TABLE).read_text()
     assert export.verify(out) == (made["sha256"], [])
     (out / "report.md").write_text("nothing happened")
-    command = [sys.executable, "-m", "sentinel", "cases", "verify", str(out)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = texts("cases", "verify", str(out))
     assert (done.returncode, "report.md: has been changed" in done.stderr) == (1, True)

@@ -2,11 +2,9 @@
 
 import json
 import lzma
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +13,10 @@ from sentinel.cli import VERBS
 from sentinel.config import load
 from sentinel.core.clock import iso
 from sentinel.core.event import Event
+from tests import warm
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def sentinel(
@@ -24,14 +26,7 @@ def sentinel(
         environment["SENTINEL_CONFIG"] = str(data / "sentinel.toml")
         if not (data / "sentinel.toml").exists():
             (data / "sentinel.toml").write_text(f'data = "{data}/data"\n[spool]\nballast_bytes = 0\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "sentinel", *words],
-        input=given,
-        capture_output=True,
-        check=False,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **environment},
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return warm.texts(*words, given=given, environment={"NO_COLOR": "1", "COLUMNS": "120", **environment})
 
 
 @pytest.mark.parametrize("verb", VERBS)

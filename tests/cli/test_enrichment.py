@@ -2,12 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.warm import texts
+
+if TYPE_CHECKING:
+    import subprocess
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/assets.toml"
 
@@ -29,8 +32,7 @@ class Desk:
         self.list.write_text("203.0.113.66\nevil.example\nnonsense\n10.0.0.1\n")
 
     def sentinel(self, *words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "sentinel", *words, "--config", str(self.config)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
+        done = texts(*words, "--config", str(self.config), environment={"NO_COLOR": "1"})
         assert done.returncode == code, done.stderr
         return done
 

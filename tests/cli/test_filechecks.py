@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.warm import sentinel
 
 
 def doctor(tmp_path: Path, *paths: str) -> dict[str, tuple[str, str]]:
@@ -16,11 +16,7 @@ def doctor(tmp_path: Path, *paths: str) -> dict[str, tuple[str, str]]:
         f'data = "{tmp_path}/data"\n[spool]\nballast_bytes = 0\n[[files]]\nname = "app"\n'
         f"paths = {json.dumps([str(tmp_path / path) for path in paths])}\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "sentinel", "doctor", "--json", "--config", str(config)],
-        capture_output=True,
-        check=False,
-    )
+    done = sentinel("doctor", "--json", "--config", str(config))
     said = [json.loads(line) for line in done.stdout.splitlines()]
     found = {one["found"]: (one["state"], one["advice"]) for one in said if one["check"] == "files app"}
     assert done.returncode == any(one["state"] == "fail" for one in said), done.stderr
@@ -74,14 +70,13 @@ def test_rotated_files_under_names_that_are_not_known_are_told(tmp_path: Path) -
 
 @pytest.mark.parametrize("broken", [False, True])
 def test_whether_event_logs_can_be_read_is_told(tmp_path: Path, *, broken: bool) -> None:
-    environment = dict(os.environ)
+    environment = {}
     if broken:
         (tmp_path / "evtx.py").write_text("raise ImportError('no such wheel for this processor')")
         environment["PYTHONPATH"] = str(tmp_path)
     config = tmp_path / "sentinel.toml"
     config.write_text(f'data = "{tmp_path}/data"\n[spool]\nballast_bytes = 0\n')
-    command = [sys.executable, "-m", "sentinel", "doctor", "--json", "--config", str(config)]
-    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    done = sentinel("doctor", "--json", "--config", str(config), environment=environment)
     (said,) = [one for line in done.stdout.splitlines() if (one := json.loads(line))["check"] == "event logs"]
     assert said["state"] == ("warn" if broken else "ok")
     assert ("no such wheel" in said["found"]) == broken

@@ -1,12 +1,10 @@
 """`sentinel ledger` says which minutes are unaccounted for, and `fill` judges what was missed."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +15,10 @@ from sentinel.core.content import content
 from sentinel.core.event import Event, Value
 from sentinel.detect.ledger import Ledger
 from sentinel.detect.runner import Runner
+from tests.warm import texts
+
+if TYPE_CHECKING:
+    import subprocess
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,8 +31,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def sentinel(config: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "sentinel", *words, "--config", str(config)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    return texts(*words, "--config", str(config), environment={"COLUMNS": "200"})
 
 
 def raising(at: datetime) -> tuple[str, Event]:

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.testing import newpack, packs
+from tests.warm import texts
 
 PAIRS = 'Nov 23 08:15:0{n} fw1 date=2026-11-23 srcip=192.0.2.{n} dst=10.0.0.5 proto=6 policy="a b" weird.thing={n}'
 OBJECT = '{{"ts": "2026-11-23T08:15:0{n}Z", "clientIp": "192.0.2.{n}", "user": "e.muster", "akte": {{"nummer": {n}}}}}'
@@ -22,18 +21,13 @@ CEF = "Nov 23 08:15:0{n} gw CEF:0|Example|Gate|1|100|Login failed|5|src=192.0.2.
 LEEF = "Nov 23 08:15:0{n} gw LEEF:1.0|Example|Gate|1|100|src=192.0.2.{n}\tusrName=u{n}\tdst=10.0.0.5"
 
 
-def sentinel(*words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "sentinel", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def begun(tmp_path: Path, sample: str) -> tuple[list[dict[str, Any]], str]:
     """Return what a pack begun from five such lines makes of them, and what was said."""
     file = tmp_path / "sample.log"
     file.write_text("\n".join(sample.format(n=number) for number in range(1, 6)) + "\n", "utf-8")
-    done = sentinel("packs", "new", "mine", "--from", str(file), "--into", str(tmp_path / "packs"))
+    done = texts("packs", "new", "mine", "--from", str(file), "--into", str(tmp_path / "packs"))
     assert done.returncode == 0, done.stderr
-    proven = sentinel("packs", "test", str(tmp_path / "packs" / "mine"))
+    proven = texts("packs", "test", str(tmp_path / "packs" / "mine"))
     assert proven.returncode == 0, proven.stderr
     told = (tmp_path / "packs" / "mine" / "samples" / "mine.ecs.jsonl").read_text("utf-8")
     return [json.loads(line) for line in told.splitlines()], done.stderr
@@ -73,13 +67,13 @@ def test_names_in_the_first_line_of_columns_are_taken(tmp_path: Path) -> None:
 def test_nothing_is_written_over_and_what_is_wrong_is_said(tmp_path: Path) -> None:
     file = tmp_path / "sample.log"
     file.write_text("a line\n")
-    assert sentinel("packs", "new", "mine", "--from", str(file), "--into", str(tmp_path)).returncode == 0
-    again = sentinel("packs", "new", "mine", "--from", str(file), "--into", str(tmp_path))
+    assert texts("packs", "new", "mine", "--from", str(file), "--into", str(tmp_path)).returncode == 0
+    again = texts("packs", "new", "mine", "--from", str(file), "--into", str(tmp_path))
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
-    wrong = sentinel("packs", "new", "Mine!", "--from", str(file), "--into", str(tmp_path))
+    wrong = texts("packs", "new", "Mine!", "--from", str(file), "--into", str(tmp_path))
     assert (wrong.returncode, "lower case" in wrong.stderr) == (2, True)
     file.write_text("\n\n")
-    empty = sentinel("packs", "new", "other", "--from", str(file), "--into", str(tmp_path))
+    empty = texts("packs", "new", "other", "--from", str(file), "--into", str(tmp_path))
     assert (empty.returncode, "holds no line" in empty.stderr) == (2, True)
 
 
@@ -108,10 +102,10 @@ def test_whatever_the_lines_are_what_is_begun_keeps_its_promises(lines: list[str
 
 
 def test_the_docs_of_a_pack_say_what_its_samples_prove() -> None:
-    page = sentinel("packs", "docs", "postfix").stdout
+    page = texts("packs", "docs", "postfix").stdout
     assert re.search(r"(?m)^\| `email.message_id` \| \d+ % \|$", page)
     assert "mail_sent" in page
-    said = json.loads(sentinel("packs", "docs", "postfix", "--json").stdout)
+    said = json.loads(texts("packs", "docs", "postfix", "--json").stdout)
     assert (said["name"], said["samples"]["joined"]) == ("postfix", 24)
-    unknown = sentinel("packs", "docs", "nosuch")
+    unknown = texts("packs", "docs", "nosuch")
     assert (unknown.returncode, "there is no pack 'nosuch'" in unknown.stderr) == (2, True)
