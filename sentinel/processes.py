@@ -26,10 +26,15 @@ def settled() -> None:
 
 
 def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[BaseProcess, Connection]:
-    """Begin a process that does `work` with `arguments` and, last, the other end of the connection returned."""
-    spawn = get_context("spawn")
-    near, far = spawn.Pipe()
-    process = spawn.Process(target=work, args=(*arguments, far), name=name)
+    """Begin a process that does `work` with `arguments` and, last, the other end of the connection returned.
+
+    It is forked from one without threads that has `sentinel.loaded`, ends with all who came from it, and is begun by
+    the first who wants a process.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["sentinel.loaded"])
+    near, far = context.Pipe()
+    process = context.Process(target=work, args=(*arguments, far), name=name)
     process.start()
     far.close()
     return process, near

@@ -29,7 +29,7 @@ import re
 import stat
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import blake2b
@@ -41,11 +41,14 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sentinel.core.errors import PackError
+from sentinel.core.event import Fields, Raw
 from sentinel.core.join import Join, no_link
 from sentinel.core.ports import Parser
 from sentinel.parse.versions import version_of
 
 PACK_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+_loaded: dict[str, bytes] = {}
+"""What each module of a pack was made from: unchanged, it is not made again, for compiling expressions is dear."""
 _Texts = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
@@ -170,7 +173,10 @@ def load(folders: Sequence[Path], shipped: Path | None = None) -> Packs:
 
 
 def load_one(folder: Path, *, trusted: bool = False) -> Pack:
-    """Load one pack; raises PackError. Unless `trusted`, nobody but root and ourselves may be able to write to it."""
+    """Load one pack; raises PackError. Unless `trusted`, nobody but root and ourselves may be able to write to it.
+
+    A trusted one's code is loaded with its first record: it ships, so it is known to load.
+    """
     if not PACK_NAME.fullmatch(folder.name):
         raise PackError(f"{folder}: a pack's folder is named in lower case letters, digits and _")
     manifest_file, parser_file, join_file = folder / "pack.toml", folder / "parser.py", folder / "join.py"
@@ -192,7 +198,7 @@ def load_one(folder: Path, *, trusted: bool = False) -> Pack:
         module=manifest.event_module or folder.name,
         aliases=manifest.aliases,
         match=manifest.match,
-        parse=_parser(folder, parser_file),
+        parse=_late(folder, parser_file) if trusted else _parser(folder, parser_file),
         join=_join(folder, join_file) if join_file.is_file() else None,
         version=version_of(folder),
     )
@@ -223,13 +229,30 @@ def _manifest(path: Path) -> _Manifest:
 class _SourceOnly(SourceFileLoader):
     """Compiles what stands in parser.py: no byte code is read from or written to a `__pycache__` beside it."""
 
+    def __init__(self, fullname: str, path: str, source: bytes) -> None:
+        super().__init__(fullname, path)
+        self._source = source
+
     def get_code(self, fullname: str) -> CodeType:
         """Return the compiled module `fullname`."""
-        return self.source_to_code(self.get_data(self.path), self.get_filename(fullname))
+        return self.source_to_code(self._source, self.get_filename(fullname))
 
 
 def _parser(folder: Path, path: Path) -> Parser:
     return cast("Parser", _functions(_module(folder, path), path, "parse")[0])
+
+
+def _late(folder: Path, path: Path) -> Parser:
+    # of seventy packs a process reads records with a few, and all their expressions take a second to compile
+    found: Parser | None = None
+
+    def parse(raw: Raw) -> Iterable[Fields]:
+        nonlocal found
+        if found is None:
+            found = _parser(folder, path)
+        return found(raw)
+
+    return parse
 
 
 def _join(folder: Path, path: Path) -> Join:
@@ -246,7 +269,7 @@ def _functions(module: ModuleType, path: Path, *names: str) -> list[Callable[...
     found = [getattr(module, name, None) for name in names]
     for name, one in zip(names, found, strict=True):
         if not callable(one):
-            del sys.modules[module.__name__]
+            _forget(module.__name__)
             raise PackError(f"{path.parent}: {path.name} has no function {name}(…)")
     return cast("list[Callable[..., Any]]", found)
 
@@ -254,14 +277,22 @@ def _functions(module: ModuleType, path: Path, *names: str) -> list[Callable[...
 def _module(folder: Path, path: Path) -> ModuleType:
     mark = blake2b(str(folder.resolve()).encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
     name = f"_sentinel_pack_{folder.name}_{path.stem}_{mark}"
-    spec = importlib.util.spec_from_loader(name, _SourceOnly(name, str(path)), origin=str(path))
-    if spec is None or spec.loader is None:
-        raise PackError(f"{folder}: {path.name} cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        source = path.read_bytes()
+        if _loaded.get(name) == source:
+            return sys.modules[name]
+        loader = _SourceOnly(name, str(path), source)
+        module = ModuleType(name)
+        module.__spec__ = importlib.util.spec_from_loader(name, loader, origin=str(path))
+        sys.modules[name] = module
+        loader.exec_module(module)
+        _loaded[name] = source
     except (Exception, SystemExit) as error:  # another's code: whatever it does while loading is its own fault alone
-        del sys.modules[name]
+        _forget(name)
         raise PackError(f"{folder}: {path.name} fails while loading: {type(error).__name__}: {error}") from error
     return module
+
+
+def _forget(name: str) -> None:
+    sys.modules.pop(name, None)
+    _loaded.pop(name, None)

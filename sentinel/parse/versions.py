@@ -50,10 +50,11 @@ def _tool(name: str) -> tuple[bytes, frozenset[str]]:
     path = _TOOLS_FOLDER / f"{name}.py"
     if not path.is_file():
         return b"", frozenset()
-    return path.read_bytes(), frozenset(_tools(_text(path)))
+    return path.read_bytes(), _tools(_text(path))
 
 
-def _tools(source: str) -> set[str]:
+@cache
+def _tools(source: str) -> frozenset[str]:
     # the modules of `sentinel.pack` that a source imports
     found: set[str] = set()
     imports = [one.strip() for one in _IMPORT.findall(source)]
@@ -66,4 +67,4 @@ def _tools(source: str) -> set[str]:
             found.add(node.module.removeprefix(_TOOLS + "."))
         elif isinstance(node, ast.Import):
             found.update(one.name.removeprefix(_TOOLS + ".") for one in node.names if one.name.startswith(_TOOLS + "."))
-    return found
+    return frozenset(found)

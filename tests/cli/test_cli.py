@@ -12,6 +12,7 @@ from sentinel.app import App
 from sentinel.cli import VERBS
 from sentinel.config import load
 from sentinel.core.clock import iso
+from sentinel.core.content import content
 from sentinel.core.event import Event
 from tests import warm
 
@@ -93,8 +94,8 @@ def test_parse_prints_one_object_a_line_in_order() -> None:
 
 
 def test_packs_and_rules_keep_their_promises() -> None:
-    assert sentinel("packs", "test").returncode == 0
-    done = sentinel("rules", "test")
+    assert sentinel("packs", "test", str(content("parsers") / "sshd")).returncode == 0
+    done = sentinel("rules", "test", str(content("rules") / "ssh"))
     assert done.returncode == 0, done.stderr
     assert sentinel("rules", "check").returncode == 0
 

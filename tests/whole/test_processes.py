@@ -20,6 +20,7 @@ from sentinel.config import load
 from sentinel.store.codec import day_of, micros
 from sentinel.store.segments import Extent, sealed_name
 from sentinel.watchdog import DEATHS_MAX
+from tests.faults.memory import family
 from tests.running import PATIENCE_SECONDS, eventually
 from tests.shared import known
 
@@ -29,12 +30,20 @@ if TYPE_CHECKING:
 Patiently = Callable[..., Any]
 
 
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")  # whoever begins a process is its parent, a thread as well
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def command(pid: int) -> bytes:
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_bytes() if path.exists() else b""
+
+
 def begun(city: "Running") -> list[int]:
     assert city.process is not None
-    pid = city.process.pid
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")  # whoever begins a process is its parent, a thread as well
-    found = [(child, Path(f"/proc/{child}/cmdline")) for task in tasks for child in task.read_text().split()]
-    return [int(child) for child, command in found if command.exists() and b"spawn_main" in command.read_bytes()]
+    (forking,) = [pid for pid in children(city.process.pid) if b"forkserver" in command(pid)]
+    return children(forking)
 
 
 def judge(city: "Running") -> int:
@@ -173,13 +182,11 @@ def _wait(app: App, talk: Callable[[str], None], link: Connection) -> None:
 def test_no_process_outlives_the_one_that_began_it(city: "Running", patiently: Patiently) -> None:
     city.start()
     assert city.process is not None
-    orphans = begun(city)
-    assert len(orphans) >= 2
+    orphans = [one for one in family(city.process.pid) if one != city.process.pid]
+    assert {*begun(city)} < {*orphans}
     city.process.kill()
     city.process.wait(60)
-    for orphan in orphans:
-        command = Path(f"/proc/{orphan}/cmdline")
-        patiently(lambda command=command: not command.exists() or b"spawn" not in command.read_bytes())
+    patiently(lambda: not any(b"multiprocessing" in command(one) for one in orphans))
 
 
 def test_a_parser_that_dies_is_begun_anew(city: "Running", patiently: Patiently) -> None:
