@@ -34,9 +34,13 @@ class Running:
     said: list[str] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
 
-    def start(self) -> "Running":
+    def prepare(self) -> None:
+        """Let it know the shipped rules as proven; a start does so by itself."""
         said = tomllib.loads(self.config.read_text("utf-8"))
         known(Path(said["data"]), said.get("store", {}).get("url", ""))
+
+    def start(self) -> "Running":
+        self.prepare()
         ready = threading.Event()
         self.said, self.ports = [], {}
         process = subprocess.Popen(

@@ -56,6 +56,7 @@ class Trial:
         self.running.environment.pop("SENTINEL_KILL_AT", None)
         if kill_at:
             self.running.environment["SENTINEL_KILL_AT"] = kill_at
+        self.running.prepare()
         begun = time.monotonic()
         try:
             self.running.start()
