@@ -41,8 +41,9 @@ VERBS = {
     "check": "Check configuration, packs and rules without starting.",
     "doctor": "Look for what keeps Sentinel from working on this machine.",
     "config": "Explain options: explain, example.",
-    "bench": "Measure: ingest, parse, detect, query; prove: lateness, week.",
+    "bench": "Measure: ingest, parse, detect, query; prove: lateness, week, city.",
     "demo": "Show a small model city under attack.",
+    "simulate": "Let a model city live: as files for a replay, or in real time.",
 }
 """Every verb and its one line of help; the module of the same name (`import_` for `import`) is loaded when called."""
 

@@ -26,13 +26,15 @@ import orjson
 from sentinel.core.clock import SystemClock
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Entry, Event, Origin, Raw
-from sentinel.testing.city import City
+from sentinel.testing.city import RATE, City
 
 BATCH = 1000
 PREFIX = "sentinel-bench"
 Look = Callable[[bool], tuple[int, int]]
 Progress = Callable[[Path], contextlib.AbstractContextManager[Look]]
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
+SCALE = 0.2
+"""How much of the model city is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Figure:
 
 def city_lines(count: int, seed: int) -> list[bytes]:
     """Return `count` lines of the model city."""
-    return list(islice(City.seeded(seed, START).lines(), count))
+    return [line.body for line in islice(City(seed, SCALE, busy=True).lines(START), count)]
 
 
 def city_entries(count: int, seed: int) -> list[Entry]:
@@ -278,8 +280,8 @@ def events(count: int, seed: int, read: Callable[[Entry], list[Event]]) -> list[
     """Return the model city's events, arriving now, spread over the last hour of event time."""
     now = SystemClock().now()
     start = now - timedelta(hours=1)
-    city = City.seeded(seed, start, events_per_second=count / 3600)
+    city = City(seed, count / 3600 / RATE, busy=True)
     found: list[Event] = []
-    for seq, line in enumerate(islice(city.lines(), count), start=1):
-        found.extend(read(Entry(seq, now, Raw(line, "bench", now, Origin("syslog-tcp", "192.0.2.1:514")))))
+    for seq, line in enumerate(islice(city.lines(start), count), start=1):
+        found.extend(read(Entry(seq, now, Raw(line.body, "bench", now, Origin("syslog-tcp", "192.0.2.1:514")))))
     return found

@@ -41,8 +41,8 @@ class Scene:
 
 def scene(now: datetime, seed: int = 42) -> Scene:
     """Return the morning that ends at `now` (aware, UTC)."""
-    city = City.seeded(seed, now - timedelta(seconds=200), events_per_second=2)
-    usual = list(islice(city.lines(), BACKGROUND))
+    lines = City(seed, 0.01, busy=True).lines(now - timedelta(seconds=200))
+    usual = [line.body for line in islice(lines, BACKGROUND)]
     udp = [*usual[: BACKGROUND // 2], *(line.encode() for line in _sshd(now))]
     tcp = [*usual[BACKGROUND // 2 :], *(line.encode() for line in (*_fortigate(now), *_pfsense(now)))]
     return Scene(tuple(udp), tuple(tcp), tuple(_postfix(now)))

@@ -12,8 +12,8 @@ from random import Random
 from struct import pack
 
 __all__ = [
-    "Story", "certificate", "client_hello", "demo_capture", "dns_answer", "dns_query", "ethernet", "icmp_echo", "ip",
-    "server_hello", "tcp", "udp", "write_pcap",
+    "Story", "arp", "certificate", "client_hello", "demo_capture", "dhcp", "dns_answer", "dns_query", "ethernet",
+    "icmp_echo", "ip", "server_hello", "tcp", "udp", "write_pcap",
 ]  # fmt: skip
 
 FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -99,6 +99,28 @@ def icmp_echo(src: str, dst: str, number: int, *, reply: bool = False) -> bytes:
     message = pack("!BBHHH", 0 if reply else 8, 0, 0, 0x5E17, number) + bytes(range(48))
     message = message[:2] + pack("!H", _checksum(message)) + message[4:]
     return ethernet(src, dst, ip(src, dst, 1, message))
+
+
+def arp(sender: str, claims: str, target: str, *, reply: bool = True) -> bytes:
+    """Return an ARP frame (RFC 826) in which the card of `sender` says to `target` that it holds the address `claims`.
+
+    Not a `reply`, it is the question of `sender`, who holds `claims`, for the card of `target`.
+    """
+    card, to = _mac(sender), _mac(target) if reply else b"\xff" * 6
+    body = pack("!HHBBH", 1, 0x0800, 6, 4, 2 if reply else 1) + card + _packed(claims)
+    return (to + card + b"\x08\x06" + body + (to if reply else bytes(6)) + _packed(target)).ljust(60, b"\0")
+
+
+def dhcp(server: str, client: str, kind: int, number: int) -> bytes:
+    """Return the frame of a DHCP message (RFC 2131) about the address `client`; `kind` 1 asks, 2 offers, 5 grants."""
+    asks = kind in {1, 3}
+    fixed = pack("!BBBBIHH", 1 if asks else 2, 1, 6, 0, number, 0, 0) + bytes(4)
+    fixed += (bytes(4) if asks else _packed(client)) + bytes(8) + _mac(client) + bytes(10 + 64 + 128)
+    options = b"\x63\x82\x53\x63\x35\x01" + bytes([kind])
+    if not asks:
+        options += b"\x36\x04" + _packed(server) + b"\x03\x04" + _packed(server) + b"\x33\x04\x00\x00\x0e\x10"
+    ends = ("0.0.0.0", "255.255.255.255", 68, 67) if asks else (server, client, 67, 68)  # noqa: S104  RFC 2131, 4.1
+    return udp(*ends, fixed + options + b"\xff")
 
 
 def _labels(name: str | Sequence[bytes]) -> bytes:
