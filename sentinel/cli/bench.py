@@ -94,15 +94,15 @@ def detect(  # noqa: PLR0913, PLR0917  an option each
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
         work = ways.prepare(lines, [_there(path) for path in rules or [content("rules")]], Path(folder))
         count = judged or len(lines)
-        _told(
-            ways.judged(work, "decode and match", count, 1),
-            *([ways.judged(work, "decode and match", count, processes)] if processes > 1 else []),
-            ways.judged(work, "match", count, 1),
-            ways.judged(work, "match what was never seen", min(count, len(lines)), 1),
-            ways.judged(work, "parse, map to ECS and match", min(count, len(lines)), 1),
-            ways.asked(work, Path(folder) / "store", query_seconds),
-            json=json,
-        )
+        modes: dict[ways.Mode, int] = {
+            "decode and match": count,
+            "match": count,
+            "match what was never seen": min(count, len(lines)),
+            "parse, map to ECS and match": min(count, len(lines)),
+        }
+        at_once = sorted({1, processes})
+        figures = [ways.judged(work, mode, number, some) for mode, number in modes.items() for some in at_once]
+        _told(*figures, ways.asked(work, Path(folder) / "store", query_seconds), json=json)
 
 
 def _there(path: Path) -> Path:

@@ -46,7 +46,7 @@ class Again:
 
     def hits(self, event: Event) -> list[Detection]:
         """Return the rules that are about an event; one that fails over it is not."""
-        return list(self._matcher.matching(event, lambda _rule, _error: None))
+        return self._matcher.matching(event, lambda _rule, _error: None)
 
     def judge(self, events: Sequence[Event], until: int) -> Judged:
         """Return what `events` make the rules find, where all that arrived up to `until` counts. Raises StoreError."""
@@ -62,8 +62,10 @@ class Again:
         def failed(detection: Detection, error: Exception) -> None:
             batch.failed(detection, event, error)
 
-        for event in sorted(events, key=lambda one: one.seq):
-            for detection in self._matcher.matching(event, failed):
+        ordered = sorted(events, key=lambda one: one.seq)
+        found = self._matcher.each(ordered, failed)
+        for event in ordered:
+            for detection in next(found):  # here, so that `failed` is about this event
                 hits[detection.id] += 1
                 batch.hit(detection, event)
         batch.finish(self._means)

@@ -5,7 +5,7 @@ asked of the text. Networks are looked up by the length of their prefix. What a 
 within bounds.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -152,6 +152,17 @@ class Column:
                     pass
         folded, cased = (Literals(each, cased=bool(place)) if each else None for place, each in enumerate(found))
         return folded, cased
+
+    def codes(self, given: Sequence[Value]) -> list[int]:
+        """Return the number of what each value is; raises FaultyError."""
+        codes = [*map(self.memo.get, given)]
+        if None not in codes:
+            return codes  # type: ignore[return-value]  # as has been seen
+        return [self._known(value) if code is None else code for code, value in zip(codes, given, strict=True)]
+
+    def _known(self, value: Value) -> int:
+        known = self.memo.get(value)  # it may have come twice
+        return self.learn(value) if known is None else known
 
     def glance(self, value: Value | None) -> int:
         """Answer as `learn` does, for what may be long."""

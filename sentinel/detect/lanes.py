@@ -3,10 +3,14 @@
 Of an event a lane looks up one small number a field; the tuple of them, its signature, says which rules hold. A million
 real events have some ten thousand signatures. For a new one only rules are asked of which a witness is true: an item
 without which the rule cannot hold. What a signature leaves open is decided by late items, by those that matter.
+Events that have the same fields are taken together, field by field, then those that leave the same open.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
 from operator import itemgetter
 
 from sentinel.core.event import Value
@@ -16,8 +20,10 @@ from sentinel.detect.columns import LONG, Column, Room
 from sentinel.detect.conditions import Items, Node, Truth, bound, items_of, settled, truth, witness
 from sentinel.detect.guards import least
 
-Tripped = Callable[[int, Exception], None]
-"""Is told the place of a rule that raises, and what."""
+Numbered = tuple[int, Mapping[str, Value]]
+"""An event's number among those asked about together, and its fields."""
+Tripped = Callable[[int, int, Exception], None]
+"""Is told the number of an event, the place of a rule that raises when asked about it, and what."""
 ColumnOf = Callable[[str, frozenset[int]], Column]
 _Places = tuple[int, ...]
 _Codes = tuple[int, ...]
@@ -52,7 +58,7 @@ class _Open:
     items: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _First:
     # what a signature says: the rules that hold, and the branches that it leaves to late items
     sure: _Places
@@ -62,11 +68,10 @@ class _First:
     decided: dict[_Codes, _Places] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Way:
     # for events with the same fields: their values, their columns, what is true for want of others, what codes say
     values: Callable[[Mapping[str, Value]], Sequence[Value]]
-    looks: tuple[Callable[[Value], int | None], ...]
     columns: tuple[tuple[str, Column], ...]
     absent: frozenset[int]
     firsts: dict[_Codes, _First] = field(default_factory=dict)
@@ -196,33 +201,51 @@ class Lane:
         for test in (*self._always, *(one for tests in self._witnessed.values() for one in tests)):
             test.left.clear()
 
-    def judge(self, fields: Mapping[str, Value], tripped: Tripped) -> _Places:
-        """Return the places of the rules that hold for an event; raises FaultyError."""
-        way = self._ways.get(names := tuple(fields)) or self._way(names)
-        given = way.values(fields)
-        codes = [look(value) for look, value in zip(way.looks, given, strict=True)]
-        while None in codes:
-            new = codes.index(None)
-            codes[new] = way.columns[new][1].learn(given[new])
-        key: _Codes = tuple(codes)  # type: ignore[arg-type]  # no None is left
-        first = way.firsts.get(key)
-        if first is None:
-            first = way.firsts[key] = self._first(way.absent | _united(way.columns, key))
-        if not first.open:
-            return first.sure
-        heavy = [column.glance(fields.get(name)) for name, column in first.heavy]
+    def judge(self, events: Iterable[Numbered], tripped: Tripped) -> Iterator[tuple[int, _Places]]:
+        """Yield each event's number, and the places of the rules that hold for it, in any order; raises FaultyError."""
+        alike: defaultdict[_Way, list[Numbered]] = defaultdict(list)
+        for one in events:
+            names = tuple(one[1])
+            alike[self._ways.get(names) or self._way(names)].append(one)
+        for way, group in alike.items():
+            open_: defaultdict[_First, list[Numbered]] = defaultdict(list)
+            for one, key in zip(group, _signatures(way, group), strict=True):
+                first = way.firsts.get(key)
+                if first is None:
+                    first = way.firsts[key] = self._first(way.absent | _united(way.columns, key))
+                if first.open:
+                    open_[first].append(one)
+                else:
+                    yield one[0], first.sure
+            for first, left in open_.items():
+                yield from self._closed(first, left, tripped)
+
+    def _closed(self, first: _First, events: Sequence[Numbered], tripped: Tripped) -> Iterator[tuple[int, _Places]]:
+        # decides what the signature of these events leaves open
+        heavy = [[column.glance(fields.get(name)) for _, fields in events] for name, column in first.heavy]
         try:
-            told = (*heavy, *[late.holds(fields) for _, late in first.asked])
+            late = [[one.holds(fields) for _, fields in events] for _, one in first.asked]
         except Exception:  # noqa: BLE001  a rule is others' code: its fault must stay its own
-            return self._singly(first, heavy, fields, tripped)
-        places = first.decided.get(told)
-        if places is None:
-            asked = (item for (item, _), true in zip(first.asked, told[len(heavy) :], strict=True) if true)
-            true = _united(first.heavy, heavy).union(asked)
-            found = (one.place for one in first.open if one.test(true))
-            places = first.decided[told] = tuple(sorted({*first.sure, *found}))
-            self._room.take(8 * len(told))
-        return places
+            if len(events) > 1:
+                for one in events:
+                    yield from self._closed(first, [one], tripped)
+                return
+            ((number, fields),) = events
+            yield number, self._singly(first, [code for (code,) in heavy], fields, partial(tripped, number))
+            return
+        for (number, _), told in zip(events, zip(*heavy, *late, strict=True), strict=True):
+            places = first.decided.get(told)
+            if places is None:
+                places = first.decided[told] = self._decided(first, told)
+            yield number, places
+
+    def _decided(self, first: _First, told: _Codes) -> _Places:
+        self._room.take(8 * len(told))
+        heavy = told[: len(first.heavy)]
+        asked = (item for (item, _), true in zip(first.asked, told[len(heavy) :], strict=True) if true)
+        true = _united(first.heavy, heavy).union(asked)
+        found = (one.place for one in first.open if one.test(true))
+        return tuple(sorted({*first.sure, *found}))
 
     def _way(self, names: tuple[str, ...]) -> _Way:
         self._room.take(sum(map(len, names)))
@@ -233,8 +256,7 @@ class Lane:
         if way is None:
             self._room.take(8 * len(asked))
             absent = (column.true[column.glance(None)] for name, column in self._light if name not in present)
-            looks = tuple(column.memo.get for _, column in columns)
-            way = self._kinds[asked] = _Way(_values(asked), looks, columns, frozenset[int]().union(*absent))
+            way = self._kinds[asked] = _Way(_values(asked), columns, frozenset[int]().union(*absent))
         self._ways[names] = way
         return way
 
@@ -276,7 +298,13 @@ class Lane:
         found = {id(test): test for item in true for test in self._witnessed.get(item, ())}
         return (*self._always, *found.values())
 
-    def _singly(self, first: _First, heavy: Sequence[int], fields: Mapping[str, Value], tripped: Tripped) -> _Places:
+    def _singly(
+        self,
+        first: _First,
+        heavy: Sequence[int],
+        fields: Mapping[str, Value],
+        tripped: Callable[[int, Exception], None],
+    ) -> _Places:
         # a leaf raises: rules that hold or not whatever it says are none the worse
         true = {*_united(first.heavy, heavy)}
         raised: dict[int, Exception] = {}
@@ -299,6 +327,12 @@ def _values(names: Sequence[str]) -> Callable[[Mapping[str, Value]], Sequence[Va
     if len(names) > 1:
         return itemgetter(*names)
     return lambda fields: [fields[name] for name in names]
+
+
+def _signatures(way: _Way, events: Sequence[Numbered]) -> Iterable[_Codes]:
+    rows = [way.values(fields) for _, fields in events]
+    codes = [column.codes(given) for (_, column), given in zip(way.columns, zip(*rows, strict=True), strict=True)]
+    return zip(*codes, strict=True) if codes else repeat((), len(events))
 
 
 def _united(columns: Sequence[tuple[str, Column]], codes: Sequence[int]) -> frozenset[int]:

@@ -4,6 +4,7 @@ Of every pattern its longest literal is looked for, all in one pass; `text*`, `*
 it stands, any other shape by its function.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ FOLDING = "ßİŉſǰẖẗẘẙẚẞ\u212aﬀﬁﬂﬃﬄﬅﬆ"
 """All characters beyond ASCII whose folding has ASCII characters in it."""
 
 _folding = any_of(FOLDING)
+_PRIVATE = range(0xE000, 0xF900)
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class Literals:
         self._sole = [one.inside[0] if one == _Uses(one.inside[:1]) else None for one in uses.values()]
         self._uses = tuple(uses.values())
         self._occurrences = occurrences(uses) if uses else None
+        self._alien = next(one for one in map(chr, _PRIVATE) if not any(one in literal for literal in uses))
         few = not cased and 0 < len(uses) <= FEW and all(map(str.isascii, uses)) and not self._equal and not self._brief
         self._gate = any_of(uses) if few else None
 
@@ -76,10 +80,7 @@ class Literals:
                 mine.shaped.append((number, shape(parts)))
 
     def find(self, text: str, found: set[int]) -> None:
-        """Add the numbers of all patterns that the whole of `text` fits; it is folded already unless `cased`.
-
-        Raises UnicodeEncodeError for text that UTF-8 cannot carry.
-        """
+        """Add the numbers of all patterns that the whole of `text` fits; it is folded already unless `cased`."""
         if text in self._equal:
             found.update(self._equal[text])
         for number, fits in self._brief:
@@ -88,7 +89,11 @@ class Literals:
         if self._occurrences is None:
             return
         length = len(text)
-        for which, start, end in self._occurrences(text):
+        try:
+            occurring = self._occurrences(text)
+        except UnicodeEncodeError:  # UTF-8 cannot carry surrogates; no literal has any
+            occurring = self._occurrences(_SURROGATES.sub(self._alien, text))
+        for which, start, end in occurring:
             sole = self._sole[which]
             if sole is not None:  # as most have
                 found.add(sole)

@@ -45,10 +45,10 @@ class Engine(Protocol):
 
     broken: list[tuple[Detection, str]]
 
-    def matching(
-        self, event: Event | Mapping[str, Value], failed: Callable[[Detection, Exception], None], /
-    ) -> list[Detection]:
-        """Return the detections whose `where` holds for the event."""
+    def each(
+        self, events: Iterable[Event], failed: Callable[[Detection, Exception], None], /
+    ) -> Iterator[list[Detection]]:
+        """Yield of one event after the other the detections whose `where` holds for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _disagreement(trial: _Trial, engine: Engine, store: Store) -> str:
             "if one can, put it into the file .fires.jsonl beside the rule"
         )
     failed: list[str] = []
-    by_matcher = [_matched(engine, trial.detection, event, failed) for event in trial.events]
+    by_matcher = [*_matched(engine, trial.detection, trial.events, failed)]
     try:
         found = _found(store, trial.detection.where, trial)
     except StoreError as error:
@@ -178,12 +178,13 @@ def _disagreement(trial: _Trial, engine: Engine, store: Store) -> str:
     return ""
 
 
-def _matched(engine: Engine, detection: Detection, event: Event, failed: list[str]) -> bool:
+def _matched(engine: Engine, detection: Detection, events: Iterable[Event], failed: list[str]) -> Iterator[bool]:
     def note(rule: Detection, error: Exception) -> None:
         if rule.id == detection.id:
             failed.append(f"{type(error).__name__}: {error}")
 
-    return any(one.id == detection.id for one in engine.matching(event, note))
+    for found in engine.each(events, note):
+        yield any(one.id == detection.id for one in found)
 
 
 def _found(store: Store, where: Where, trial: _Trial) -> set[str]:

@@ -170,8 +170,9 @@ class Runner:
             if on(detection):
                 batch.failed(detection, event, error)
 
+        found = self._matcher.each(events, failed)
         for event in events:
-            for detection in self._matcher.matching(event, failed):
+            for detection in next(found):  # here, so that `failed` is about this event
                 if on(detection):
                     batch.hit(detection, event)
         batch.finish(self._means)

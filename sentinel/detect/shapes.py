@@ -168,4 +168,4 @@ def _one_of(literals: Sequence[str]) -> Asks:
     def find() -> Callable[[bytes], object]:  # most are never asked
         return any_of(literals)
 
-    return lambda _, folded: bool(find()(folded.encode()))
+    return lambda _, folded: bool(find()(folded.encode("utf-8", "surrogatepass")))

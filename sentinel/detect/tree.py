@@ -5,14 +5,14 @@ rules of these sources want one of certain values of a field (a Windows event's 
 when the first event goes there, and is bounded.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sentinel.core.event import Value
 from sentinel.core.where import ALWAYS, KEYWORD_FIELDS, AllOf, AnyOf, Exists, Is, Leaf, Not, Where, leaves
 from sentinel.detect.columns import Column, Room
 from sentinel.detect.conditions import FALSE, HEAVY, TRUE, Items, Node, canonical, flat, items_of, settled
-from sentinel.detect.lanes import Branch, Fork, Lane, Tripped
+from sentinel.detect.lanes import Branch, Fork, Lane, Numbered, Tripped
 
 SOURCES_MAX = 1024
 """So many log sources are told apart; rules of others are asked of every event."""
@@ -53,15 +53,23 @@ class Tree:
         self._of_sources: dict[frozenset[int], Fork | Lane] = {}
         self._root = self._deciding(self._nodes, frozenset())
 
-    def judge(self, fields: Mapping[str, Value], tripped: Tripped) -> tuple[int, ...]:
-        """Return the places of the rules that hold for an event; raises FaultyError."""
+    def judge(self, events: Sequence[Mapping[str, Value]], tripped: Tripped) -> list[tuple[int, ...]]:
+        """Return of each event the places of the rules that hold for it; raises FaultyError."""
         if self._room.full:
             self._forget()
-        at = self._root
-        while isinstance(at, Fork):
-            child = at.children.get(at.look(fields.get(at.field)))
-            at = at.way(fields) if child is None else child
-        return at.judge(fields, tripped)
+        of_lane: defaultdict[Lane, list[Numbered]] = defaultdict(list)
+        for one in enumerate(events):
+            fields = one[1]
+            at = self._root
+            while isinstance(at, Fork):
+                child = at.children.get(at.look(fields.get(at.field)))
+                at = at.way(fields) if child is None else child
+            of_lane[at].append(one)
+        found: list[tuple[int, ...]] = [()] * len(events)
+        for lane, some in of_lane.items():
+            for number, places in lane.judge(some, tripped):
+                found[number] = places
+        return found
 
     def _forget(self) -> None:
         if len(self._lanes) > LANES_MAX:

@@ -128,17 +128,17 @@ def _serve(
     done, seen, hits = -1, 0, 0
     while seen != done:
         done = seen
-        for event in islice(events, BATCH):
-            hits += len(matcher.matching(event, _raise))
+        for found in matcher.each(islice(events, BATCH), _raise):
+            hits += len(found)
             seen += 1
         laps.append(time.perf_counter() - begin - sum(laps))
     end = time.perf_counter()
-    told.send(_Told(begin, end, seen, time.process_time() - cpu, _peak_rss(), tuple(laps), hits))
+    told.send(_Told(begin, end, seen, time.process_time() - cpu, own_peak_rss(), tuple(laps), hits))
     told.close()
 
 
-def _peak_rss() -> int:
-    # of this process alone: getrusage tells of the parent, too, if that was larger
+def own_peak_rss() -> int:
+    """Return the largest resident set of this process alone, in bytes; getrusage tells of the parent, if larger."""
     status = Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
 
@@ -167,7 +167,7 @@ def _measured(work: Work, mode: Mode, count: int, place: int, matcher: Matcher) 
 
 
 def _matched(matcher: Matcher, events: Iterable[Event]) -> int:
-    return sum(len(matcher.matching(event, _raise)) for event in events)
+    return sum(map(len, matcher.each(events, _raise)))
 
 
 def _raise(detection: Detection, error: Exception) -> None:

@@ -121,6 +121,7 @@ def bounds(request: pytest.FixtureRequest) -> Iterator[None]:
             patch.setattr(tree, "LANES_MAX", 2)
             patch.setattr(tree, "SOURCES_MAX", 3)
             patch.setattr(tree, "FORKED_MIN", 1)
+            patch.setattr("sentinel.detect.matcher.TOGETHER_MAX", 2)
         yield
 
 
@@ -136,8 +137,9 @@ def test_every_rule_holds_for_the_events_for_which_it_holds(
 ) -> None:
     matcher = Matcher(rule(number, where) for number, where in enumerate(wheres))
     assert not matcher.broken
-    for event in (*events, *events):
-        assert [one.id for one in matcher.matching(event, unexpected)] == wanted(wheres, event)
+    for found, event in zip(matcher.each((*events, *events), unexpected), (*events, *events), strict=True):
+        assert [one.id for one in found] == wanted(wheres, event)
+    assert [one.id for one in matcher.matching(events[0], unexpected)] == wanted(wheres, events[0])
 
 
 @given(expression=st.one_of(REGEXES, st.text(st.sampled_from("aAbk|()[]{}.^$*+?\\12-,:ß"), max_size=8)), text=TEXTS)
@@ -202,6 +204,10 @@ def test_a_rule_that_raises_trips_only_itself_and_only_where_it_matters() -> Non
     told.clear()
     assert [one.id for one in matcher.matching({"user.name": "z", "message": "x"}, failed)] == ["4"]
     assert told == [("3", "ValueError")]
+    told.clear()
+    each = matcher.each([{"user.name": name, "message": "x"} for name in ("z", "x", "z", "y")], failed)
+    heard = [([one.id for one in found], [told.pop(0)[0] for _ in range(len(told))]) for found in each]
+    assert heard == [(["4"], ["3"]), (["2", "3", "4"], ["1"]), (["4"], ["3"]), ([], ["3", "4"])]
 
 
 def test_a_comparison_that_breaks_on_some_value_is_left_to_its_own_rule(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +222,29 @@ def test_a_comparison_that_breaks_on_some_value_is_left_to_its_own_rule(monkeypa
         assert [one.id for one in matcher.matching(event, lambda one, _: told.append(one.id))] == ["2", "3"]
     assert told == ["1", "1"]
     assert [one.id for one in matcher.matching(event, unexpected)] == ["2", "3"]
+
+
+def test_where_a_comparison_breaks_among_many_events_all_are_answered_and_each_failure_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raising = AllOf((Is("user.name", "x"), unsound()))
+    matcher = Matcher([rule(1, raising), rule(2, Dated("event.created", "hour", "eq", 1)), rule(3, ALWAYS)])
+    told: list[str] = []
+    events: list[dict[str, Value]] = [{"user.name": "x", "message": "x"}, {"event.created": "x"}, {}]
+    for module in ("core.where", "detect.columns"):
+        monkeypatch.setattr(f"sentinel.{module}.dated", lambda *_: 1 / 0)
+    each = matcher.each(events, lambda one, _: told.append(one.id))
+    assert [[one.id for one in found] for found in each] == [["3"], ["3"], ["3"]]
+    assert told == ["1", "2"]
+
+
+def test_a_text_that_utf8_cannot_carry_costs_no_question_a_leaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    likes = [Like("user.name", pattern) for pattern in ("*ab*", "*b*c*", "a*d", "*\ue000*", "*\ufffd*", "ab*")]
+    matcher = Matcher([rule(0, Is("user.name", "ab\ud800cd")), *(rule(at, one) for at, one in enumerate(likes, 1))])
+    asked: list[object] = []
+    monkeypatch.setattr("sentinel.detect.columns.holds", lambda *of: asked.append(of))
+    found = matcher.matching({"user.name": "AB\ud800cd"}, unexpected)
+    assert ([one.id for one in found], asked) == (["0", "1", "2", "3", "6"], [])
 
 
 def test_a_rule_that_cannot_be_prepared_is_set_aside_with_its_reason() -> None:

@@ -1,7 +1,7 @@
 """No rule goes live of which its definition, the matcher and the store do not say the same: broken ones are refused."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -171,11 +171,12 @@ def test_a_rule_that_the_matcher_understands_otherwise_is_refused(wrong: Rewrite
 
 def test_a_matcher_that_fails_over_an_event_proves_nothing() -> None:
     class Failing(Matcher):
-        def matching(
-            self, event: Event | Mapping[str, Value], failed: Callable[[Detection, Exception], None]
-        ) -> list[Detection]:
-            failed(detection(Exists("user.name")), ValueError("too odd"))
-            return super().matching(event, failed)[:0]
+        def each(
+            self, events: Iterable[Event | Mapping[str, Value]], failed: Callable[[Detection, Exception], None]
+        ) -> Iterator[list[Detection]]:
+            for found in super().each(events, failed):
+                failed(detection(Exists("user.name")), ValueError("too odd"))
+                yield found[:0]
 
     assert "too odd" in verdict(Exists("user.name"), matcher=Failing).reason
 

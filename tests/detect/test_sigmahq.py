@@ -59,7 +59,8 @@ def test_of_real_rules_and_real_events_every_pair_is_answered_as_holds_does(
     assert len(detections) >= 2_800
     assert not matcher.broken
     random.Random(7).shuffle(events)  # noqa: S311  chosen by a seed, nothing secret
-    found = {event.id: [one.id for one in matcher.matching(event, unexpected)] for event in events}
+    answers = matcher.each(events, unexpected)
+    found = {event.id: [one.id for one in these] for event, these in zip(events, answers, strict=True)}
     chosen = list(picked(events, {name for name, ids in found.items() if ids}))
     assert len(chosen) > 400
     assert sum(bool(found[event.id]) for event in chosen) > 20
