@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sentinel.alert.book import Book
     from sentinel.alert.incidents import IncidentBook
     from sentinel.audit.log import AuditLog
+    from sentinel.compare.book import OddBook
     from sentinel.config.inventory import Inventory
     from sentinel.core.calendar import Calendars
     from sentinel.detect.past import Past
@@ -275,6 +276,14 @@ class App:
 
         with Questions(made(self.config.data) / "questions.db", self.clock) as questions:
             yield questions
+
+    @contextmanager
+    def odd_book(self) -> Iterator["OddBook"]:
+        """Open what came of comparing sites."""
+        from sentinel.compare.book import OddBook
+
+        with OddBook(made(self.config.data) / "odd.db") as book:
+            yield book
 
     @contextmanager
     def incidents(self) -> Iterator["IncidentBook"]:

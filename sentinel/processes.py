@@ -4,9 +4,11 @@ import gc
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from threading import Event as Flag
 
 _COLLECTED_AFTER = 50_000
 """So many new containers start the garbage collector: some batches of events, which leave no cycles."""
@@ -38,3 +40,20 @@ def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[Bas
     process.start()
     far.close()
     return process, near
+
+
+def done(process: BaseProcess, link: Connection, stop: Flag) -> tuple[str, bool]:
+    """Wait for a process that was begun and tells how it went; return that, and whether it went well.
+
+    With `stop` it is killed.
+    """
+    while process.is_alive() and not stop.is_set():
+        process.join(1.0)
+    if process.is_alive():
+        process.kill()
+    process.join()
+    said = f"it ended with {process.exitcode}"
+    with link, suppress(EOFError):
+        if link.poll():
+            said = str(link.recv())
+    return said, process.exitcode == 0

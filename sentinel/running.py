@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sentinel import comparing
 from sentinel.app import App
 from sentinel.config import Config
 from sentinel.core.errors import ConfigError, SentinelError
@@ -116,6 +117,7 @@ class _Running:
             target=anchor_daily, name="anchor", args=(app.audit, app.clock, self.stop, talk)
         )
         self.notifying = threading.Thread(target=keep, name="notify", args=(app.config, self.stop, talk))
+        self.comparing = threading.Thread(target=comparing.watch, name="compare", args=(app.config, self.stop, talk))
         self._serve_metrics(app, stack)
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
@@ -143,6 +145,7 @@ class _Running:
         self.parsing.start()
         self.amending.start()
         self.anchoring.start()
+        self.comparing.start()
         if any(one.look_back_days for one in self.indicators):
             self.watching.start()
         if self.channels:
@@ -215,6 +218,7 @@ class _Running:
         self.parsing.join()
         self.amending.join()
         self.anchoring.join()
+        self.comparing.join()
         for one in (self.watching, self.notifying):
             if one.is_alive():
                 one.join()

@@ -12,6 +12,9 @@ _PULL = {
     "pull_lost": "has lost something for good",
 }
 
+_TRAITS_MAX = 5
+_SCORE_MAX = 100
+
 
 def parse(raw: Raw) -> Iterator[Fields]:
     """Yield the event of one notice."""
@@ -30,6 +33,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
             yield _tripped(said)
         case "pull_failed" | "pull_recovered" | "pull_lost" as action:
             yield _pulled(said, action)
+        case "site_odd":
+            yield _odd(said)
         case _:
             raise ParseError("a notice of no known kind")
 
@@ -81,6 +86,44 @@ def _pulled(said: Mapping[str, object], action: str) -> Fields:
     if isinstance(since, str):
         fields["event.start"] = when.iso(when.rfc3339(since))
     return fields | _counted(said)
+
+
+def _odd(said: Mapping[str, object]) -> Fields:
+    told = {key: str(said.get(key) or "") for key in ("kind", "day", "site", "feature", "value", "device", "event")}
+    numbers = {key: said.get(key) for key in ("sites", "peers", "hours", "closed_hours", "devices")}
+    score, traits, device = said.get("score"), said.get("traits"), told.pop("device")
+    if (
+        not (told["site"] and told["value"] and isinstance(score, int | float) and isinstance(traits, list))
+        or not 0 <= score <= _SCORE_MAX
+    ):
+        raise ParseError("an odd site without its name, a value, a score or traits")
+    fields: Fields = {
+        "event.action": "site_odd",
+        "event.category": ("network", "intrusion_detection"),
+        "event.type": ("info",),
+        "event.risk_score": float(score),
+        "message": (
+            f"{told['site']}, {told['day']}: {told['feature']} {told['value']}, in {numbers['hours']} hours, "
+            f"by {numbers['devices']} devices, most by {device or 'one that is not known'}; {numbers['sites']} of "
+            f"{numbers['peers']} sites ({told['kind']}) do it"
+        ),
+        "sentinel.odd.traits": tuple(map(str, traits[:_TRAITS_MAX])),
+    }
+    for name, key in (("event.start", "first"), ("event.end", "last")):
+        fields[name] = when.iso(when.rfc3339(str(said.get(key) or "")))
+    text.put(fields, [(f"sentinel.odd.{key}", value) for key, value in told.items()])
+    counts = {key: value for key, value in numbers.items() if isinstance(value, int)}
+    text.put(fields, [(f"sentinel.odd.{key}", value) for key, value in counts.items()])
+    match told["feature"]:
+        case "process":
+            return text.put(fields, [("host.name", device), ("process.name", told["value"])])
+        case "name":
+            fields["destination.domain"] = told["value"]
+        case "address":
+            text.put(fields, [("destination.ip", text.address(told["value"]))])
+        case _:
+            pass
+    return text.put(fields, [("source.address", device), ("source.ip", text.address(device))])
 
 
 def _told(said: Mapping[str, object]) -> tuple[str, str, str, str]:

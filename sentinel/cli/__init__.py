@@ -28,6 +28,7 @@ VERBS = {
     "ledger": "Which minutes each rule has judged; judge what was missed: fill.",
     "packs": "Parser packs: list, test.",
     "assets": "The inventory: list, show.",
+    "odd": "What one site does and the others of its kind do not; the card for the person on site.",
     "calendar": "What is open now and why; the closed days to come.",
     "indicators": "Lists of indicators: list, match, retro.",
     "parse": "Read log lines from standard input and print ECS.",

@@ -1,8 +1,7 @@
 """`sentinel calendar`: what is open now and why, and which days are closed soon."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime
-from ipaddress import ip_network
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from sentinel.config.inventory import Inventory
 from sentinel.core.calendar import Calendar, Calendars, Period, closed_days, closed_since, next_opening
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit, UsageError
-from sentinel.parse.assets import Assets
+from sentinel.parse.assets import every
 from sentinel.ui import tables
 
 EXAMPLE = """
@@ -100,19 +99,8 @@ def _row(one: Calendar, places: tuple[str, ...], now: datetime) -> tuple[str, ..
 def _places(app: App, site: str) -> dict[str, tuple[str, ...]]:
     # which places each calendar is of: sites, or what else they are called
     found: dict[str, dict[str, None]] = {}
-    for facts in _assets(app.inventory or Inventory()):
+    for facts in every(app.inventory or Inventory()):
         where = facts.get("site", "")
         if "calendar" in facts and (not site or where.casefold() == site.casefold()):
             found.setdefault(facts["calendar"], {})[where or facts.get("segment") or facts.get("name", "")] = None
     return {name: tuple(places) for name, places in found.items()}
-
-
-def _assets(inventory: Inventory) -> Iterator[Mapping[str, str]]:
-    known = Assets(inventory)
-    for network in inventory.network:
-        for cidr in network.cidr:
-            yield known.of_address(str(ip_network(cidr).network_address))
-    for host in inventory.host:
-        yield known.of_name(host.name)
-    for sender in inventory.source:
-        yield {name: value for name, value in (("site", sender.site), ("calendar", sender.calendar or "")) if value}

@@ -89,6 +89,13 @@ OWN: dict[str, Type] = {
     "netflow.not_sent.packets": "long",
     "netflow.not_sent.bytes": "long",
     "sentinel.notice.count": "long",
+    "sentinel.source_asset.site": "keyword",  # listed, for sites are counted by
+    "sentinel.host_asset.site": "keyword",
+    "sentinel.odd.sites": "long",
+    "sentinel.odd.peers": "long",
+    "sentinel.odd.hours": "long",
+    "sentinel.odd.closed_hours": "long",
+    "sentinel.odd.devices": "long",
     "sentinel.spool.seq": "long",
 }
 _ASSET = ("name", "segment", "site", "owner", "criticality", "calendar")

@@ -1,6 +1,6 @@
 """Finds whose an address, a name or a sender is, as the inventory says it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 
@@ -88,6 +88,18 @@ class Assets:
     @staticmethod
     def _finished(facts: Facts) -> Facts:
         return MappingProxyType({"criticality": USUAL_CRITICALITY, **facts}) if facts else facts
+
+
+def every(inventory: Inventory) -> Iterator[Facts]:
+    """Yield what is known of each network, host and sender."""
+    known = Assets(inventory)
+    for network in inventory.network:
+        for cidr in network.cidr:
+            yield known.of_address(str(ip_network(cidr).network_address))
+    for host in inventory.host:
+        yield known.of_name(host.name)
+    for sender in inventory.source:
+        yield {name: value for name, value in (("site", sender.site), ("calendar", sender.calendar or "")) if value}
 
 
 def _said(wider: Facts, one: Belongs, **more: str) -> Facts:

@@ -12,7 +12,7 @@ from sentinel.app import App
 from sentinel.config import Config
 from sentinel.core.errors import SentinelError
 from sentinel.core.ports import Span
-from sentinel.processes import begun, follow
+from sentinel.processes import begun, done, follow
 
 LOOK_SECONDS = 5.0
 AGAIN_SECONDS = 600.0
@@ -83,14 +83,7 @@ def watch(config: Config, stop: Flag, talk: Callable[[str], None]) -> None:
         pause = LOOK_SECONDS
         if not lists:
             continue
-        process, link = begun(_work, "indicators", config, lists)
-        while process.is_alive() and not stop.is_set():
-            process.join(1.0)
-        if process.is_alive():
-            process.kill()
-        process.join()
+        said, well = done(*begun(_work, "indicators", config, lists), stop)
         if not stop.is_set():
-            said = link.recv() if link.poll() else f"it ended with {process.exitcode}"
             talk(f"what is stored was compared with {', '.join(sorted(lists))}: {said}")
-            pause = LOOK_SECONDS if process.exitcode == 0 else AGAIN_SECONDS
-        link.close()
+            pause = LOOK_SECONDS if well else AGAIN_SECONDS

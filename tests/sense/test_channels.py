@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.domains import registered
 from sentinel.sense.detections.beacons import rhythm
 from sentinel.sense.detections.names import entropy
 from sentinel.sense.detections.volumes import Exfiltration, Settings
-from sentinel.sense.domains import registered
 from sentinel.sense.findings import Finding, Scene
 from sentinel.sense.records import SECOND, Dns, Flow, Icmp, OpenFlow, Record
 from sentinel.sense.segments import Segments, read_segments

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sentinel.domains import registered
 from sentinel.sense.applications import Tls
-from sentinel.sense.domains import registered
 from sentinel.sense.findings import HIGH, LOW, MEDIUM, Detector, Finding, Prompt, Scene, about
 from sentinel.sense.records import TCP, Dns, Flow
 

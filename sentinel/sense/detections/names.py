@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import log2
 
-from sentinel.sense.domains import registered
+from sentinel.domains import registered
 from sentinel.sense.findings import HIGH, MEDIUM, Detector, Finding, Prompt, Scene, about, bounded
 from sentinel.sense.records import SECOND, Dns
 
