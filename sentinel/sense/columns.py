@@ -36,10 +36,14 @@ _ALONE = (
     "frame.number", "frame.protocols",
     "kerberos.msg_type", "kerberos.CNameString*", "kerberos.realm", "kerberos.SNameString*", "kerberos.ENCTYPE*",
     "kerberos.etype*", "kerberos.error_code",
-    "ntlmssp.auth.username", "ntlmssp.auth.domain", "ntlmssp.auth.hostname",
-    "dcerpc.pkt_type", "dcerpc.cn_bind_to_uuid", "dcerpc.opnum",
-    "x509if.oid*", "x509if.rdnSequence", "x509af.rdnSequence", "x509sat.DirectoryString*", "x509sat.uTF8String*",
-    "x509sat.printableString*", "x509af.utcTime*", "x509af.serialNumber", "x509af.algorithm.id", "x509ce.dNSName*",
+    "x509if.oid*", "x509sat.DirectoryString*", "x509sat.uTF8String*", "x509sat.printableString*", "x509af.utcTime*",
+    "x509ce.dNSName*",
+)  # fmt: skip
+# beside one of those below, a packet has one of these: an NTLM login or a call, or certificates
+_BESIDE = (
+    ("ntlmssp.auth.username", "ntlmssp.auth.domain", "ntlmssp.auth.hostname",
+     "dcerpc.pkt_type", "dcerpc.cn_bind_to_uuid", "dcerpc.opnum"),
+    ("x509if.rdnSequence", "x509af.rdnSequence", "x509af.serialNumber", "x509af.algorithm.id"),
 )  # fmt: skip
 # a packet speaks one of these
 _EITHER = (
@@ -82,8 +86,8 @@ _EITHER = (
 def _together() -> tuple[Column, ...]:
     # the first of each kind share a cell, the second of each kind the next, and so on
     found = [Column((name.removesuffix("*"),), every=name.endswith("*")) for name in _ALONE]
-    for every in (False, True):
-        kinds = [[name.removesuffix("*") for name in some if name.endswith("*") is every] for some in _EITHER]
+    for group, every in ((_BESIDE, False), (_EITHER, False), (_EITHER, True)):
+        kinds = [[name.removesuffix("*") for name in some if name.endswith("*") is every] for some in group]
         rows = zip_longest(*kinds)
         found += [Column(tuple(name for name in row if name), every=every) for row in rows]
     return tuple(found)

@@ -70,10 +70,12 @@ class Judge:
                 learn(record)
         found: list[Finding] = []
         for take in takers:
-            found += take(record)
+            # most say nothing
+            if told := take(record):
+                found += told
         self._now = max(self._now, record.time)
-        told = list(self._fold(found)) if found else []
-        return told + self._fold.until(self._now)
+        fresh = list(self._fold(found)) if found else []
+        return fresh + self._fold.until(self._now)
 
     def close(self) -> Iterator[Finding]:
         """Return what is left to be told."""

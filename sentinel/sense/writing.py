@@ -29,6 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGS = "FSRPAUEC"
 _ECHOES = frozenset({0, 8, 128, 129})
 _ICMPS = frozenset({ICMP, ICMPV6})
+_NAMES = {"community_id": "cid"}
 _ALWAYS = frozenset(
     {"time", "kind", "service", "version", "packets_out", "packets_in", "bytes_out", "bytes_in", "not_ip", "packets",
      "flows", "evicted", "established", "problems", "state", "ending", "event"}
@@ -96,10 +97,14 @@ def _planned(kind: type[Record]) -> _Plan:
     written = [one for one in fields(kind) if "passing" not in one.metadata and one.name != "certificates"]
     ends = {one.name for one in fields(Record)}
     hints = get_type_hints(kind)
+    unseen = {one.name: None if one.name in _ALWAYS else one.default for one in written}
+    names = list(unseen)
+    # a line's identity is a hash of it: what is in it keeps its place
+    names.insert(names.index("vlan") + 1, "community_id")
     plan = _plans[kind] = _Plan(
-        keys=("type", "cid", *(one.name for one in written)),
-        values=attrgetter("type", "community_id", *(one.name for one in written)),
-        unseen=(None, "", *(None if one.name in _ALWAYS else one.default for one in written)),
+        keys=("type", *(_NAMES.get(name, name) for name in names)),
+        values=attrgetter("type", *names),
+        unseen=(None, *(unseen.get(name, "") for name in names)),
         times=tuple(one.name for one in written if "time" in one.metadata),
         long=tuple(
             one.name

@@ -53,17 +53,19 @@ def read(cells: Cells, shown: Shown) -> Iterator[Record]:
         yield from reader(cells, shown)
 
 
-def rest(flow: Live) -> Iterator[Record]:
-    """Yield what a flow that has ended still has to tell, itself last."""
+def rest(flow: Live) -> list[Record]:
+    """Return what a flow that has ended still has to tell, itself last."""
+    found: list[Record] = []
     for note in flow.notes.values():
         if isinstance(note, Pending) and not note.told:
-            found = note.record(flow)
-            if found is not None:
-                yield found
+            known = note.record(flow)
+            if known is not None:
+                found.append(known)
     flow.service = flow.service or spoken(flow.out.head, flow.back.head)
     if flow.service == "ssh" and "ssh" not in flow.notes:
-        yield shells.banners(flow)
-    yield flow.told()
+        found.append(shells.banners(flow))
+    found.append(flow.told())
+    return found
 
 
 def spoken(out: bytes, back: bytes) -> str:
