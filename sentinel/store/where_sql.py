@@ -6,7 +6,7 @@ expressions nested too deep …) `may` is true for more events and `must` for fe
 the caller hands in expressions for the columns; values are bound parameters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import assert_never
@@ -36,9 +36,14 @@ from sentinel.store.codec import ASSORTED, FLOAT, FOREIGN, INTEGER, ODDITY, SEPA
 DEPTH_MAX = 60
 LEAVES_MAX = 3000
 REGEX_MAX = 2000
+MANY = 8
+"""More texts than this, looked for in the same field, are looked for together."""
 _EXACT_BELOW = 1 << 53
 _SIGNS: dict[Operator, str] = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+
+_Place = tuple[str, bool]
+"""A field, and whether its text is taken as it is or folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Translation:
             case AllOf(items):
                 return _UNKNOWN if depth > DEPTH_MAX else self._all([self.both(item, depth + 1) for item in items])
             case AnyOf(items):
-                return _UNKNOWN if depth > DEPTH_MAX else self._any([self.both(item, depth + 1) for item in items])
+                return _UNKNOWN if depth > DEPTH_MAX else self._any([*self._either(items, depth + 1)])
             case Not(item):
                 return _UNKNOWN if depth > DEPTH_MAX else _negated(self.both(item, depth + 1))
             case _:
@@ -106,6 +111,28 @@ class Translation:
     def _any(self, items: list[Both]) -> Both:
         return Both(_joined(" OR ", "FALSE", "TRUE", [item.may for item in items]),
                     _joined(" OR ", "FALSE", "TRUE", [item.must for item in items]))  # fmt: skip
+
+    def _either(self, items: Sequence[Where], depth: int) -> Iterator[Both]:
+        # many texts sought in one field are few expressions: each function of a column holds a copy of all it works on
+        sought = [(item, _inside(item)) for item in items]
+        texts: dict[_Place, dict[str, None]] = {}
+        for _, inside in sought:
+            for place, text in inside:
+                texts.setdefault(place, {})[text] = None
+        many = {place: found for place, found in texts.items() if len(found) > MANY}
+        for item, inside in sought:
+            if not inside or any(place not in many for place, _ in inside):
+                yield self.both(item, depth)
+        for (name, cased), found in many.items():
+            for expression in _alternatives(found):
+                yield self._anywhere(self.column(name), expression, cased=cased)
+
+    def _anywhere(self, column: Column, expression: str, *, cased: bool) -> Both:
+        self._leaves += 1
+        if self._leaves > LEAVES_MAX:
+            return _UNKNOWN
+        found = Both(*[f"regexp_matches({column.raw if cased else column.folded}, {self.bind(expression)})"] * 2)
+        return _by_kind(column, found, found)
 
     def _leaf(self, where: Is | Like | Matches | Within | Compare | Dated | Exists | Same | Keyword) -> Both:
         match where:
@@ -242,6 +269,37 @@ def _pieces(pattern: str, *, cased: bool) -> list[_Piece]:
 
 def _shape(pieces: list[_Piece]) -> str:
     return "".join(piece.wild or "t" for piece in pieces)
+
+
+def _inside(where: Where) -> list[tuple[_Place, str]]:
+    """Return what text is looked for anywhere in which fields, if that is all that `where` asks."""
+    match where:
+        case Like(name, pattern, cased):
+            names: Sequence[str] = (name,)
+        case Keyword(pattern, cased):
+            names, pattern = KEYWORD_FIELDS, f"*{pattern}*"
+        case _:
+            return []
+    match _pieces(pattern, cased=cased):
+        case [_Piece(wild="*"), _Piece(text=str(text)), _Piece(wild="*")] if text and SEPARATOR not in text:
+            return [((name, cased), text) for name in names] if len(_literally(text)) <= REGEX_MAX else []
+        case _:
+            return []
+
+
+def _literally(text: str) -> str:
+    return _Piece(text).regex("")
+
+
+def _alternatives(texts: Iterable[str]) -> Iterator[str]:
+    # expressions that are found where one of the texts is
+    some: list[str] = []
+    for text in map(_literally, texts):
+        if some and sum(map(len, some)) + len(some) + len(text) > REGEX_MAX:
+            yield "|".join(some)
+            some = []
+        some.append(text)
+    yield "|".join(some)
 
 
 def _negated(both: Both) -> Both:

@@ -20,6 +20,7 @@ from typing import Literal, assert_never
 
 from sentinel.core.content import content
 from sentinel.core.detection import Detection
+from sentinel.core.errors import StoreError
 from sentinel.core.event import Entry, Event, Origin, Raw
 from sentinel.core.ports import Span, Store
 from sentinel.core.where import values
@@ -234,14 +235,19 @@ def asked(work: Work, folder: Path, seconds: float) -> Figure:
 
 def _queries(store: Store, detections: Sequence[Detection], count: int, seconds: float) -> Figure:
     laps: list[float] = []
+    failed: list[str] = []
     cpu, begin = time.process_time(), time.perf_counter()
     for detection in detections:
         start = time.perf_counter()
-        store.search(detection.where, EVER, FOUND_MAX)
+        try:
+            store.search(detection.where, EVER, FOUND_MAX)
+        except StoreError as error:
+            failed.append(f"{detection.path}: {error}")
         laps.append(time.perf_counter() - start)
         if time.perf_counter() - begin > seconds:
             break
     spent = time.perf_counter() - begin
     name = f"a query for each of {len(laps):,} of {len(detections):,} rules"
     share = len(laps) / len(detections)
-    return Figure(name, round(count * share), spent, tuple(laps), time.process_time() - cpu, peak_rss())
+    notes = {"not answered": f"{len(failed)} ({failed[0]})"} if failed else {}
+    return Figure(name, round(count * share), spent, tuple(laps), time.process_time() - cpu, peak_rss(), notes)

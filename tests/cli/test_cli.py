@@ -13,7 +13,10 @@ from sentinel.cli import VERBS
 from sentinel.config import load
 from sentinel.core.clock import iso
 from sentinel.core.content import content
+from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
+from sentinel.store.embedded import EmbeddedStore
+from sentinel.testing import bench_detect
 from tests import warm
 
 if TYPE_CHECKING:
@@ -213,6 +216,19 @@ def test_bench_detect_judges_events_of_a_file_in_every_way(tmp_path: Path) -> No
     assert figures[0]["seconds"] == pytest.approx(1000 / figures[0]["per_second"], abs=0.1)
     assert reference["ratio_to_reference"] == 1.0
     assert sentinel("bench", "detect", "--events", str(tmp_path / "none")).returncode == 2
+
+
+def test_bench_detect_goes_on_where_the_store_cannot_answer_and_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = content("rules") / "ssh" / "ssh_root_from_outside.yml"
+    work = bench_detect.prepare([b"<86>Nov 23 08:00:00 srv-01 sshd[1]: Connection closed"], [rule], tmp_path)
+
+    def search(*_: object) -> None:
+        raise StoreError("too much")
+
+    monkeypatch.setattr(EmbeddedStore, "search", search)
+    assert bench_detect.asked(work, tmp_path / "store", 9).notes == {"not answered": f"1 ({rule}: too much)"}
 
 
 def test_bench_ingest_runs_a_whole_sentinel() -> None:

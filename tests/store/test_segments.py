@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span
-from sentinel.core.where import ALWAYS, AnyOf, Exists, Is, Keyword, Like
+from sentinel.core.where import ALWAYS, AnyOf, Exists, Is, Keyword, Like, Not
 from sentinel.store.codec import Census, Encoder, decode, micros, moment_of
 from sentinel.store.embedded import EmbeddedStore
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
@@ -131,6 +131,18 @@ def test_very_long_values_are_kept_and_found(tmp_path: Path, make: Make) -> None
         assert store.search(Keyword("nadel"), EVER, 9)[0].fields["event.original"] == long
         assert store.search(Like("event.original", "Ä*Ö"), EVER, 9)[0].seq == 1
         store.seal()
+    store.close()
+
+
+def test_however_many_texts_are_looked_for_the_same_memory_does(tmp_path: Path, make: Make) -> None:
+    store = EmbeddedStore(tmp_path, memory_bytes=96 << 20)
+    fields: list[dict[str, Value]] = [{"message": f"nothing of interest in {number}; " * 150} for number in range(1600)]
+    fields[77]["labels.rare"], fields[78]["labels.rare"] = "Add-Word, invoke-word93", ("a", "invoke-WORD9", "b")
+    store.append([make(number, one) for number, one in enumerate(fields, start=1)])
+    store.seal()
+    where = AnyOf(tuple(Like("labels.rare", f"*Invoke-Word{number}*") for number in range(100)))
+    assert [event.seq for event in store.search(where, EVER, 9)] == [79, 78]
+    assert store.tally(Not(where), EVER, (), 9) == [((), 1598)]
     store.close()
 
 
