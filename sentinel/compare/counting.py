@@ -3,6 +3,7 @@
 Memory holds one hour's rows of one field; a million destinations are some hundred MB of disk.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -11,13 +12,14 @@ from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkstemp
 from zoneinfo import ZoneInfo
 
 from sentinel.compare.features import FEATURES, Feature, Reading
 from sentinel.compare.habits import Habits
 from sentinel.core.calendar import Calendar, open_seconds
 from sentinel.core.database import told
+from sentinel.core.errors import StoreError
 from sentinel.core.event import Value
 from sentinel.core.odd import FeatureName
 from sentinel.core.ports import Span, Store
@@ -134,17 +136,29 @@ class Counted:
 @contextmanager
 def counted(store: Store, kind: str, day: Day, folder: Path) -> Iterator[Counted]:
     """Count a day of the sites of a kind; what is counted is gone afterwards. Raises StoreError."""
-    with TemporaryDirectory(prefix="compare-", dir=folder) as scratch:
-        path = Path(scratch) / "seen.db"
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            for pragma in _PRAGMAS:
-                db.execute(f"PRAGMA {pragma}")
-            db.execute(_SCHEMA)
-            found = Counted(db, path)
-            for feature in FEATURES:
-                for reading in feature.readings:
-                    _count(store, feature, reading, kind, day, found)
-            yield found
+    path = _scratch(folder)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        try:
+            with told(path):
+                for pragma in _PRAGMAS:
+                    db.execute(f"PRAGMA {pragma}")
+                db.execute(_SCHEMA)
+        finally:
+            path.unlink()  # open without a name: gone with the process, however that ends
+        found = Counted(db, path)
+        for feature in FEATURES:
+            for reading in feature.readings:
+                _count(store, feature, reading, kind, day, found)
+        yield found
+
+
+def _scratch(folder: Path) -> Path:
+    try:
+        handle, name = mkstemp(prefix="compare-", dir=folder)
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror}; look at the disk's space and the folder's rights") from error
+    os.close(handle)
+    return Path(name)
 
 
 def _count(store: Store, feature: Feature, reading: Reading, kind: str, day: Day, found: Counted) -> None:

@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.compare import counting, ranking
-from sentinel.compare.counting import day_of
+from sentinel.compare.counting import counted, day_of
 from sentinel.compare.habits import Habits
 from sentinel.compare.ranking import alike
 from sentinel.comparing import SCORE_MIN
+from sentinel.core.errors import StoreError
 from sentinel.core.event import Fields
 from sentinel.core.odd import Ranking
 from tests.compare.schools import (
     DAY,
+    KIND,
     LESSONS,
     SCHOOLS,
     Contact,
@@ -29,6 +31,7 @@ from tests.compare.schools import (
     ranked,
     rollout,
     seeded,
+    stored,
 )
 
 TOWN = Town(0)
@@ -200,6 +203,20 @@ def test_only_so_many_are_looked_at_and_it_says_so(folder: Callable[[], Path], m
     found = ranked(folder(), happened, [])
     assert len(found.odd) <= 3
     assert found.gaps == ("name: only the 3 that promised most were looked at in full",)
+
+
+def test_a_comparison_that_is_killed_leaves_no_file_behind(folder: Callable[[], Path]) -> None:
+    """What is counted lies in a file without a name, which ends with the process."""
+    store, scratch = stored(folder(), small(list(range(1, 13)), [1])), folder()
+    with counted(store, KIND, day_of(LESSONS, DAY), scratch) as found:
+        assert len(found.sites()) == 12
+        assert list(scratch.iterdir()) == []
+    with (
+        pytest.raises(StoreError, match="look at the disk"),
+        counted(store, KIND, day_of(LESSONS, DAY), scratch / "no"),
+    ):
+        pass
+    store.close()
 
 
 def small(schools: list[int], doing: list[int]) -> list[Contact]:
