@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from sentinel import stores
 from sentinel.config import INVENTORY, Config
 from sentinel.config.files import made, secret
 from sentinel.core.alert import Desk
@@ -17,7 +17,7 @@ from sentinel.core.case import Cases
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, UsageError
-from sentinel.core.ports import Clock, Form, Store
+from sentinel.core.ports import Archive, Clock, Form, Store
 from sentinel.core.source import Identity, Owner
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class App:
     def _scratch(self) -> Iterator[Store]:
         # indices of their own in the node, gone afterwards; nobody waits long for a node that is away
         prefix = f"{self.config.store.prefix}-proof-{uuid4().hex[:12]}"
-        store = self._elastic(prefix, readonly=False, seconds_max=PROOF_SECONDS, attempts=1)
+        store = stores.elastic(self.config, prefix, "prover", seconds_max=PROOF_SECONDS, attempts=1)
         try:
             yield store
         finally:
@@ -179,59 +179,53 @@ class App:
             spool.close()
 
     @contextmanager
-    def reading(self) -> Iterator[Store]:
+    def reading(self) -> Iterator[Archive]:
         """Open the store to read; any number of processes may."""
-        store = self._store(readonly=True)
+        store = stores.opened(self.config, "reader")
         try:
             yield store
         finally:
             store.close()
 
     @contextmanager
-    def writing(self) -> Iterator[Store]:
+    def writing(self) -> Iterator[Archive]:
         """Open the store to write; one process may, the next is told who does."""
-        store = self._store(readonly=False)
+        store = stores.opened(self.config, "writer")
         try:
             yield store
         finally:
             store.close()
 
+    @contextmanager
+    def keeping(self, store: Archive | None = None) -> Iterator[Archive]:
+        """Open the store to amend and to remove; `store` is one that writes, where a process has it open already."""
+        if store is not None and (self.config.store.kind == "embedded" or not self.config.store.keys):
+            yield store
+            return
+        kept = stores.opened(self.config, "keeper")
+        try:
+            yield kept
+        finally:
+            kept.close()
+
     @cached_property
     def form(self) -> Form:
         """How the store that is configured forms events; needs no store."""
+        return stores.form(self.config)
+
+    @contextmanager
+    def elastic(self, admin: Path | None = None) -> Iterator["ElasticStore"]:
+        """Open Elasticsearch to set it up, with what the file `admin` holds; raises ConfigError if it is not the store.
+
+        That is an API key, or `user:password`; without one the key for keeping is used.
+        """
         if self.config.store.kind == "embedded":
-            from sentinel.store.forming import Former
-
-            return Former()
-        from sentinel.store import es_bulk
-
-        return es_bulk.Former(self.config.store.prefix)
-
-    def _store(self, *, readonly: bool) -> Store:
-        options = self.config.store
-        if options.kind == "embedded":
-            from sentinel.store.embedded import EmbeddedStore
-
-            return EmbeddedStore(made(self.config.store_dir), readonly=readonly)
-        return self._elastic(options.prefix, readonly=readonly)
-
-    def _elastic(
-        self, prefix: str, *, readonly: bool, seconds_max: float = inf, attempts: int | None = None
-    ) -> "ElasticStore":
-        from sentinel.store.elastic import ElasticStore
-        from sentinel.store.es_bulk import Patience
-
-        options = self.config.store
-        key = secret(options.api_key_file) if options.api_key_file else None
-        return ElasticStore(
-            options.url,
-            prefix=prefix,
-            ca_cert=options.ca_cert,
-            api_key=key,
-            readonly=readonly,
-            timeout_seconds=min(options.timeout_seconds, seconds_max),
-            patience=None if attempts is None else Patience(attempts=attempts),
-        )
+            raise ConfigError("the store is embedded: it needs no setting up; see `sentinel config explain store.kind`")
+        store = stores.elastic(self.config, self.config.store.prefix, "keeper", key=secret(admin) if admin else None)
+        try:
+            yield store
+        finally:
+            store.close()
 
     @contextmanager
     def outbox(self) -> Iterator["Outbox"]:

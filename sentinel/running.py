@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentinel import comparing
@@ -24,6 +23,7 @@ from sentinel.core.errors import ConfigError, SentinelError
 from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
 from sentinel.judge import Talk, judge
+from sentinel.keeping import Keeping
 from sentinel.notifying import keep
 from sentinel.processes import begun, follow, settled
 from sentinel.watchdog import Watchdog
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sentinel.parse.prepare import Preparer
 
 _PARSING_NICENESS = 2
-_AMEND_SECONDS = 1.0
 _ROOM_SECONDS = 5.0
 """So long an orderly end waits for room in a full spool; then what nobody was told is kept is dropped and counted."""
 _PARSERS_MAX = 4
@@ -82,7 +81,7 @@ class _Running:
 
     def __init__(self, app: App, stack: ExitStack, talk: Talk, proven: Callable[[], object]) -> None:
         from sentinel.audit.daily import anchor_daily
-        from sentinel.collect.notices import SpoolProblems
+        from sentinel.collect.notices import Problems
         from sentinel.parse.pipeline import BEAT_SECONDS, Pipeline
         from sentinel.parse.workers import Workers
         from sentinel.repair.watch import watch
@@ -109,9 +108,12 @@ class _Running:
         self.entrances = list(entrances(app.config, app.clock))
         self.pipeline = Pipeline(self.spool, self.store, workers, app.form, app.clock, books, losses=self._losses)
         self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
-        self.problems = SpoolProblems(app.clock, lambda: (*self.spool.problems, *self.pipeline.problems))
+        self.keeping = Keeping(app, self.store, stack, talk)
+        self.problems = [
+            Problems("spool_problem", app.clock, lambda: (*self.spool.problems, *self.pipeline.problems)),
+            Problems("store_problem", app.clock, lambda: self.keeping.troubles),
+        ]
         self.parsing = threading.Thread(target=self._parse, name="parse")
-        self.amending = threading.Thread(target=self._amend, name="amend", args=(app.config.repairs_dir,))
         self.watching = threading.Thread(target=watch, name="indicators", args=(app.config, self.stop, talk))
         self.anchoring = threading.Thread(
             target=anchor_daily, name="anchor", args=(app.audit, app.clock, self.stop, talk)
@@ -143,7 +145,7 @@ class _Running:
         """Start storing."""
         settled()
         self.parsing.start()
-        self.amending.start()
+        self.keeping.start()
         self.anchoring.start()
         self.comparing.start()
         if any(one.look_back_days for one in self.indicators):
@@ -165,7 +167,7 @@ class _Running:
         ]
         waiting = asyncio.create_task(self._stopped(ended))
         await self._announce(entrances)
-        entrances.append(asyncio.create_task(self.problems.run(self.spool), name="problems of the spool"))
+        entrances += [asyncio.create_task(one.run(self.spool), name="problems") for one in self.problems]
         done, _ = await asyncio.wait([waiting, *entrances], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         for task in entrances:
@@ -216,7 +218,7 @@ class _Running:
         self.stop.set()
         self.store.give_up()
         self.parsing.join()
-        self.amending.join()
+        self.keeping.end()
         self.anchoring.join()
         self.comparing.join()
         for one in (self.watching, self.notifying):
@@ -226,20 +228,6 @@ class _Running:
         self.talk("ended: everything that was accepted is on disk")
         if self.failed is not None:
             raise self.failed
-
-    def _amend(self, folder: Path) -> None:
-        # a repair is another process, and may not write beside this one
-        from sentinel.repair import journal
-
-        told = ""
-        while not self.stop.wait(_AMEND_SECONDS):
-            try:
-                for path in journal.waiting(folder):
-                    journal.carry_out(self.store, path)
-            except SentinelError as error:
-                if str(error) != told:
-                    self.talk(f"a repair waits: {error}")
-                told = str(error)
 
     def _parse(self) -> None:
         try:

@@ -27,8 +27,8 @@ def parse(raw: Raw) -> Iterator[Fields]:
             yield _refused(said)
         case "records_lost":
             yield _lost(said)
-        case "spool_problem":
-            yield _spool(said)
+        case "spool_problem" | "store_problem" as action:
+            yield _problem(said, action)
         case "rule_tripped":
             yield _tripped(said)
         case "pull_failed" | "pull_recovered" | "pull_lost" as action:
@@ -39,17 +39,17 @@ def parse(raw: Raw) -> Iterator[Fields]:
             raise ParseError("a notice of no known kind")
 
 
-def _spool(said: Mapping[str, object]) -> Fields:
+def _problem(said: Mapping[str, object], action: str) -> Fields:
     reason = str(said.get("reason") or "")
     if not reason:
         raise ParseError("a problem without words")
     return {
-        "event.action": "spool_problem",
+        "event.action": action,
         "event.category": ("host",),
         "event.type": ("error",),
         "event.outcome": "failure",
         "event.reason": reason,
-        "message": f"the spool: {reason}",
+        "message": f"the {action.partition('_')[0]}: {reason}",
     }
 
 

@@ -26,13 +26,18 @@ def notice(source: str, received: datetime, said: dict[str, object], peer: str =
     return Raw(orjson.dumps(said), source, received, Origin(VIA, peer))
 
 
-class SpoolProblems:
-    """Tells what is found wrong with the spool: each problem that `look` returns once, TOLD_MAX of them at most."""
+class Problems:
+    """Tells what is found wrong as notices of `action`: each problem that `look` returns, once until it is gone.
 
-    def __init__(self, clock: Clock, look: Callable[[], Iterable[str]]) -> None:
+    At most TOLD_MAX in all.
+    """
+
+    def __init__(self, action: str, clock: Clock, look: Callable[[], Iterable[str]]) -> None:
+        self._action = action
         self._clock = clock
         self._look = look
         self._told: set[str] = set()
+        self._number = 0
 
     async def run(self, sink: Sink) -> None:
         """Write what is new until cancelled, and the rest then."""
@@ -45,8 +50,10 @@ class SpoolProblems:
                 await self._write(sink)
 
     async def _write(self, sink: Sink) -> None:
-        new = [one for one in self._look() if one not in self._told][: TOLD_MAX - len(self._told)]
-        self._told.update(new)
+        there = dict.fromkeys(self._look())
+        new = [one for one in there if one not in self._told][: TOLD_MAX - self._number]
+        self._number += len(new)
+        self._told = {*(self._told & there.keys()), *new}
         now = self._clock.now()
         if new:
-            await sink.write([notice(SOURCE, now, {"action": "spool_problem", "reason": one}) for one in new])
+            await sink.write([notice(SOURCE, now, {"action": self._action, "reason": one}) for one in new])

@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 
 from sentinel.config import reading
 from sentinel.config.enrichment import IndicatorList
-from sentinel.config.keeping import AuditOptions, SpoolOptions, StoreOptions
+from sentinel.config.examples import EXAMPLES
+from sentinel.config.keeping import AuditOptions, KeptClass, RetentionOptions, SpoolOptions, StoreOptions
 from sentinel.config.notify import Channel, NotifyOptions
 from sentinel.config.pull import PullSource
 from sentinel.config.reading import section_of, validated
@@ -34,31 +35,11 @@ from sentinel.config.sources import (
 )
 from sentinel.config.watching import MetricsOptions, SilenceOptions
 from sentinel.core.errors import ConfigError
+from sentinel.core.retention import Class, Retention
 
 SYSTEM_FILE = Path("/etc/sentinel/sentinel.toml")
 INVENTORY, CALENDAR = Path("/etc/sentinel/assets.toml"), Path("/etc/sentinel/calendar.toml")
 ENVIRONMENT = "SENTINEL_CONFIG"
-EXAMPLES = {
-    "paths": '["/var/log/auth.log"]',
-    "ca_cert": '"/etc/sentinel/ca.pem"',
-    "api_key_file": '"/etc/sentinel/api-key"',
-    "token_file": '"/etc/sentinel/tokens/nxlog"',
-    "client_secret_file": '"/etc/sentinel/tokens/m365"',
-    "folder": '"/var/log/journal/remote"',
-    "tls_cert": '"/etc/sentinel/tls/chain.pem"',
-    "tls_key": '"/etc/sentinel/tls/key.pem"',
-    "tls_client_ca": '"/etc/sentinel/tls/clients.pem"',
-    "silence_minutes": "60",
-    "tls_crl": '"/etc/sentinel/tls/revoked.pem"',
-    "data": '"/var/lib/sentinel"',
-    "path": '"/var/lib/sentinel/feeds/domains.txt"',
-    "segments": '"/etc/sentinel/segments.yaml"',
-    "interfaces": '["eth1"]',
-    "key_file": '"/etc/sentinel/audit.key"',
-    "anchors": '"/srv/elsewhere/anchors.jsonl"',
-    "password_file": '"/etc/sentinel/smtp-password"',
-}
-"""What `example` shows where an option has no default."""
 
 
 class ContentOptions(Section):
@@ -150,6 +131,12 @@ class Config(Section):
     store: StoreOptions = StoreOptions()
     """The store."""
 
+    retention: RetentionOptions = RetentionOptions()
+    """Retention."""
+
+    classes: tuple[KeptClass, ...] = ()
+    """Data sets that are kept for a time of their own."""
+
     content: ContentOptions = ContentOptions()
     """Packs and rules of your own."""
 
@@ -187,7 +174,9 @@ class Config(Section):
         if self.notify.anchor_channel and self.notify.anchor_channel not in channels:
             msg = f"notify.anchor_channel: there is no channel {self.notify.anchor_channel!r}"
             raise ValueError(msg)
-        for what, names in (("sources", sources), ("lists of indicators", lists), ("channels", channels)):
+        classes = [one.name for one in self.classes]
+        unique = (("sources", sources), ("lists of indicators", lists), ("channels", channels), ("classes", classes))
+        for what, names in unique:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 msg = f"two {what} are named {twice[0]!r}: give each its own name"
@@ -272,6 +261,12 @@ class Config(Section):
             return 0.0
         minutes = self.silence.minutes if source.silence_minutes is None else source.silence_minutes
         return minutes * 60
+
+    @property
+    def kept_for(self) -> Retention:
+        """How long what is kept."""
+        classes = (Class(one.name, one.days, one.datasets, one.since) for one in self.classes)
+        return Retention(self.retention.days, tuple(classes))
 
     @property
     def stuck_after(self) -> float:

@@ -1,11 +1,13 @@
 """The options of what is kept on disk: the spool, the store, the audit log."""
 
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sentinel.config.sources import Name, Section
+from sentinel.core.retention import STANDARD
 
 
 class SpoolOptions(Section):
@@ -41,6 +43,55 @@ class StoreOptions(Section):
 
     api_key_file: Path | None = None
     """Elasticsearch only: a file (mode 0600) that holds the API key; keys never stand in this file itself."""
+
+    keys: Path | None = None
+    """Elasticsearch only: the folder with a key for each role, as `sentinel store setup` makes them, instead of one
+    key for all: `reader`, `writer` and `keeper`, of which a machine needs those of what it does."""
+
+    snapshots: str = ""
+    """Elasticsearch only: the snapshot repository, as the server knows it, that `sentinel backup` uses."""
+
+    shards: int = Field(default=1, ge=1, le=64)
+    """Elasticsearch only: into so many parts a day of a class is divided; a part should stay below 50 GB."""
+
+    replicas: int | None = Field(default=None, ge=0, le=4)
+    """Elasticsearch only: so many copies of each part there are. Default: one as soon as there is a second node."""
+
+
+class RetentionOptions(Section):
+    """How long events are kept. Each removal is entered into the audit log; what a case needs is copied first."""
+
+    days: int = Field(default=90, ge=1, le=3650)
+    """So many days after the day of its arrival (UTC) an event is kept, unless its class says otherwise."""
+
+    disk_percent: float = Field(default=85.0, gt=0, le=100)
+    """Once the disk of the embedded store is so full, an alert tells of it. Elasticsearch has watermarks of its own."""
+
+
+class KeptClass(Section):
+    """A class of data sets that are kept for a time of their own. Of several that fit the first counts."""
+
+    name: Name
+    """What the class is called: in receipts, and in the names of Elasticsearch's indices."""
+
+    days: int = Field(ge=1, le=3650)
+    """So many days its events are kept."""
+
+    datasets: tuple[str, ...] = Field(min_length=1)
+    """Values of event.dataset; `netflow.*` means all that begin so."""
+
+    since: date
+    """The first day (UTC) of the class, one that has not begun yet: what arrived before stays what it was. A class is
+    never changed or taken out while there are events of it, but for its days: records that come again would be stored
+    twice."""
+
+    @field_validator("name")
+    @classmethod
+    def _own(cls, name: str) -> str:
+        if name == STANDARD:
+            msg = f"{STANDARD!r} is the class of all others; its days are retention.days"
+            raise ValueError(msg)
+        return name
 
 
 class AuditOptions(Section):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 
 from sentinel.core.errors import UsageError
@@ -148,6 +148,25 @@ class Plan:
     exact: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of one class and one UTC day of arrival."""
+
+    name: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many events are removed, and the SHA-256 (hexadecimal) of their ids, each with a line feed behind it.
+
+    The ids are in order of arrival: by `event.ingested`, then by `event.sequence`.
+    """
+
+    count: int
+    sha256: str
+
+
 class Store(Protocol):
     """Where events are kept and found; usable by several processes at once, one of which writes."""
 
@@ -199,3 +218,20 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; a closed store is not used again."""
+
+
+class Archive(Store, Protocol):
+    """A store that forgets."""
+
+    def kept(self) -> list[Kept]:
+        """Return by class and day what there may be events of, the earliest day first."""
+
+    def drop(self, kept: Kept, first: Callable[[Removed], None]) -> Removed:
+        """Remove what is kept of a class and day for good and return what that was.
+
+        `first` is told before anything is removed, unless it is nothing; if it raises, all stays. What arrives
+        meanwhile stays, or is refused for now and arrives afterwards. Raises StoreError; again removes the rest.
+        """
+
+    def troubles(self) -> list[str]:
+        """Return what is wrong with where events are kept, a sentence each that says what to do; raises StoreError."""

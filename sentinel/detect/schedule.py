@@ -1,4 +1,4 @@
-"""The one door to APScheduler: runs the rules at their pace, one run at a time, and says so when it cannot.
+"""The one door to APScheduler: runs something at its pace, one run at a time, and says so when it cannot.
 
 Jobs live in memory only (APScheduler's other job stores unpickle what they find). A run that comes late is made up
 for, once (`misfire_grace_time=None`): how far judging has come is the book's to know, not the scheduler's. APScheduler
@@ -11,18 +11,18 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from sentinel.detect.runner import RunReport
-
 _log = logging.getLogger(__name__)
 
 
+Done_co = TypeVar("Done_co", covariant=True)
+Report = TypeVar("Report")
 GUARD_INTERVALS = 3
 """After so many intervals without a run the next one is set anew."""
 
@@ -38,14 +38,14 @@ class _Pace(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
         return now if previous_fire_time is None else now + self._every
 
 
-class Run(Protocol):
+class Run(Protocol[Done_co]):
     """What is run."""
 
-    def run(self) -> RunReport:
+    def run(self) -> Done_co:
         """Do it once."""
 
 
-class Schedule:
+class Schedule(Generic[Report]):
     """Calls `runner.run()` at once and then `every` so often, from `start` to `stop`.
 
     `report` is given what each run did, `failed` the exception of a run that could not be done; both are called in
@@ -54,16 +54,16 @@ class Schedule:
 
     def __init__(
         self,
-        runner: Run,
+        runner: Run[Report],
         every: timedelta,
-        report: Callable[[RunReport], None] | None = None,
+        report: Callable[[Report], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         self._runner = runner
         self._report = report
         self._failed = failed
         self._once = threading.Lock()
-        self._last: RunReport | None = None
+        self._last: Report | None = None
         self._error: Exception | None = None
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -96,9 +96,7 @@ class Schedule:
         seen = -1
         while not self._ending.wait(self._every * GUARD_INTERVALS):
             if seen == self._begun and not self._once.locked():
-                _log.warning(
-                    "no run of the rules has begun for %g s: the clock was set?", self._every * GUARD_INTERVALS
-                )
+                _log.warning("no run has begun for %g s: the clock was set?", self._every * GUARD_INTERVALS)
                 self._scheduler.reschedule_job("judge", trigger=self._pace())
             seen = self._begun
 
@@ -110,7 +108,7 @@ class Schedule:
                 done = self._runner.run()
             except Exception as error:  # noqa: BLE001  whatever it is, the next run must come
                 self._error = error
-                _log.exception("a run of the rules failed; it is tried again at the next time")
+                _log.exception("a run failed; it is tried again at the next time")
                 if self._failed is not None:
                     self._failed(error)
                 return
@@ -119,7 +117,7 @@ class Schedule:
             self._report(done)
 
     @property
-    def last(self) -> RunReport | None:
+    def last(self) -> Report | None:
         """What the last run that succeeded did, None before the first."""
         return self._last
 

@@ -34,7 +34,7 @@ Change = tuple[Sequence[Event], Sequence[Event]]
 def begun(folder: Path, now: datetime) -> Path:
     """Make and return the folder of a new repair below `folder`, named by its beginning."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-    for old in sorted(path for path in folder.iterdir() if (path / REPORT).exists())[:-KEPT_MAX]:
+    for old in finished(folder)[:-KEPT_MAX]:
         rmtree(old, ignore_errors=True)
     number = 0
     while True:
@@ -43,6 +43,13 @@ def begun(folder: Path, now: datetime) -> Path:
             path.mkdir(mode=0o750)
             return path
         number += 1
+
+
+def finished(folder: Path) -> list[Path]:
+    """Return the repairs that are over, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if (path / REPORT).exists())
 
 
 def unfinished(folder: Path) -> list[Path]:

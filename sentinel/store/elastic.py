@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, timedelta
-from functools import partial
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from threading import Event as Flag
@@ -17,12 +16,14 @@ from typing import Any, TypeVar
 
 import orjson
 from elastic_transport import TransportError
-from elasticsearch import ApiError, AuthorizationException, NotFoundError
+from elasticsearch import ApiError, AuthorizationException
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Formed, Plan, Span
+from sentinel.core.ports import Appended, Formed, Kept, Plan, Removed, Span
+from sentinel.core.retention import Retention
 from sentinel.core.where import Where, holds
+from sentinel.store import es_days
 from sentinel.store import es_mapping as es
 from sentinel.store.es_bulk import (
     REQUEST_BYTES_MAX,
@@ -42,7 +43,11 @@ from sentinel.store.es_bulk import (
 )
 from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, retry_after, spoken
 from sentinel.store.es_document import decode
-from sentinel.store.es_query import NONE, Query, all_of, any_of
+from sentinel.store.es_ground import found, laid
+from sentinel.store.es_keys import provided
+from sentinel.store.es_query import ALL, NONE, Query, all_of, any_of
+from sentinel.store.es_server import Server, has_wildcard, looked_at, secured, troubles
+from sentinel.store.es_snapshots import brought_back, taken
 from sentinel.store.es_tally import axis_of, counted, inside, most_frequent, odd, sides_of, spread
 from sentinel.store.where_es import translate
 
@@ -50,6 +55,7 @@ T = TypeVar("T")
 Hit = dict[str, Any]
 
 _PAGE = 1_000
+_IDS_PAGE = 10_000
 _SENDERS = 2
 _KEEP_ALIVE = "2m"
 _SEQ_MAX = (1 << 63) - 1
@@ -75,6 +81,7 @@ class ElasticStore:
         manage: bool = True,
         shards: int = 1,
         replicas: int | None = None,
+        retention: Retention | None = None,
         timeout_seconds: float = 30.0,
         request_bytes_max: int = REQUEST_BYTES_MAX,
         patience: Patience | None = None,
@@ -84,7 +91,7 @@ class ElasticStore:
         self._url = spoken(url)
         self._timeout_seconds = timeout_seconds
         self._prefix = prefix
-        self._form = Former(prefix)
+        self._form = Former(prefix, retention or Retention())
         self._reading: tuple[int, int] | None = None
         self._everywhere = f"{prefix}-events-*"
         self._template = es.template(prefix, shards=shards, replicas=replicas)
@@ -104,35 +111,61 @@ class ElasticStore:
     # -- the index template, days
 
     def setup(self, *, check: bool = False) -> list[str]:
-        """See to the index template and return how it differed; with `check`, change nothing.
+        """See to index template and mappings and return how they differed; with `check`, change nothing."""
+        return laid(self._client, self._ask, self._prefix, self._template, check=check)
 
-        A template of a newer Sentinel is left alone.
-        """
-        name = f"{self._prefix}-events"
-        found = self._ask(lambda: self._found(lambda: self._client.indices.get_index_template(name=name).body))
-        have = found["index_templates"][0]["index_template"] if found else {}
-        different = es.differences(have, self._template)
-        if different and not check and int(have.get("version", 0)) <= es.VERSION:
-            self._ask(lambda: self._client.indices.put_index_template(name=name, **self._template))
-        return different
+    def look(self) -> Server:
+        """Return what the server is; raises StoreError."""
+        return looked_at(self._client, self._ask)
 
-    def days(self) -> list[date]:
-        """Return the UTC days of arrival of which there are events, earliest first."""
-        wanted = f"{self._prefix}-events-standard-*"
-        found = self._ask(lambda: self._client.indices.get(index=wanted, features="aliases").body)
-        return sorted(date.fromisoformat(name[-10:].replace(".", "-")) for name in found)
+    def troubles(self) -> list[str]:
+        """Return what is wrong with the server; see `Archive.troubles`."""
+        return troubles(self.look())
 
-    def drop(self, day: date) -> None:
-        """Forget all events that arrived on that UTC day."""
-        self._ask(lambda: self._client.indices.delete(index=index_of(self._prefix, day), ignore_unavailable=True))
+    def has_wildcard(self) -> bool:
+        """Say whether the server has the field type `wildcard`; raises StoreError."""
+        return has_wildcard(self._client, self._ask)
+
+    def secured(self) -> bool:
+        """Say whether the server wants to know who asks; raises StoreError."""
+        return secured(self._client, self._ask)
+
+    def provide_keys(self, folder: Path, *, check: bool = False) -> dict[str, str]:
+        """See to the API keys in `folder` and return by role what was wrong; with `check`, change nothing."""
+        return provided(self._client, self._ask, self._prefix, folder, check=check)
+
+    def kept(self) -> list[Kept]:
+        """Return what there is by class and day; see `Archive.kept`."""
+        return es_days.kept(self._client, self._ask, self._prefix)
+
+    def drop(self, kept: Kept, first: Callable[[Removed], None] = lambda _: None) -> Removed:
+        """Remove what is kept of a class and day; see `Archive.drop`."""
+        if self._readonly:
+            raise StoreError("this store was opened for reading only")
+        index = index_of(self._prefix, kept.name, kept.day)
+        order = [{es.IN: "asc"}, {es.SEQ: "asc"}]
+
+        def hits() -> Iterator[list[Hit]]:
+            return self._pages(ALL, order, _IDS_PAGE, index=index, source=False)
+
+        return es_days.dropped(self._client, self._ask, index, hits, first)
+
+    def snapshot(self, repository: str, name: str, meanwhile: Callable[[], None]) -> int:
+        """Make a snapshot of what is stored by now, calling `meanwhile` on the way; returns of how many indices."""
+
+        def pause(seconds: float) -> None:
+            meanwhile()
+            self._rest(seconds)
+
+        return taken(self._client, self._ask, self._prefix, (repository, name), pause)
+
+    def bring_back(self, repository: str, name: str) -> int:
+        """Bring a snapshot back into a server that has no such indices; returns how many there are."""
+        return brought_back(self._client, self._ask, self._prefix, (repository, name), self._rest)
 
     def forget(self) -> None:
         """Forget every event under this prefix, and the index template: for stores that are made for a while."""
-        wanted, name = f"{self._prefix}-events-standard-*", f"{self._prefix}-events"
-        found = self._ask(lambda: self._client.indices.get(index=wanted, features="aliases").body)
-        for index in found:
-            self._ask(partial(self._client.indices.delete, index=index, ignore_unavailable=True))
-        self._ask(lambda: self._found(lambda: self._client.indices.delete_index_template(name=name).body))
+        es_days.forgotten(self._client, self._ask, self._prefix)
 
     # -- append
 
@@ -163,7 +196,7 @@ class ElasticStore:
         """Let `new` be there instead of `gone`; see `Store.amend`."""
         if self._readonly:
             raise StoreError("this store was opened for reading only")
-        for batch in requests(amendment(self._prefix, gone, new), self._request_bytes_max):
+        for batch in requests(amendment(self._form, gone, new), self._request_bytes_max):
             whole = b"".join(line.data for line in batch)
             answer = self._ask(lambda whole=whole: self._client.bulk(operations=whole).body)  # type: ignore[misc]  # a default binds the loop's variable
             amended(answer)
@@ -197,12 +230,12 @@ class ElasticStore:
             return []
         sort = [{axis_of(span): "desc"}, {es.SEQ: "desc"}]
         self._refresh()
-        found: list[Event] = []
+        events: list[Event] = []
         for hits in self._pages(query, sort, min(limit, _PAGE) if sides.exact else _PAGE):
-            found += [event for event in map(_event, hits) if holds(where, event)]
-            if len(found) >= limit:
+            events += [event for event in map(_event, hits) if holds(where, event)]
+            if len(events) >= limit:
                 break
-        return found[:limit]
+        return events[:limit]
 
     def tally(
         self, where: Where, span: Span, by: Sequence[str], limit: int
@@ -252,13 +285,13 @@ class ElasticStore:
         query = {"range": {es.SEQ: {"gt": max(cursor, -1), "lte": min(until, _SEQ_MAX)}}}
         if self._reading != (cursor, until):
             self._refresh()
-        found: list[Event] = []
+        events: list[Event] = []
         for hits in self._pages(query, [{es.SEQ: "asc"}], min(limit, _PAGE)):
-            found += map(_event, hits)
-            if len(found) >= limit:
+            events += map(_event, hits)
+            if len(events) >= limit:
                 break
-        self._reading = (found[limit - 1].seq, until) if len(found) >= limit else None
-        return found[:limit]
+        self._reading = (events[limit - 1].seq, until) if len(events) >= limit else None
+        return events[:limit]
 
     def newest(self) -> int:
         """Return the highest `seq` stored, 0 if empty."""
@@ -291,19 +324,21 @@ class ElasticStore:
             if not isinstance(error.__cause__, AuthorizationException):
                 raise
 
-    def _pages(self, query: Query, sort: list[Hit], size: int) -> Iterator[list[Hit]]:
+    def _pages(
+        self, query: Query, sort: list[Hit], size: int, *, index: str = "", source: bool = True
+    ) -> Iterator[list[Hit]]:
         # all that `query` finds as things are now, `size` at a time
         if query is NONE:
             return
         opened = self._ask(
-            lambda: self._found(
-                lambda: self._client.open_point_in_time(index=self._everywhere, keep_alive=_KEEP_ALIVE).body
+            lambda: found(
+                lambda: self._client.open_point_in_time(index=index or self._everywhere, keep_alive=_KEEP_ALIVE).body
             )
         )
         if opened is None:
             return
         pit, after = opened["id"], None
-        question = {"query": query, "sort": sort, "track_total_hits": False}
+        question = {"query": query, "sort": sort, "track_total_hits": False, "source": source}
         try:
             while True:
                 held = {"id": pit, "keep_alive": _KEEP_ALIVE}
@@ -323,7 +358,7 @@ class ElasticStore:
                 after = hits[-1]["sort"]
         finally:
             with suppress(StoreError):  # the server closes it by itself before long
-                self._ask(lambda: self._found(lambda: self._client.close_point_in_time(id=pit)))
+                self._ask(lambda: found(lambda: self._client.close_point_in_time(id=pit)))
 
     def _search(self, **question: object) -> Hit:
         answer: Hit = self._ask(lambda: self._client.search(**question).body)  # type: ignore[arg-type]  # passed on
@@ -332,12 +367,6 @@ class ElasticStore:
             why = reason((shards.get("failures") or [{}])[0].get("reason"))
             raise StoreError(f"Elasticsearch could search only a part of the events: {why or 'it ran out of time'}")
         return answer
-
-    def _found(self, call: Callable[[], T]) -> T | None:
-        try:
-            return call()
-        except NotFoundError:
-            return None
 
     def _ask(self, call: Callable[[], T]) -> T:
         how = self._delivery

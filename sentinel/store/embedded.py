@@ -5,9 +5,10 @@ files: names and the files' own metadata say all there is to know, so nothing ca
 writes, held apart by a lock; any number read, without a lock and without asking the writer.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from threading import Lock
 from weakref import finalize
@@ -16,13 +17,16 @@ import duckdb
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Appended, Formed, Plan, Span
+from sentinel.core.ports import Appended, Formed, Kept, Plan, Removed, Span
+from sentinel.core.retention import Retention
 from sentinel.core.where import Where
 from sentinel.store.catalogue import Catalogue
 from sentinel.store.engine import EngineError, Problem, Row
 from sentinel.store.following import Follower
 from sentinel.store.forming import Blocks, Former
 from sentinel.store.reading import Reader
+from sentinel.store.receipt import removed
+from sentinel.store.segments import day_of_number, listing
 from sentinel.store.writing import Writer
 
 MEMORY_BYTES = 144 << 20
@@ -150,10 +154,11 @@ class EmbeddedStore:
     """A store in the folder `path`.
 
     `readonly` stores need no lock and may be many; without it StoreBusyError names the process that writes already.
-    A segment is sealed when it has `segment_events` events or `segment_bytes` bytes.
+    A segment is sealed when it has `segment_events` events or `segment_bytes` bytes. A disk that is fuller than
+    `disk_percent` is a trouble.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one argument for each thing a city or a test may decide
         self,
         path: Path,
         *,
@@ -161,7 +166,12 @@ class EmbeddedStore:
         segment_events: int = 20_000,
         segment_bytes: int = 24 << 20,
         memory_bytes: int = MEMORY_BYTES,
+        retention: Retention | None = None,
+        disk_percent: float = 85.0,
     ) -> None:
+        self._path = path
+        self._retention = retention or Retention()
+        self._disk_percent = disk_percent
         self._problems = Problems()
         self._engine = DuckEngine(path / "scratch", memory_bytes)
         catalogue = Catalogue(path, self._engine, self._problems.add)
@@ -240,9 +250,31 @@ class EmbeddedStore:
         self._catalogue.verify()
         return self.problems
 
-    def drop_before(self, day: date) -> list[str]:
-        """Remove everything that arrived before `day` (UTC); return the names of the files removed."""
-        return self._writing().drop_before(day)
+    def kept(self) -> list[Kept]:
+        """Return by class and day what there may be events of; see `Archive.kept`."""
+        days = sorted({day_of_number(one.day) for one in listing(self._path)})
+        return [Kept(name, day) for day in days for name in self._retention.on(day)]
+
+    def drop(self, kept: Kept, first: Callable[[Removed], None] = lambda _: None) -> Removed:
+        """Remove what is kept of a class and day; see `Archive.drop`."""
+        writer, where = self._writing(), self._retention.on(kept.day).get(kept.name)
+        begin = datetime.combine(kept.day, time(), UTC)
+        span = Span(begin, begin + timedelta(days=1), "ingested")
+        there = [] if where is None else [ident for *_, ident in self._reader.arrived(where, span)]
+        what = removed(there)
+        if there:
+            first(what)
+            writer.remove(kept.day, there)
+        return what
+
+    def troubles(self) -> list[str]:
+        """Return what is wrong with the disk; see `Archive.troubles`."""
+        room = shutil.disk_usage(self._path)
+        percent = 100 * room.used / (room.used + room.free)
+        if percent <= self._disk_percent:
+            return []
+        full = f"the disk below {self._path} is more than {self._disk_percent:g} % full"
+        return [f"{full}; make room, move `data` to a larger disk, or let retention keep fewer days"]
 
     def give_up(self) -> None:
         """Go on: nothing here waits for another machine."""

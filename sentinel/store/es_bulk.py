@@ -13,6 +13,7 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.kill import point
 from sentinel.core.ports import Rejected
+from sentinel.core.retention import Retention
 from sentinel.store.codec import EPOCH, day_of, micros
 from sentinel.store.es_document import UnstorableError, encode
 
@@ -89,14 +90,14 @@ class Outcome:
         self.unsure |= other.unsure
 
 
-def index_of(prefix: str, day: date) -> str:
-    """Return the index of the events that arrived on that UTC day: a retry, whenever it is, meets the same one."""
-    return f"{prefix}-events-standard-{day.year:04d}.{day.month:02d}.{day.day:02d}"
+def index_of(prefix: str, name: str, day: date) -> str:
+    """Return the index of a class's events of a UTC day of arrival: a retry, whenever it is, meets the same one."""
+    return f"{prefix}-events-{name}-{day.year:04d}.{day.month:02d}.{day.day:02d}"
 
 
 @lru_cache(maxsize=4096)
-def _head(prefix: str, day: int) -> bytes:
-    index = index_of(prefix, (EPOCH + timedelta(day)).date())
+def _head(prefix: str, name: str, day: int) -> bytes:
+    index = index_of(prefix, name, (EPOCH + timedelta(day)).date())
     return b'{"create":{"_index":"%b","_id":' % index.encode()
 
 
@@ -106,11 +107,15 @@ def _ident(event: Event) -> bytes:
     return orjson.dumps(event.id)
 
 
+_ONE_CLASS = Retention()
+
+
 @dataclass(frozen=True, slots=True)
 class Former:
     """Forms events for the indices of `prefix`; see `core.ports.Form`."""
 
     prefix: str
+    retention: Retention = _ONE_CLASS
 
     def __call__(self, events: Sequence[Event]) -> Lines:
         """Return the events as lines of bulk requests."""
@@ -123,31 +128,33 @@ class Former:
             except (UnstorableError, TypeError) as error:
                 rejected.append(Rejected(event.id, event.seq, str(error)))
                 continue
-            head = _head(self.prefix, day_of(micros(event.ingested)))
+            head = _head(self.prefix, self.retention.class_of(event), day_of(micros(event.ingested)))
             lines.append(Line(event.id, event.seq, b"%b%b}}\n%b\n" % (head, ident, document)))
         return Lines(lines, rejected)
 
 
-def amendment(prefix: str, gone: Iterable[Event], new: Sequence[Event]) -> list[Line]:
-    """Return the lines that put `new` in the place of `gone`; raises StoreError for an event that cannot be kept."""
-    stay = {event.id for event in new}
+def amendment(former: Former, gone: Iterable[Event], new: Sequence[Event]) -> list[Line]:
+    """Return the lines that put `new` in the place of `gone`; raises StoreError for an event that cannot be kept.
+
+    An event that is of another class now leaves the index of the old one.
+    """
     lines: list[Line] = []
+    stay: set[bytes] = set()
     try:
         for event in new:
-            data = b'{"index":%b}\n%b\n' % (_place(prefix, event), encode(event))
-            lines.append(Line(event.id, event.seq, data))
-        lines += [
-            Line(event.id, event.seq, b'{"delete":%b}\n' % _place(prefix, event))
-            for event in gone
-            if event.id not in stay
-        ]
+            place = _place(former, event)
+            stay.add(place)
+            lines.append(Line(event.id, event.seq, b'{"index":%b}\n%b\n' % (place, encode(event))))
+        going = ((event, _place(former, event)) for event in gone)
+        lines += [Line(one.id, one.seq, b'{"delete":%b}\n' % place) for one, place in going if place not in stay]
     except (UnstorableError, TypeError) as error:
         raise StoreError(f"an amended event cannot be stored: {error}") from error
     return lines
 
 
-def _place(prefix: str, event: Event) -> bytes:
-    index = index_of(prefix, (EPOCH + timedelta(day_of(micros(event.ingested)))).date())
+def _place(former: Former, event: Event) -> bytes:
+    day = (EPOCH + timedelta(day_of(micros(event.ingested)))).date()
+    index = index_of(former.prefix, former.retention.class_of(event), day)
     return b'{"_index":"%b","_id":%b}' % (index.encode(), _ident(event))
 
 

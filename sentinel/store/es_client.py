@@ -79,12 +79,17 @@ def spoken(url: str) -> str:
 
 
 def connected(url: str, api_key: str | None, ca_cert: Path | None, timeout_seconds: float) -> Elasticsearch:
-    """Return a client for the server at `url`; raises StoreError if that is no address."""
+    """Return a client for the server at `url`; raises StoreError if that is no address.
+
+    `api_key` is a key as the server encodes it, or `user:password`.
+    """
+    user, told, password = (api_key or "").partition(":")
+    who: dict[str, Any] = {"basic_auth": (user, password)} if told else {"api_key": api_key}
     trust = {"ca_certs": str(ca_cert)} if ca_cert else {}
     try:
         return Elasticsearch(
             url,
-            api_key=api_key,
+            **who,
             request_timeout=timeout_seconds,
             max_retries=0,
             retry_on_timeout=False,

@@ -14,15 +14,18 @@ indexing:
 - `sentinel_loose` names the fields whose indexed value is right but not whole (several values, a number in a text
   field): enough to search, not to count by.
 
-A field may later gain a place of its own (both places are searched), never lose it: older days would not be found.
+Which fields have a place stands in `es_places.tsv`, with the version of the mapping since which they have. A field may
+gain a place, never lose or change it; older documents have it among the pairs, and are read wherever it is asked for
+(`untold`). So a new version rolls forward: no day is indexed again.
 """
 
-import re
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, Literal
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
 
 from sentinel.core import ecs
-from sentinel.core.where import FIELD, FIELD_MAX, KEYWORD_FIELDS
+from sentinel.core.where import FIELD, FIELD_MAX
 
 Kind = Literal["keyword", "long", "double", "boolean", "date", "ip", "line", "pair", "hidden"]
 """Where a field lies: a place of its own by type, the words of the line, the shared pairs, or nowhere (`hidden`)."""
@@ -46,41 +49,38 @@ _FIELDS_MAX = 1_000
 RAW = ".raw"
 """The name under which the text of an address lies, beside the address."""
 
-_NO_PLACE_SETS = frozenset({
-    "agent", "cloud", "container", "data_stream", "device", "dll", "ecs", "entity", "faas", "gen_ai", "interface",
-    "labels", "orchestrator", "package", "service", "span", "threat", "trace", "transaction", "vlan", "volume",
-    "vulnerability", "winlog", "x509",
-})  # fmt: skip
-_NO_PLACE_BELOW = re.compile(
-    r"\.(attested_groups|attested_user|changes|code_signature|effective|elf|entry_leader|entry_meta|group_leader|io"
-    r"|macho|pe|previous|real_group|real_user|risk|saved_group|saved_user|session_leader|supplemental_groups|target"
-    r"|thread|tty|x509)(\.|$)"
-)
-_KINDS: dict[ecs.Type, Kind] = {
-    "keyword": "keyword", "long": "long", "float": "double", "boolean": "boolean", "date": "date", "ip": "ip",
-}  # fmt: skip
+
+class Place(NamedTuple):
+    """Where a field lies, and since which version of the mapping."""
+
+    kind: Kind
+    since: int
 
 
 @cache
-def placed() -> dict[str, Kind]:
+def places() -> dict[str, Place]:
     """Return every field with a place of its own: what logs and packets fill, not the whole of ECS.
 
     Each mapped field costs every daily index memory on the server; a field without a place is found all the same.
     """
-    chosen: dict[str, Kind] = {}
-    for name, (kind, _) in ecs.table().items():
-        if name.split(".", 1)[0] in _NO_PLACE_SETS and name not in ecs.OWN:
-            continue
-        if name.count(".") <= 3 and not _NO_PLACE_BELOW.search(name):
-            chosen[name] = "line" if name in KEYWORD_FIELDS else _KINDS[kind]
-    return chosen
+    found: dict[str, Place] = {}
+    for line in (files("sentinel.store") / "es_places.tsv").read_text("utf-8").splitlines():
+        name, kind, since = line.split("\t")
+        found[name] = Place(kind, int(since))  # type: ignore[arg-type]  # a test holds the file to ECS
+    return found
+
+
+def untold(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the queries for documents written before one of the fields `names` had its place: to be read."""
+    gained = [name for name in names if name in places() and places()[name].since > 1]
+    return [{"prefix": {PAIRS: f"{name}="}} for name in gained]
 
 
 def kind_of(name: str) -> Kind:
     """Return where a field of this name lies; `hidden` if no condition can ask for it."""
-    own = placed().get(name)
+    own = places().get(name)
     if own is not None:
-        return own
+        return own.kind
     if len(name) > FIELD_MAX or not FIELD.fullmatch(name) or name.startswith(("_", OURS)):
         return "hidden"
     return "pair"
@@ -113,9 +113,9 @@ _OWN: dict[str, dict[str, object]] = {
 }
 
 
-def mappings() -> dict[str, object]:
-    """Return the mappings of an index of events."""
-    fields = {name: _TYPES[kind] for name, kind in placed().items()}
+def mappings(after: int = 0) -> dict[str, object]:
+    """Return the mappings of an index of events: the fields whose place is newer than version `after`."""
+    fields = {name: _TYPES[place.kind] for name, place in places().items() if place.since > after}
     return {
         "dynamic": False,
         # dotted names stay names: `a` and `a.b` may both have values

@@ -31,7 +31,8 @@ def inside(span: Span) -> Query:
 
 def odd(where: Where) -> Query:
     """Return the query for events of which the index does not tell the truth about a field that `where` looks at."""
-    return any_of({"term": {es.ODD: name}} for name in sorted(fields_of(where)))
+    names = sorted(fields_of(where))
+    return any_of([*({"term": {es.ODD: name}} for name in names), *es.untold(names)])
 
 
 def sides_of(where: Where, span: Span, by: Sequence[str]) -> tuple[Query, Query]:
@@ -43,7 +44,7 @@ def sides_of(where: Where, span: Span, by: Sequence[str]) -> tuple[Query, Query]
     certain = NONE
     if len(by) <= _COLUMNS_MAX and all(es.countable(name) for name in by):
         untrue = [{"term": {place: name}} for place in (es.ODD, es.LOOSE) for name in by]
-        certain = all_of([sides.lower, negated(any_of([odd(where), *untrue]))])
+        certain = all_of([sides.lower, negated(any_of([odd(where), *untrue, *es.untold(by)]))])
     within = inside(span)
     doubtful = all_of([within, any_of([sides.upper, odd(where)]), negated(certain)])
     return all_of([within, certain]), doubtful

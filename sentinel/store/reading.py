@@ -158,6 +158,22 @@ class Reader:
             for hit in some:
                 hit.line = lines[hit.place[1:]]
 
+    def arrived(self, where: Where, span: Span) -> list[tuple[int, int, str]]:
+        """Return the events for which `where` holds in order of arrival: when (in µs), their `seq` and their ids."""
+        return self._catalogue.asked(lambda segments: sorted(self._arrived(segments, where, span)))
+
+    def _arrived(self, segments: list[Segment], where: Where, span: Span) -> Iterator[tuple[int, int, str]]:
+        for group in self._catalogue.groups(self._relevant(segments, where, span), fields_of(where)):
+            if group.schema is HOT:
+                yield from ((ingested, hot.seq, hot.id) for hot, _, ingested, _ in self._hot(group, where, span))
+                continue
+            asked = self._translated(group, where)
+            sql = select("doc", group.source.sql, f"{_in_span(span)[1]} AND {asked.both.may}")
+            for (line,) in self._catalogue.stream(group, sql, {**asked.parameters, **_bounds(span)}):
+                event = self._catalogue.decoded(group, line)
+                if event is not None and holds(where, event):
+                    yield micros(event.ingested), event.seq, event.id
+
     # -- counting
 
     def _counted(self, segments: list[Segment], where: Where, span: Span, by: Key) -> dict[bytes, int]:

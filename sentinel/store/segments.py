@@ -48,12 +48,17 @@ class Segment:
 
 def day_text(day: int) -> str:
     """Return the day as file names hold it."""
-    return (_FIRST_DAY + timedelta(days=day)).strftime("%Y%m%d")
+    return day_of_number(day).strftime("%Y%m%d")
 
 
 def day_number(day: date) -> int:
     """Return the day counted from 1970-01-01."""
     return (day - _FIRST_DAY).days
+
+
+def day_of_number(day: int) -> date:
+    """Return the day that is counted from 1970-01-01."""
+    return _FIRST_DAY + timedelta(days=day)
 
 
 def hot_name(day: int, number: int) -> str:

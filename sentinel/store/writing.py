@@ -3,7 +3,7 @@
 An event is kept once its line has been written and synced; what was written and not kept is cut off again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -178,6 +178,15 @@ class Writer:
     def amend(self, gone: Sequence[Event], new: Sequence[Event]) -> None:
         """Let `new` be there instead of `gone`; see `Store.amend`."""
         days = {day_of(micros(event.ingested)) for event in (*gone, *new)}
+        self._seal_days(days)
+        try:
+            for number in sorted(days):
+                mine = [[one for one in some if day_of(micros(one.ingested)) == number] for some in (gone, new)]
+                self._amend_day(number, Amendment.of(*mine))
+        except (OSError, EngineError, ValueError) as error:
+            raise StoreError(f"the store below {self._folder} cannot be amended now: {error}") from error
+
+    def _seal_days(self, days: set[int]) -> None:
         with self._append_lock:
             self._usable()
             for number in days & self._days.keys():
@@ -185,12 +194,6 @@ class Writer:
                 if hot is not None and hot.count:
                     self._detach(hot)
         self._sealer.wait()
-        try:
-            for number in sorted(days):
-                mine = [[one for one in some if day_of(micros(one.ingested)) == number] for some in (gone, new)]
-                self._amend_day(number, Amendment.of(*mine))
-        except (OSError, EngineError, ValueError) as error:
-            raise StoreError(f"the store below {self._folder} cannot be amended now: {error}") from error
 
     def _amend_day(self, number: int, amendment: Amendment) -> None:
         for one in listing(self._folder):
@@ -224,26 +227,29 @@ class Writer:
 
     # -- retention
 
-    def drop_before(self, day: date) -> list[str]:
-        """Remove everything that arrived before `day`; return the names of the files removed."""
-        limit = day_number(day)
-        removed: list[str] = []
-        with self._append_lock, self._sealer.lock:
+    def remove(self, day: date, ids: Iterable[str]) -> None:
+        """Remove the events with these ids that arrived on `day`; what else there is of the day stays."""
+        keys, number = {key_of(one) for one in ids}, day_number(day)
+        self._seal_days({number})
+        try:
             for one in listing(self._folder):
-                if one.day >= limit:
-                    continue
-                # the NDJSON of a segment sealed a moment ago would take its place again
-                (self._folder / hot_name(one.day, one.number)).unlink(missing_ok=True)
-                point("store.drop_half")
-                (self._folder / one.name).unlink(missing_ok=True)
-                (self._folder / ids_name(one.day, one.number)).unlink(missing_ok=True)
-                removed.append(one.name)
-            for number in [number for number in self._days if number < limit]:
-                gone = self._days.pop(number)
-                if gone.hot is not None:
-                    gone.hot.close()
+                if one.day == number and one.extent is not None and keys.issuperset(self._ids_in(one) or (None,)):
+                    self._unlink(one)
+            self._amend_day(number, Amendment(keys, []))
+        except (OSError, EngineError) as error:
+            raise StoreError(f"nothing can be removed below {self._folder} now: {error}") from error
+
+    def _unlink(self, segment: Segment) -> None:
+        with self._append_lock, self._sealer.lock:
+            # the NDJSON of a segment sealed a moment ago would take its place again
+            (self._folder / hot_name(segment.day, segment.number)).unlink(missing_ok=True)
+            point("store.drop_half")
+            (self._folder / segment.name).unlink(missing_ok=True)
+            (self._folder / ids_name(segment.day, segment.number)).unlink(missing_ok=True)
             sync_folder(self._folder)
-        return removed
+            known = self._days.get(segment.day)
+            if known is not None:
+                known.sealed = None  # read again when it is asked for
 
     def quarantine(self, name: str) -> None:
         """Set a damaged file apart."""

@@ -140,8 +140,8 @@ class Node:
         store = ElasticStore(self.url, prefix=PREFIX)
 
         def clear() -> None:
-            for day in store.days():
-                store.drop(day)
+            for one in store.kept():
+                store.drop(one)
 
         try:
             clear()

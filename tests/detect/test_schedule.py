@@ -50,11 +50,11 @@ def runner() -> Counted:
 
 
 @pytest.fixture
-def started() -> Iterator[Callable[[Schedule], Schedule]]:
+def started() -> Iterator[Callable[[Schedule[RunReport]], Schedule[RunReport]]]:
     """Return what starts a schedule that is stopped in the end."""
-    schedules: list[Schedule] = []
+    schedules: list[Schedule[RunReport]] = []
 
-    def start(schedule: Schedule) -> Schedule:
+    def start(schedule: Schedule[RunReport]) -> Schedule[RunReport]:
         schedules.append(schedule)
         schedule.start()
         return schedule
@@ -64,7 +64,7 @@ def started() -> Iterator[Callable[[Schedule], Schedule]]:
         schedule.stop()
 
 
-Start = Callable[[Schedule], Schedule]
+Start = Callable[[Schedule[RunReport]], Schedule[RunReport]]
 
 
 def test_the_first_run_is_at_once_and_the_next_follow(runner: Counted, started: Start) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from sentinel.core import ecs
 from sentinel.core.event import Event, Scalar, Value
-from sentinel.core.ports import Span
+from sentinel.core.ports import Kept, Span
 from sentinel.core.where import (
     ALWAYS,
+    KEYWORD_FIELDS,
     AllOf,
     AnyOf,
     Compare,
@@ -181,8 +182,8 @@ def tallied(elastic_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     events = population(lambda number, row: Event(f"{number:032x}", number, begin, begin, row))
     assert store.append(events).stored == len(events)
     yield store, events
-    for day in store.days():
-        store.drop(day)
+    for one in store.kept():
+        store.drop(one)
     store.close()
     request = urllib.request.Request(f"{elastic_url}/_index_template/{prefix}*", method="DELETE")  # noqa: S310  as above
     _NO_PROXY.open(request, timeout=60).close()
@@ -216,10 +217,10 @@ def test_a_day_ends_at_midnight_utc(store: ElasticStore, make: Make) -> None:
     midnight = datetime(2026, 11, 24, tzinfo=UTC)
     moments = [midnight - timedelta(microseconds=1), midnight, midnight + timedelta(hours=24)]
     store.append([make(n, ingested=moment) for n, moment in enumerate(moments, 1)])
-    assert store.days() == [date(2026, 11, 23), date(2026, 11, 24), date(2026, 11, 25)]
-    store.drop(date(2026, 11, 24))
-    store.drop(date(1999, 1, 1))
-    assert store.days() == [date(2026, 11, 23), date(2026, 11, 25)]
+    assert store.kept() == [Kept("standard", date(2026, 11, day)) for day in (23, 24, 25)]
+    assert store.drop(Kept("standard", date(2026, 11, 24))).count == 1
+    assert store.drop(Kept("standard", date(1999, 1, 1))).count == 0
+    assert store.kept() == [Kept("standard", date(2026, 11, 23)), Kept("standard", date(2026, 11, 25))]
     assert [event.seq for event in store.since(0, 10, 10)] == [1, 3]
 
 
@@ -264,10 +265,14 @@ def test_a_template_that_was_changed_is_noticed_and_mended(
 
 
 def test_what_has_a_place_of_its_own_is_in_ecs_and_few_enough() -> None:
-    placed = es_mapping.placed()
-    assert placed.keys() <= ecs.table().keys()
-    assert {"message", "event.original", "source.ip", "user.name", "process.parent.command_line"} <= placed.keys()
-    assert len(placed) < 600
+    places = es_mapping.places()
+    assert {"message", "event.original", "source.ip", "user.name", "process.parent.command_line"} <= places.keys()
+    assert len(places) < 600
+    spelled = {"float": "double"}
+    for name, place in places.items():
+        kind = ecs.table()[name][0]
+        assert place.kind == ("line" if name in KEYWORD_FIELDS else spelled.get(kind, kind)), name
+        assert 1 <= place.since <= es_mapping.VERSION
 
 
 def test_folding_twice_is_folding_once() -> None:

@@ -116,7 +116,7 @@ def test_a_batch_sent_again_after_midnight_by_the_next_process_is_there_once(
     town.clock.advance(timedelta(hours=3))
     assert town.begin(store).step() == 100
     assert len(store.since(0, 1 << 40, 1000)) == 100
-    assert [day.isoformat() for day in store.days()] == ["2026-11-23"]
+    assert [one.day.isoformat() for one in store.kept()] == ["2026-11-23"]
     assert town.booked() == {"received": 100, "stored": 100}
 
 

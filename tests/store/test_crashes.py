@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import Popen, run
 from sys import executable
@@ -12,7 +12,7 @@ import pytest
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
-from sentinel.core.ports import Span
+from sentinel.core.ports import Kept, Span
 from sentinel.core.where import ALWAYS
 from sentinel.store.embedded import EmbeddedStore
 
@@ -101,8 +101,9 @@ import sys
 from datetime import date
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
+from sentinel.core.ports import Kept
 from sentinel.store.embedded import EmbeddedStore
-EmbeddedStore(Path(sys.argv[1])).drop_before(date(2026, 11, 24))
+EmbeddedStore(Path(sys.argv[1])).drop(Kept("standard", date(2026, 11, 23)))
 """
 
 
@@ -124,7 +125,7 @@ def test_killed_while_a_day_is_removed_the_rest_of_it_goes_next_time_and_nothing
     assert done.returncode == -9, "it was not killed: the test would prove nothing"
     store = EmbeddedStore(tmp_path, segment_events=2)
     assert 3 in [event.seq for event in store.since(0, 100, 100)]
-    store.drop_before(next_day.date())
+    store.drop(Kept("standard", date(2026, 11, 23)))
     assert [event.seq for event in store.since(0, 100, 100)] == [3]
     assert {path.name[:8] for path in tmp_path.glob("2026*")} == {"20261124"}
     assert store.append([make(1)]).stored == 1

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
 from threading import Event as Flag
@@ -12,7 +12,7 @@ import pytest
 
 from sentinel.core.errors import StoreBusyError, StoreError
 from sentinel.core.event import Event
-from sentinel.core.ports import Span
+from sentinel.core.ports import Kept, Removed, Span
 from sentinel.core.where import ALWAYS, Is, Like
 from sentinel.store.embedded import EmbeddedStore
 
@@ -109,7 +109,7 @@ def test_questions_survive_sealing_and_retention_under_them(tmp_path: Path, make
         moment = START + timedelta(days=day)
         for _ in range(5):
             store.append([make(number := number + 1, {"message": f"day {day}"}, ingested=moment) for _ in range(10)])
-        store.drop_before((moment - timedelta(days=2)).date())
+        store.drop(Kept("standard", (moment - timedelta(days=3)).date()))
     stop.set()
     for thread in threads:
         thread.join()
@@ -126,10 +126,13 @@ def test_retention_removes_whole_days_and_says_what(tmp_path: Path, make: Callab
         store.append([make(number, ingested=day)])
     store.seal()
     store.append([make(10, ingested=days[0])])  # a hot one of an old day
-    removed = store.drop_before(date(2026, 11, 25))
-    assert sorted(name[:8] for name in removed) == ["20261123", "20261123", "20261124"]
+    told: list[Removed] = []
+    removed = [store.drop(Kept("standard", day.date()), told.append) for day in days[:2]]
+    assert told == removed
+    assert [one.count for one in removed] == [2, 1]
     assert [event.seq for event in store.since(0, 100, 100)] == [3, 4]
-    assert store.drop_before(date(2026, 11, 25)) == []
+    assert store.drop(Kept("standard", days[0].date()), told.append).count == 0
+    assert len(told) == 2, "nothing is told of nothing"
     assert {path.name[:8] for path in tmp_path.glob("2026*")} == {"20261125", "20261126"}
     assert store.append([make(11, ingested=days[0])]).stored == 1
     assert store.append([make(3, ingested=days[2])]).duplicates == 1

@@ -1,0 +1,26 @@
+"""What the example of a configuration shows where an option has no default."""
+
+EXAMPLES = {
+    "paths": '["/var/log/auth.log"]',
+    "ca_cert": '"/etc/sentinel/ca.pem"',
+    "api_key_file": '"/etc/sentinel/api-key"',
+    "token_file": '"/etc/sentinel/tokens/nxlog"',
+    "client_secret_file": '"/etc/sentinel/tokens/m365"',
+    "folder": '"/var/log/journal/remote"',
+    "tls_cert": '"/etc/sentinel/tls/chain.pem"',
+    "tls_key": '"/etc/sentinel/tls/key.pem"',
+    "tls_client_ca": '"/etc/sentinel/tls/clients.pem"',
+    "silence_minutes": "60",
+    "tls_crl": '"/etc/sentinel/tls/revoked.pem"',
+    "data": '"/var/lib/sentinel"',
+    "path": '"/var/lib/sentinel/feeds/domains.txt"',
+    "segments": '"/etc/sentinel/segments.yaml"',
+    "interfaces": '["eth1"]',
+    "key_file": '"/etc/sentinel/audit.key"',
+    "anchors": '"/srv/elsewhere/anchors.jsonl"',
+    "keys": '"/etc/sentinel/keys"',
+    "snapshots": '"city"',
+    "datasets": '["netflow.*"]',
+    "since": "2027-01-01",
+    "password_file": '"/etc/sentinel/smtp-password"',
+}

@@ -1,0 +1,74 @@
+"""Opens the store that is configured, for what is to be done with it and with the key that this needs."""
+
+from math import inf
+from typing import TYPE_CHECKING, Literal
+
+from sentinel.config import Config
+from sentinel.config.files import made, secret
+from sentinel.core.ports import Archive, Form
+
+if TYPE_CHECKING:
+    from sentinel.store.elastic import ElasticStore
+
+Role = Literal["reader", "writer", "keeper", "prover"]
+"""What is done with the store; see `store.es_keys`."""
+
+
+def opened(config: Config, role: Role) -> Archive:
+    """Return the store; of the embedded one a process may be the only one to write. Raises StoreError, ConfigError."""
+    if config.store.kind == "embedded":
+        from sentinel.store.embedded import EmbeddedStore
+
+        return EmbeddedStore(
+            made(config.store_dir),
+            readonly=role == "reader",
+            retention=config.kept_for,
+            disk_percent=config.retention.disk_percent,
+        )
+    return elastic(config, config.store.prefix, role)
+
+
+def elastic(
+    config: Config,
+    prefix: str,
+    role: Role,
+    *,
+    key: str | None = None,
+    seconds_max: float = inf,
+    attempts: int | None = None,
+) -> "ElasticStore":
+    """Return the indices of `prefix` in Elasticsearch; `key` instead of the role's own."""
+    from sentinel.store.elastic import ElasticStore
+    from sentinel.store.es_bulk import Patience
+
+    options = config.store
+    path = options.keys / role if options.keys else options.api_key_file
+    return ElasticStore(
+        options.url,
+        prefix=prefix,
+        ca_cert=options.ca_cert,
+        api_key=key or (secret(path) if path else None),
+        readonly=role == "reader",
+        shards=options.shards,
+        replicas=options.replicas,
+        retention=config.kept_for,
+        timeout_seconds=min(options.timeout_seconds, seconds_max),
+        patience=None if attempts is None else Patience(attempts=attempts),
+    )
+
+
+def keeps(config: Config) -> bool:
+    """Say whether this machine has what it takes to amend and remove what is stored."""
+    folder = config.store.keys
+    return config.store.kind == "embedded" or folder is None or (folder / "keeper").exists()
+
+
+def form(config: Config) -> Form:
+    """Return how the store forms events; needs no store."""
+    if config.store.kind == "embedded":
+        from sentinel.store.forming import Former
+
+        return Former()
+    from sentinel.store import es_bulk
+
+    return es_bulk.Former(config.store.prefix, config.kept_for)
