@@ -65,10 +65,9 @@ def _slip(app: App, case: Case, alerts: Sequence[Alert], at: Sequence[datetime])
 
 
 def _questions(app: App, alerts: Sequence[Alert]) -> list[str]:
-    rules = {one.id: one for one in app.rules.detections} if alerts else {}
     found = []
     for alert in alerts:
-        rule = rules.get(alert.rule_id)
+        rule = app.rules.get(alert.rule_id)
         question = None if rule is None else written(events_of(rule, alert.key))
         if question is not None:
             until = alert.last_seen.astimezone(UTC) + timedelta(microseconds=1)

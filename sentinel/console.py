@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sentinel.core.incident import Incident
     from sentinel.core.listing import Listings
     from sentinel.core.scene import Dossier, Scene
+    from sentinel.core.slip import Slip
+    from sentinel.detect.exempting import Renewal
     from sentinel.excepting import Draft
     from sentinel.ui.console.surveys import Surveys
 
@@ -41,6 +43,8 @@ class Opened:
         self.who = who
         self._stack = ExitStack()
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
+        self._renewal: Renewal | None = None
         self._booked: tuple[datetime, int] | None = None
         self.desk = self.once(app.desk)
         self.store = self.once(app.reading)
@@ -74,16 +78,41 @@ class Opened:
         made(self.app.config.data)
         return AlertListings(self.app.config.state_file, self.app.clock)
 
-    @cached_property
+    @property
     def surveys(self) -> "Surveys":
         """Who looks how everything fares."""
+        self._renew()
+        return self._surveyor
+
+    @cached_property
+    def _surveyor(self) -> "Surveys":
         from sentinel.surveys import Surveyor
 
         return Surveyor(self.app)
 
+    def _renew(self) -> None:
+        """Have the rules read anew if a file of theirs has changed, or an exception has expired."""
+        from sentinel.detect.exempting import Renewal
+
+        with self._renewing:
+            if self._renewal is not None and self._renewal.due(self.app.clock.now()):
+                vars(self.app).pop("rules", None)
+                self._renewal = None
+            if self._renewal is None:
+                self._renewal = Renewal(self.app.rule_folders, rules=True)
+            if "rules" in vars(self.app):
+                self._renewal.until(self.app.rules.exceptions)
+
     def rule(self, rule_id: str) -> "Detection | None":
         """Return a rule that is on, None if it is not."""
-        return next((one for one in self.app.rules.detections if one.id == rule_id), None)
+        self._renew()
+        return self.app.rules.get(rule_id)
+
+    def slip(self, start: "datetime", end: "datetime") -> "Slip":
+        """Return what could not be seen in a stretch of time."""
+        from sentinel.slip import slip
+
+        return slip(self.app, start, end)
 
     def dossier(self, alert_id: str) -> "Dossier":
         """Return what the book says about an alert."""
@@ -95,7 +124,13 @@ class Opened:
         """Return what rules and store say about an alert."""
         from sentinel import scene
 
+        self._renew()
         return scene.scene(self.app, self.store(), alert)
+
+    def glance(self, alert_id: str) -> "tuple[Dossier, Scene | None]":
+        """Return what the book says about an alert, and the rest if the rules have been read by now."""
+        found = self.dossier(alert_id)
+        return found, self.scene(found.alert) if "rules" in vars(self.app) else None
 
     def text(self, alert_id: str, fields: Sequence[str], reason: str, until: "datetime") -> str:
         """Return an exception to the rule of an alert, as the file that it would be, and what it would have spared."""
@@ -116,6 +151,7 @@ class Opened:
         from sentinel.detect.exceptions import Terms
         from sentinel.detect.rules import chosen
 
+        self._renew()
         alert = self.desk().alert(alert_id)
         conditions = excepting.conditions(fields, excepting.of_alert(self.app, self.store(), alert))
         detection = chosen(self.app.rules.detections, alert.rule_id)
@@ -146,6 +182,12 @@ class Opened:
         drafted = draft(self.app, Wish(name, query, self.who, title, level), Path(folder).expanduser())
         drafted.write()
         return list(drafted.files)
+
+    def replay(self, source: str) -> int:
+        """Bring in again what could not be read of a source."""
+        from sentinel import letters
+
+        return letters.replay(self.app, source, self.who)
 
     def deeds(self) -> list[Entry]:
         """Return the latest entries of the audit log, the last first."""
@@ -202,10 +244,13 @@ def services(app: App, who: str) -> Iterator[Services]:
             deeds=opened.deeds,
             chain=opened.chain,
             rule=opened.rule,
+            slip=opened.slip,
             exceptions=lambda: opened,
             dossier=opened.dossier,
             scene=opened.scene,
+            glance=opened.glance,
             pulse=opened.pulse,
+            replay=opened.replay,
             surveys=lambda: opened.surveys,
         )
     finally:

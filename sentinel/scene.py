@@ -6,12 +6,14 @@ from pathlib import Path
 from sentinel.app import App
 from sentinel.core.alert import Alert, Desk
 from sentinel.core.detection import Detection, events_of
+from sentinel.core.errors import RuleError
 from sentinel.core.event import Event, Scalar
 from sentinel.core.listing import Brief, Listings, Wanted
 from sentinel.core.ports import Span, Store
 from sentinel.core.scene import BEFORE, LOOKED_BACK, Doings, Dossier, Reasons, Scene
 from sentinel.core.where import Is, plain, values
 from sentinel.core.wildcard import escaped
+from sentinel.detect.documents import read_text
 from sentinel.detect.explaining import why
 from sentinel.excepting import evidence
 from sentinel.respond.language import EARLIEST
@@ -22,7 +24,6 @@ EVIDENCE_MAX = 100
 DOINGS_MAX = 5
 COUNTS_MAX = 8
 EVENTS_MAX = 30
-TEXT_MAX = 256 << 10
 WHO = ("host.name", "user.name", "source.ip", "destination.ip", "email.from.address")
 """The fields whose values did something, the most telling first."""
 
@@ -46,7 +47,7 @@ def dossier(desk: Desk, listings: Listings, alert_id: str) -> Dossier:
 
 def scene(app: App, store: Store, alert: Alert) -> Scene:
     """Return what rules and store say about an alert; raises StoreError."""
-    rule = next((one for one in app.rules.detections if one.id == alert.rule_id), None)
+    rule = app.rules.get(alert.rule_id)
     named = evidence(app, store, alert, EVIDENCE_MAX)[::-1]
     reasons: tuple[Reasons, ...] = ()
     names: dict[str, tuple[str, ...]] = {}
@@ -56,7 +57,7 @@ def scene(app: App, store: Store, alert: Alert) -> Scene:
         names = dict(found.names)
     return Scene(
         rule=rule,
-        text=_text(rule),
+        text="" if rule is None else _told(rule.path),
         query=None if rule is None else written(events_of(rule, alert.key)),
         changed=rule is not None and rule.version != alert.rule_version,
         reasons=reasons,
@@ -67,14 +68,11 @@ def scene(app: App, store: Store, alert: Alert) -> Scene:
     )
 
 
-def _text(rule: Detection | None) -> str:
-    if rule is None:
-        return ""
+def _told(path: str) -> str:
     try:
-        with Path(rule.path).open("rb") as file:
-            return file.read(TEXT_MAX).decode("utf-8", "replace")
-    except OSError as error:
-        return f"{rule.path}: {error.strerror}"
+        return read_text(Path(path))
+    except RuleError as error:
+        return str(error)
 
 
 def _before(store: Store, rule: Detection, alert: Alert) -> int:

@@ -8,21 +8,24 @@ from pathlib import Path
 
 from sentinel import status
 from sentinel.app import App
+from sentinel.config.duty import load
 from sentinel.core.alert import Record
 from sentinel.core.clock import local_zone
-from sentinel.core.errors import StoreError
+from sentinel.core.errors import ConfigError, StoreError
 from sentinel.core.ports import Span
 from sentinel.core.source import Identity, Outcome, Tally, hour_of, loss_class, sender_of
 from sentinel.core.where import Exists
 from sentinel.detect.attack import standing, tactics, techniques
 from sentinel.detect.breaker import Breaker
 from sentinel.detect.coverage import Reach, coverage
+from sentinel.detect.documents import read_text
 from sentinel.sources.book import OTHERS, Sender
 from sentinel.status import Status
 from sentinel.testing.packs import supplied
 from sentinel.ui.console.surveys import (
     Books,
     Deadline,
+    OnCall,
     Overview,
     RuleNumbers,
     RulesSurvey,
@@ -34,7 +37,6 @@ from sentinel.ui.senders import HOURS_TOLD, Note, SenderSurvey
 
 ACTIVE = timedelta(days=1)
 DATASETS_MAX = 10_000
-SIGMA_MAX = 100_000
 SKEW_TOLD_SECONDS = 60.0
 LOST_UNSEEN = ("kernel", "overflow")
 """Why datagrams were dropped whose sender nobody knows."""
@@ -78,6 +80,7 @@ class Surveyor:
             ),
             books=_books(found),
             deadlines=self._deadlines(),
+            on_call=_on_call(app, now),
         )
 
     def sources(self) -> SourcesSurvey:
@@ -108,12 +111,8 @@ class Surveyor:
         return RulesSurvey(tuple(rows), tuple(_techniques(rows)), problem)
 
     def sigma(self, path: str) -> str:
-        """Return a rule's file as it is, at most SIGMA_MAX characters; raises StoreError if it cannot be read."""
-        try:
-            with Path(path).open(encoding="utf-8", errors="replace") as file:
-                return file.read(SIGMA_MAX)
-        except OSError as error:
-            raise StoreError(f"{path}: {error.strerror}; was the rule's file moved?") from error
+        """Return a rule's file as it is; raises RuleError if it cannot be read."""
+        return read_text(Path(path))
 
     def _aside(self) -> dict[str, str]:
         with self._app.book() as book:
@@ -123,6 +122,17 @@ class Surveyor:
         with self._app.cases() as cases:
             found = [Deadline(one.number, one.title, one.deadline) for one in cases.cases() if one.deadline is not None]
         return tuple(sorted(found, key=lambda one: one.at))
+
+
+def _on_call(app: App, now: datetime) -> OnCall | None:
+    try:
+        roster = load(app.config.duty)
+    except ConfigError as error:
+        return OnCall(problem=str(error))  # of use without it too
+    if roster is None:
+        return None
+    found = roster.at(now)
+    return OnCall() if found is None else OnCall(found[0].who, found[0].reach, found[1])
 
 
 def unheard(app: App, found: Status) -> tuple[str, ...]:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from sentinel.core.case import Case, Evidence
-from sentinel.core.clock import iso
 from sentinel.core.errors import StoreError, UsageError
 from sentinel.core.slip import Slip
 
@@ -73,11 +72,7 @@ def manifest(
         **made,
         "queries": sorted({one.query for one in evidence} | set(queries)),
         "complete": slip.complete,
-        "slip": {
-            "start": iso(slip.start),
-            "end": iso(slip.end),
-            "gaps": [gap._asdict() | {"start": iso(gap.start), "end": iso(gap.end)} for gap in slip.gaps],
-        },
+        "slip": slip.as_json(),
         "evidence": [{"event": one.event, "sha256": one.sha256, "raw_sha256": one.raw_sha256} for one in evidence],
     }
     return json.dumps(said, ensure_ascii=False, indent=1).encode("utf-8") + b"\n"

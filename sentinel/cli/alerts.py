@@ -23,6 +23,7 @@ from sentinel.cli.common import (
     recorded,
     show,
     talk,
+    unseen,
 )
 from sentinel.core.alert import (
     Acknowledge,
@@ -45,6 +46,7 @@ from sentinel.core.clock import iso
 from sentinel.core.detection import events_of
 from sentinel.core.errors import Exit, UsageError
 from sentinel.core.ports import Span
+from sentinel.core.scene import BEFORE
 from sentinel.respond.writing import written
 from sentinel.ui import live, tables
 
@@ -100,9 +102,11 @@ def show_(alert_id: AlertId, json: JsonOption = False, config: ConfigOption = No
         alert = desk.alert(alert_id)
         record = next(iter(desk.records(alert.rule_id)), None)
     found = evidence(app, alert, EVIDENCE_SHOWN)
+    slip = unseen(app, alert.first_seen - BEFORE, alert.last_seen)
     if json:
         rule = None if record is None else record_json(record)
-        emit(as_json(alert) | {"rule": rule, "evidence_events": [dict(event.fields) for event in found]})
+        events = [dict(event.fields) for event in found]
+        emit(as_json(alert) | {"rule": rule, "evidence_events": events, "slip": slip.as_json()})
         return
     show(*tables.alert_card(alert, found, record))
     if len(alert.evidence) > len(found):

@@ -9,6 +9,7 @@ from sentinel import config as configuration
 from sentinel import notifying
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, talk
+from sentinel.config import duty
 from sentinel.config.calendar import problems
 from sentinel.core.errors import Exit
 
@@ -43,6 +44,7 @@ def check(
         talk(f"{one.name}: {one.found}; {one.advice}", "yellow")
     for problem in app.enricher.problems if app.enricher is not None else ():
         talk(problem, "yellow")
+    duty.load(app.config.duty)
     channels = [notifying.target(one) for one in app.config.channels]
     for channel in channels:
         channel.secret()

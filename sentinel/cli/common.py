@@ -23,6 +23,7 @@ from sentinel.core.clock import local_zone
 from sentinel.core.errors import UsageError
 from sentinel.core.event import Event
 from sentinel.core.ports import Span
+from sentinel.core.slip import Slip
 from sentinel.core.where import Is
 from sentinel.respond.language import EARLIEST
 from sentinel.ui.visible import safe
@@ -61,6 +62,17 @@ def talk(message: str, style: str = "") -> None:
     """Tell the operator something; never data. A line feed begins a new line, all else passes the gate."""
     for line in message.split("\n"):
         stderr().print(safe(line, style), soft_wrap=True)
+
+
+def unseen(app: App, start: datetime, end: datetime) -> Slip:
+    """Tell what could not be seen in a stretch of time, gap by gap, or that it was everything; return the slip."""
+    from sentinel.slip import slip  # only verbs that show what was found need the books
+    from sentinel.ui.unseen import sentences
+
+    found = slip(app, start, end)
+    for one in sentences(found) if found.gaps else ("nothing: it is complete",):
+        talk(f"not seen: {one}", "yellow" if found.gaps else "")
+    return found
 
 
 def show(*things: RenderableType) -> None:

@@ -18,10 +18,9 @@ from sentinel.cli.common import (
 )
 from sentinel.core.errors import UsageError
 from sentinel.core.event import Event
-from sentinel.core.ports import Span, Store
-from sentinel.core.where import AllOf, AnyOf, Is, Like, Where
-from sentinel.parse.deadletter import raw_of
-from sentinel.respond.language import EARLIEST
+from sentinel.core.ports import Store
+from sentinel.core.where import Like
+from sentinel.letters import REPLAYED_MAX, bring_in, everywhere, letters, unread
 from sentinel.ui import tables
 
 EXAMPLE = """
@@ -29,7 +28,6 @@ sentinel deadletter list
 sentinel deadletter show 3f2a
 sentinel deadletter replay --all
 """
-CHUNK = 500
 
 verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,10 +37,10 @@ def list_(limit: LimitOption = 100, json: JsonOption = False, config: ConfigOpti
     """List the records that are still unread, latest first."""
     app = application(config)
     with recorded(app, "deadletter.list", limit=limit), app.reading() as store:
-        letters = _unread(app, store, limit)
+        found = unread(app, store, limit)
     if json:
-        emit_events(letters)
-    elif letters:
+        emit_events(found)
+    elif found:
         rows = (
             (
                 one.id[: tables.ID_SHOWN],
@@ -51,7 +49,7 @@ def list_(limit: LimitOption = 100, json: JsonOption = False, config: ConfigOpti
                 tables.value_text(one.fields.get("error.message")),
                 tables.value_text(one.fields.get("event.original"))[:120],
             )
-            for one in letters
+            for one in found
         )
         show(tables.plain_table(("id", "arrived", "source", "reason", "record"), rows))
     else:
@@ -79,42 +77,22 @@ def show_(
 def replay(
     letter_id: Annotated[str, typer.Argument(help="The dead letter's id, or the beginning of it.")] = "",
     every: Annotated[bool, typer.Option("--all", help="All that are still unread.")] = False,
-    limit: LimitOption = 100_000,
+    limit: LimitOption = REPLAYED_MAX,
     config: ConfigOption = None,
 ) -> None:
     """Bring records in again; those that can be read now become the events they should have been, once."""
     if bool(letter_id) == every:
         raise UsageError("name one dead letter, or say --all")
     app = application(config)
-    with recorded(app, "deadletter.replay", letter_id), app.reading() as store, app.spool() as spool:
-        letters = [_one(app, store, letter_id)] if letter_id else _unread(app, store, limit)
-        for at in range(0, len(letters), CHUNK):
-            spool.put([raw_of(letter) for letter in letters[at : at + CHUNK]])
-    talk(f"{len(letters)} records are in the spool again; `sentinel run` reads them, then: sentinel deadletter list")
-
-
-def _everywhere(app: App) -> Span:
-    return Span(EARLIEST, app.clock.now() + app.margin, "ingested")
-
-
-def _letters(more: Where) -> Where:
-    return AllOf((Is("event.kind", "pipeline_error"), more))
-
-
-def _unread(app: App, store: Store, limit: int) -> list[Event]:
-    letters = store.search(_letters(AllOf(())), _everywhere(app), limit)
-    read: set[str] = set()
-    for at in range(0, len(letters), CHUNK):
-        wanted = {str(one.fields.get("sentinel.event_id")) for one in letters[at : at + CHUNK]}
-        ids = AnyOf(tuple(Is("event.id", one, cased=True) for one in wanted))
-        read |= {event.id for event in store.search(ids, _everywhere(app), CHUNK * 2)}
-    return [one for one in letters if one.fields.get("sentinel.event_id") not in read]
+    with recorded(app, "deadletter.replay", letter_id), app.reading() as store:
+        number = bring_in(app, [_one(app, store, letter_id)] if letter_id else unread(app, store, limit))
+    talk(f"{number} records are in the spool again; `sentinel run` reads them, then: sentinel deadletter list")
 
 
 def _one(app: App, store: Store, letter_id: str) -> Event:
     if not letter_id.isalnum():
         raise UsageError(f"{letter_id!r} is no id; see: sentinel deadletter list")
-    found = store.search(_letters(Like("event.id", f"{letter_id}*")), _everywhere(app), 2)
+    found = store.search(letters(Like("event.id", f"{letter_id}*")), everywhere(app), 2)
     if len(found) != 1:
         what = "several dead letters begin" if found else "no dead letter begins"
         raise UsageError(f"{what} with {letter_id!r}; see: sentinel deadletter list")

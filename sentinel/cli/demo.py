@@ -65,6 +65,7 @@ def demo(
         with _running(config) as ports:
             attack = threading.Thread(target=_attack, args=(config, folder, ports, app), daemon=True)
             if stdout().is_terminal:
+                talk(f"demo: to work with the alerts, in a second terminal: sentinel console --config {config}")
                 attack.start()
                 with app.desk() as desk:
                     live.watch(desk, "The model city this morning  (Ctrl+C ends the demo)", seconds=seconds or None)

@@ -16,6 +16,7 @@ from sentinel.cli.common import (
     recorded,
     show,
     talk,
+    unseen,
 )
 from sentinel.core.clock import iso, local_zone
 from sentinel.core.event import Value
@@ -88,6 +89,8 @@ def query(  # noqa: PLR0913  each is an option
             _counted(search.counts(store, question, by, limit), by, json=json)
         else:
             _found(search.answer(store, question, limit), question, limit, json=json)
+    if not explain:
+        unseen(app, question.span.start, question.span.end)
 
 
 def _found(found: search.Answer, question: Question, limit: int, *, json: bool) -> None:

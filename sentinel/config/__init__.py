@@ -91,15 +91,16 @@ class Config(Section):
     Default: /var/lib/sentinel for root, else ~/.local/state/sentinel."""
 
     inventory: Path = INVENTORY
-    """The file that says which networks, hosts and senders belong to which site and owner. Without it events carry
-    no such fields. It is read again when it changes."""
+    """The file of which networks, hosts and senders belong to which site and owner; read again when it changes."""
 
     calendar: Path = CALENDAR
     """The file of opening hours, holidays and maintenance by the inventory's classes; read again when it changes."""
 
+    duty: Path = Path("/etc/sentinel/duty.toml")
+    """The file that says who is on call when; read again whenever the console looks."""
+
     geoip: tuple[Path, ...] = ()
-    """Files in MaxMind's format (.mmdb) with countries and cities, or with autonomous systems. They are read again
-    when they change."""
+    """MaxMind's files (.mmdb) of countries and cities, or of autonomous systems; read again when they change."""
 
     syslog: tuple[SyslogSource, ...] = (SyslogSource(),)
     """Syslog listeners."""

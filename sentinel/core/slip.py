@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from sentinel.core.clock import iso
+
 GapKind = Literal["unknown", "silent", "lost", "unparsed", "unjudged"]
 
 
@@ -34,3 +36,8 @@ class Slip:
     def complete(self) -> bool:
         """Say whether everything could be seen."""
         return not self.gaps
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as exports and `--json` hold it."""
+        gaps = [gap._asdict() | {"start": iso(gap.start), "end": iso(gap.end)} for gap in self.gaps]
+        return {"start": iso(self.start), "end": iso(self.end), "gaps": gaps}

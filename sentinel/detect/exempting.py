@@ -91,11 +91,13 @@ def expired(folders: Iterable[Path], now: datetime) -> list[Exemption]:
 class Renewal:
     """Knows when rules have to be read anew: an exception was added, changed or removed, or one has expired.
 
-    `folders` are those of the city's own rules; what lies there counts as read from now on.
+    `folders` are those of the city's own rules; what lies there counts as read from now on. With `rules` every rule
+    below `folders` is looked at too.
     """
 
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = tuple(folder / FOLDER for folder in folders)
+    def __init__(self, folders: Iterable[Path], *, rules: bool = False) -> None:
+        self._folders = tuple(folder if rules else folder / FOLDER for folder in folders)
+        self._pattern = "**/*.y*ml" if rules else "*.yml"
         self._end: datetime | None = None
         self._seen = self._files()
 
@@ -110,7 +112,7 @@ class Renewal:
     def _files(self) -> frozenset[tuple[str, int, int]]:
         found: set[tuple[str, int, int]] = set()
         for folder in self._folders:
-            for path in folder.glob("*.yml"):
+            for path in folder.glob(self._pattern):
                 try:
                     about = path.stat()
                 except OSError:

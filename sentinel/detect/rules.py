@@ -41,6 +41,10 @@ class Rules:
     origins: Mapping[str, tuple[Plain, ...]] = field(default_factory=dict)
     """By the id of each rule that is on: the rules about single events that it is made of."""
 
+    def get(self, rule_id: str) -> Detection | None:
+        """Return the rule with this id, None if it is not on."""
+        return next((one for one in self.detections if one.id == rule_id), None)
+
 
 def rule_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the rule files among and below `paths`, in order; pipelines and lists of placeholders are none."""

@@ -27,7 +27,7 @@ FIELDS = {
     "mail": "email.from.address",
 }
 """Short names of what alerts are mostly about; any field's full name will do too."""
-WORDS = ("level", "state", "verdict", "rule", "who", "key", "since", "until", "is", *FIELDS)
+WORDS = ("level", "state", "verdict", "rule", "title", "who", "key", "since", "until", "is", *FIELDS)
 _PART = re.compile(r'(-)?(?:([A-Za-z][\w.]*):)?(?:"([^"]*)"?|(\S+))')
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -80,7 +80,7 @@ def _with(found: Wanted, name: str, value: str, now: datetime, *, no: bool) -> W
             verdicts = frozenset(_named(value, get_args(Verdict)))
             every = frozenset(get_args(Verdict))
             return replace(found, verdicts=_kept(found.verdicts, cast("Any", verdicts), every, no=no))
-        case "rule":
+        case "rule" | "title":
             return (
                 replace(found, no_rules=(*found.no_rules, value)) if no else replace(found, rules=(*found.rules, value))
             )

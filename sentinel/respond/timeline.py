@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
+from sentinel.core.detection import Level
 from sentinel.core.event import Event
 from sentinel.core.ports import Span, Store
 from sentinel.core.where import AnyOf, Is, Where, values
@@ -23,10 +24,10 @@ ENTITIES = ("host.name", "user.name", "source.ip")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something else that happened: an alert, a sender that fell silent."""
+    """An alert that was raised: about a fault, an attack, a sender that fell silent."""
 
     at: datetime
-    kind: str
+    level: Level
     text: str
     go: tuple[str, str] | None = None
 

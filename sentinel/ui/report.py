@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 
 from sentinel.core.alert import Alert
 from sentinel.core.case import Case, Evidence
-from sentinel.core.slip import Gap, Slip
+from sentinel.core.slip import Slip
 from sentinel.ui.tables import LEVEL_WORDS, key_text
+from sentinel.ui.unseen import gap_word
 from sentinel.ui.visible import visible
 from sentinel.ui.words import _, language, ngettext
 
@@ -105,17 +106,6 @@ def _unseen(slip: Slip) -> Iterator[Block]:
         for one in slip.gaps
     ]  # fmt: skip
     yield Grid((_("What is missing"), _("Of whom"), _("Since"), _("Until"), _("How many"), _("Why")), rows)
-
-
-def gap_word(gap: Gap) -> str:
-    """Return in words what kind of gap it is."""
-    return {
-        "unknown": _("nothing is known"),
-        "silent": _("a sender was silent"),
-        "lost": _("records were lost"),
-        "unparsed": _("records could not be read"),
-        "unjudged": _("rules have not judged"),
-    }[gap.kind]
 
 
 def markdown(document: Iterable[Block]) -> str:

@@ -110,3 +110,19 @@ def test_a_rule_that_has_yet_to_judge_again_is_named_with_its_reason(town: City)
         )
     at = NOW + timedelta(minutes=5)
     assert gaps(town) == (Gap("unjudged", "rule-1", at, at + timedelta(minutes=3), 3, "it failed"),)
+
+
+def test_a_question_over_that_time_names_the_source_and_the_interval(
+    town: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = NOW + timedelta(minutes=10)
+    finding = Finding(RULE, (("host.name", "fw-1"),), begin, begin, ("e",), moments=(begin,))
+    asked = f"user.name:nobody since {NOW:%Y-%m-%dT%H:%M} until {NOW + HOUR:%Y-%m-%dT%H:%M}"
+    monkeypatch.setenv("TZ", "UTC")
+    assert "not seen: nothing: it is complete" in town.sentinel("query", asked).stderr
+    with town.app.book() as alerts:
+        alerts.record([finding], 0)
+    told = town.sentinel("query", asked).stderr
+    assert "not seen: 2026-11-23 12:10 – 13:00  a sender was silent: host=fw-1" in told
+    (shown,) = town.json("alerts", "show", town.json("alerts", "list")[0]["id"])
+    assert "host=fw-1" in [gap["about"] for gap in shown["slip"]["gaps"]]

@@ -1,16 +1,21 @@
 """Every text of the console has a German one, no catalogue says what is said no more, and placeholders agree."""
 
 import ast
+import re
 import string
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentinel.ui import words
+from sentinel.ui.words import stages
 
 ROOT = Path(__file__).parents[2] / "sentinel"
 AREAS = sorted((ROOT / "ui/words/de").glob("*.po"))
@@ -101,3 +106,51 @@ def test_no_text_reaches_textual_as_str(path: Path) -> None:
             case _:
                 pass
     assert loose == []
+
+
+def test_every_sentence_of_a_stage_that_has_a_german_one_is_said_there() -> None:
+    """`retold` knows the stages' sentences by heart: one that was reworded there would be English in German."""
+    there = {text for path in ROOT.rglob("*.py") if "ui" not in path.parts for text in _texts(path)}
+    patterns = [re.compile(".*".join(map(re.escape, text.split("\0"))), re.DOTALL) for text in there if len(text) > 2]
+    lost = []
+    for one in stages.SENTENCES:
+        fixed = sum(len(before) for before, _name in stages.parts(one))
+        said = [found for found in patterns if found.fullmatch(one)]
+        if not any(2 * len(found.pattern.replace(".*", "").replace("\\", "")) > fixed for found in said):
+            lost.append(one)
+    assert lost == []
+
+
+def _texts(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.ClassDef):  # what is refused is named after its class
+            yield node.name.lower()
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "\0" for one in node.values)
+
+
+def test_what_a_stage_says_is_said_again_in_german_and_what_is_not_known_as_it_is() -> None:
+    words.speak("de")
+    try:
+        assert stages.retold("closed as false_positive") == "geschlossen als Fehlalarm"
+        assert stages.retold("undone: assigned to eva") == "rückgängig: eva zugewiesen"
+        told = "alert 1a has changed since you saw it: eva acknowledged at 2026-11-27 06:00:00 UTC. Nothing was "
+        told += "overwritten; look at it again (sentinel alerts show 1a), it is at version 2 now"
+        assert "eva: quittiert um 2026-11-27 06:00:00 UTC. Nichts wurde überschrieben" in stages.retold(told)
+        assert stages.retold("a sentence of {nobody}") == "a sentence of {nobody}"
+    finally:
+        words.speak("en")
+    assert stages.retold("closed as false_positive") == "closed as false_positive"
+
+
+@given(st.text(), st.sampled_from(stages.SENTENCES))
+def test_no_text_of_a_stranger_breaks_what_is_said_again(text: str, sentence: str) -> None:
+    words.speak("de")
+    try:
+        stages.retold(text)
+        names = {name for _before, name in stages.parts(sentence) if name}
+        assert stages.retold(sentence.format(**dict.fromkeys(names, text or "x")))
+    finally:
+        words.speak("en")

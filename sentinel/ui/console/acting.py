@@ -29,6 +29,7 @@ from sentinel.ui.console.page import Page
 from sentinel.ui.console.screens import screens
 from sentinel.ui.console.until import ending
 from sentinel.ui.words import N_, _, ngettext
+from sentinel.ui.words.stages import retold
 
 STATES: dict[State, str] = {"new": N_("new"), "acknowledged": N_("ack"), "closed": N_("closed")}
 VERDICTS: dict[Verdict, str] = {
@@ -52,6 +53,7 @@ ACTIONS = (
     Action("pivot", N_("Pivot"), N_("All about a host, user or address of it")),
     Action("timeline", N_("Timeline"), N_("What happened around it")),
     Action("reopen", "", N_("Take on again what was closed")),
+    Action("reveal", "", N_("Open a sealed name, with a second person")),
 )
 
 
@@ -84,6 +86,8 @@ class Acting(Page):
         match action:
             case "acknowledge" | "close" | "assign" if state == "closed" and not many:
                 return _("the alert is closed; take it on again first")
+            case "reveal":
+                return _("nothing is sealed here: names stand as they came in")
             case "reopen" if state != "closed" and not many:
                 return _("the alert is open")
             case "except" | "pivot" | "timeline" if many:
@@ -105,7 +109,7 @@ class Acting(Page):
 
         def then(outcomes: list[Outcome]) -> None:
             done = [one.result for one in outcomes if isinstance(one.result, Alert)]
-            refused = [str(one.result) for one in outcomes if isinstance(one.result, UsageError)]
+            refused = [retold(str(one.result)) for one in outcomes if isinstance(one.result, UsageError)]
             if done and not isinstance(action, Note):
                 self.console.undoable = [] if isinstance(action, Undo) else [one.id for one in done]
             if refused:

@@ -1,6 +1,7 @@
 """The console itself: it opens screens, remembers where the operator is, and has questions answered."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -49,6 +50,7 @@ class Console(App[None]):
         self.undoable: list[str] = []
         self._session_file = services.state_folder / "console.json"
         self.remembered, self._damaged = session.load(self._session_file)
+        self._kept = deepcopy(self.remembered)
         self._places: dict[str, Page] = {}
         self._first = first, subject
         self._pulse: Pulse | None = None
@@ -144,34 +146,43 @@ class Console(App[None]):
             self._pulse_problem = why
             page.refresh_frame()
 
+        self.keep()
         page.ask("pulse", self.services.pulse, then, failed=failed)
 
-    def pulse_pieces(self, width: int) -> list[Piece]:
-        """Return how Sentinel fares, as much as fits: each part the name of the screen that says more."""
-        who: Piece = (f"   {self.services.place} / {self.services.who}", "muted")
-        parts: list[list[Piece]] = []
+    def pulse_parts(self) -> list[tuple[list[Piece], str]]:
+        """Return how Sentinel fares, the gravest first: each part, and the screen that says more about it."""
         pulse = self._pulse
         if self._pulse_problem:
-            parts.append(sign("bad", self._pulse_problem))
-        elif pulse is not None:
-            if pulse.problem:
-                parts.append(sign("bad", _(PROBLEMS[pulse.problem])))
-            if pulse.silent:
-                parts.append(sign("warning", _("{n} silent").format(n=number(pulse.silent))))
-            lag = pulse.detect_lag.total_seconds()
-            late = lag > LAG_WARNED_SECONDS
-            parts.append(sign("warning" if late else "good", _("lag {n} s").format(n=number(lag))))
-            full = pulse.spool > SPOOL_WARNED
-            parts.append(sign("warning" if full else "good", _("spool {n} %").format(n=number(100 * pulse.spool, 1))))
-            if pulse.per_second is not None:
-                parts.append(sign("good", _("ingest {n} ev/s").format(n=number(pulse.per_second))))
+            return [(sign("bad", self._pulse_problem), "overview")]
+        if pulse is None:
+            return []
+        parts: list[tuple[list[Piece], str]] = []
+        if pulse.problem:
+            parts.append((sign("bad", _(PROBLEMS[pulse.problem])), "overview"))
+        if pulse.silent:
+            parts.append((sign("warning", _("{n} silent").format(n=number(pulse.silent))), "sources"))
+        lag = pulse.detect_lag.total_seconds()
+        late = lag > LAG_WARNED_SECONDS
+        parts.append((sign("warning" if late else "good", _("lag {n} s").format(n=number(lag))), "rules"))
+        full = _("spool {n} %").format(n=number(100 * pulse.spool, 1))
+        parts.append((sign("warning" if pulse.spool > SPOOL_WARNED else "good", full), "overview"))
+        if pulse.per_second is not None:
+            parts.append((sign("good", _("ingest {n} ev/s").format(n=number(pulse.per_second))), "sources"))
+        return parts
+
+    def pulse(self, width: int) -> Line:
+        """Return how Sentinel fares and who is at the keyboard, as much as fits; each part leads to its screen."""
         shown: list[Piece] = []
-        for part in (*parts, [who]):
+        links: dict[int, str] = {}
+        who: Piece = (f"   {self.services.place} / {self.services.who}", "muted")
+        for part, screen in (*self.pulse_parts(), ([who], "")):
             wide = sum(cell_len(text) for text, _tone in part) + 2
             if wide <= width:
-                shown += [("  ", "plain"), *part]
+                shown.append(("  ", "plain"))
+                links |= {at: screen for at in range(len(shown), len(shown) + len(part)) if screen}
+                shown += part
                 width -= wide
-        return shown
+        return Line(shown, links=links)
 
     # -- questions
 
@@ -210,6 +221,10 @@ class Console(App[None]):
             for name, one in page.actions().items()
         ]
         choices.sort(key=lambda one: bool(one.why_not))
+        choices += [
+            Choice(f"go {name}", "".join(text for text, _tone in part), _(screens()[name].LABEL))
+            for part, name in self.pulse_parts()
+        ]
         choices += [
             Choice(f"go {name}", _("Screen: {name}").format(name=_(kind.LABEL)), kind.KEY)
             for name, kind in screens().items()
@@ -259,9 +274,9 @@ class Console(App[None]):
             made = [heading(page.crumb())]
             own = {one.name for one in page.ACTIONS}
             for name, one in sorted(page.actions().items(), key=lambda item: item[0] not in own):
-                if not hasattr(page, f"do_{name}"):
-                    continue
                 why = page.why_not(name)
+                if not hasattr(page, f"do_{name}") and not page.reason(name):
+                    continue
                 keys = f"{self.keymap.shown(page.NAME, name):<14} "
                 pieces: list[Piece] = [(keys, "muted" if why else "key"), (_(one.help), "muted" if why else "plain")]
                 if why:
@@ -297,17 +312,22 @@ class Console(App[None]):
     # -- the end
 
     def keep(self) -> None:
-        """Remember where the operator is."""
+        """Remember where the operator is: also while at work, for whoever is killed is not asked."""
         roots = [one for one in self.screen_stack if isinstance(one, Page) and not one.subject]
         if roots:
             self.remembered.console["screen"] = roots[-1].NAME
         for name, page in self._places.items():
             if page.is_mounted:
                 self.remembered.screens[name] = page.remembered()
+        now = deepcopy(self.remembered)
+        if now == self._kept:
+            return
         try:
-            session.save(self._session_file, self.remembered)
+            session.save(self._session_file, now)
         except OSError as error:
             self.log(f"{self._session_file}: {error}")
+        else:
+            self._kept = now
 
     def exit(self, *args: object, **kwargs: object) -> None:
         """End, and remember."""

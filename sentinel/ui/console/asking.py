@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from sentinel.core.errors import SentinelError
 from sentinel.ui.words import _
+from sentinel.ui.words.stages import retold
 
 T = TypeVar("T")
 ANSWER_SECONDS = 30.0
@@ -102,7 +103,7 @@ class Asking:
         elif not isinstance(answered.error, SentinelError):
             raise answered.error
         elif newer is None:
-            question.failed(str(answered.error))
+            question.failed(retold(str(answered.error)))
 
     def forget(self, owner: Widget) -> None:
         """Nobody wants to know any more what this widget has asked."""

@@ -24,6 +24,7 @@ from sentinel.ui.console.draw import Line, Piece, Tone, facts, line
 from sentinel.ui.console.modals import Choice, Field, Form, Reading, said
 from sentinel.ui.console.page import Page
 from sentinel.ui.words import N_, _, ngettext, number
+from sentinel.ui.words.stages import retold
 
 LONG_SECONDS = 600.0
 """So long an export, or many alerts with their evidence, may take."""
@@ -69,7 +70,7 @@ class Casing(Page):
 
         def then(changed: Case) -> None:
             self.entered()
-            self.say(_("case {number}: {what}").format(number=changed.number, what=changed.timeline[-1].what))
+            self.say(_("case {number}: {what}").format(number=changed.number, what=retold(changed.timeline[-1].what)))
 
         def refused(why: str) -> None:
             self.entered()

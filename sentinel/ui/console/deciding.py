@@ -12,8 +12,10 @@ from sentinel.ui.console.acting import SHORT, STATES
 from sentinel.ui.console.draw import Line, Piece, facts, heading, line
 from sentinel.ui.explaining import asked, words
 from sentinel.ui.words import _, moment, ngettext, number
+from sentinel.ui.words.stages import retold
 
 RAW_MAX = 64 << 10
+GLANCED_MAX = 5
 HEX_WIDTH = 16
 VALUE_MAX = 300
 FIELDS_FIRST = ("@timestamp", "event.action", "event.outcome", "message")
@@ -90,7 +92,11 @@ def history(alert: Alert) -> Iterator[Line]:
         undone = " " + _("(undone)") if change.undone else ""
         pieces: list[Piece] = [(f"{moment(change.at)} ", "muted"), (f"{change.who} ", "strong")]
         yield Line(
-            (*pieces, (f"{change.what}{undone}", "plain"), (f"  {change.note}" if change.note else "", "accent"))
+            (
+                *pieces,
+                (f"{retold(change.what)}{undone}", "plain"),
+                (f"  {change.note}" if change.note else "", "accent"),
+            )
         )
 
 
@@ -114,6 +120,25 @@ def raws(scene: Scene, *, as_bytes: bool) -> Iterator[Line]:
             fields = [(name, ", ".join(plain(one) for one in values(event.fields[name]))) for name in names]
             yield from facts([(name, value) for name, value in fields if name != "event.original"], 24)
         yield Line()
+
+
+def glance(dossier: Dossier, scene: Scene | None) -> Iterator[Line]:
+    """Yield what fits beside a list: why it fired and the next step if that is known, how good the rule is."""
+    if scene is not None:
+        yield from evidence(dossier, scene)
+        yield Line()
+        yield heading(_("Next step"))
+        yield from _next(scene)
+        yield Line()
+    elif dossier.alert.summary:
+        yield line(dossier.alert.summary)
+        yield Line()
+    yield heading(_("How good this rule is"))
+    yield line(_good(dossier.record))
+    if dossier.similar:
+        yield Line()
+        yield heading(_("Like it"))
+        yield from map(_like, dossier.similar[:GLANCED_MAX])
 
 
 def deciding_lines(dossier: Dossier, scene: Scene | None) -> Iterator[Line]:

@@ -1,6 +1,6 @@
 """How the console draws: pieces of text, each with a tone, become strips; the one place where its text is made safe."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -11,6 +11,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from sentinel.core.detection import Level
+from sentinel.core.slip import Slip
+from sentinel.ui.unseen import sentences
 from sentinel.ui.visible import visible
 from sentinel.ui.words import N_, _, number
 
@@ -59,7 +61,8 @@ class Line:
     """A line of a pane; `go` is where Enter leads: a screen's name and what it is to show.
 
     `fact` is the field and value that the line shows, for the copy menu and for pivots. A line that `wraps` takes as
-    many lines as it needs, `rows_max` at most, those after the first set in by `indent`; any other is cut.
+    many lines as it needs, `rows_max` at most, those after the first set in by `indent`; any other is cut. `links`:
+    where single pieces lead, by their place, in a line that is not chosen as a whole.
     """
 
     pieces: Sequence[Piece] = ()
@@ -68,6 +71,16 @@ class Line:
     wraps: bool = True
     indent: int = 2
     rows_max: int = 12
+    links: Mapping[int, str] = field(default_factory=dict)
+
+    def link_at(self, cell: int) -> str:
+        """Return the screen that the piece in this cell leads to, "" if it leads nowhere."""
+        end = 0
+        for place, (text, _tone) in enumerate(self.pieces):
+            end += cell_len(visible(text))
+            if cell < end:
+                return self.links.get(place, "")
+        return ""
 
 
 def line(text: str, tone: Tone = "plain") -> Line:
@@ -88,6 +101,15 @@ def level(of: Level) -> Piece:
 def sign(tone: Tone, text: str) -> list[Piece]:
     """Return a state: its sign and what there is to say."""
     return [(f"{SIGNS[tone]} ", tone), (text, tone if tone != "good" else "plain")]
+
+
+def slip_lines(slip: Slip) -> Iterator[Line]:
+    """Yield what could not be seen in a stretch of time, or that it was everything."""
+    yield heading(_("What could not be seen"))
+    if slip.complete:
+        yield Line(sign("good", _("complete")))
+    for one in sentences(slip):
+        yield Line(sign("warning", one))
 
 
 def strip(pieces: Iterable[Piece], width: int, look: Look, ground: Ground = "base") -> Strip:

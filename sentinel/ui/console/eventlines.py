@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sentinel.core.event import Event
 from sentinel.core.where import plain, values
+from sentinel.respond.hunting import Histogram
 from sentinel.ui.console.draw import Line, Piece, heading
 from sentinel.ui.console.table import Column
 from sentinel.ui.tables import value_text
@@ -73,3 +74,12 @@ def hex_lines(raw: bytes) -> Iterator[Line]:
         )
     if len(raw) > HEX_MAX:
         yield Line(((_("… and {n} bytes more").format(n=len(raw) - HEX_MAX), "muted"),))
+
+
+def stretched(bars: Histogram) -> str:
+    """Return how long each bar of a histogram is."""
+    seconds = int(bars.width.total_seconds())
+    for size, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds % size == 0:
+            return f"{seconds // size} {name}"
+    return f"{seconds} s"

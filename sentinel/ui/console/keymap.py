@@ -10,6 +10,8 @@ from sentinel.core.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "keys"
 EVERYWHERE = "everywhere"
+SHARED = {"acting": ("alert", "alerts"), "casing": ("case", "cases")}
+"""Files for several screens."""
 _NAMES = {
     "/": "slash", "[": "left_square_bracket", "]": "right_square_bracket", ":": "colon", "?": "question_mark",
     ".": "full_stop", ",": "comma", "-": "minus", "+": "plus", "#": "number_sign", "<": "less_than_sign",
@@ -68,7 +70,9 @@ def load(known: Mapping[str, Iterable[str]], own: Path | None = None) -> Keymap:
     """
     screens: dict[str, dict[str, tuple[Keys, ...]]] = {}
     for path in sorted(FOLDER.glob("*.toml")):
-        screens[path.stem] = _section(path, path.stem, tomllib.loads(path.read_text("utf-8")), known)
+        for name in SHARED.get(path.stem, (path.stem,)):
+            section = _section(path, name, tomllib.loads(path.read_text("utf-8")), known)
+            screens.setdefault(name, {}).update(section)
     if own is not None and own.is_file():
         try:
             given = tomllib.loads(own.read_text("utf-8"))

@@ -77,6 +77,11 @@ class Page(Screen[None]):
         del action
         return ""
 
+    @property
+    def resting(self) -> bool:
+        """Whether it waits for the cursor to rest, to ask then."""
+        return False
+
     def crumb(self) -> str:
         """Return what the breadcrumbs call it."""
         return f"{_(self.LABEL)} {self.subject[:12]}" if self.subject and self.CRUMB_TELLS else _(self.LABEL)
@@ -173,7 +178,8 @@ class Page(Screen[None]):
         crumbs: list[Piece] = [(" SENTINEL ", "strong"), (" ", "plain")]
         crumbs.append((" › ".join(self.console.crumbs()), "title"))
         left = width - sum(cell_len(text) for text, _tone in crumbs)
-        return [Line([*crumbs, *self.console.pulse_pieces(left)])]
+        told = self.console.pulse(left)
+        return [Line([*crumbs, *told.pieces], links={len(crumbs) + at: name for at, name in told.links.items()})]
 
     def _telling(self, width: int) -> list[Line]:
         del width
@@ -206,9 +212,8 @@ class Page(Screen[None]):
 
     def why_not(self, action: str) -> str:
         """Return why something cannot be done now; "" if it can."""
-        if action not in self.actions() or not hasattr(self, f"do_{action}"):
-            return _("this screen has nothing of the kind")
-        return self.reason(action)
+        why = self.reason(action) if action in self.actions() else ""
+        return why or ("" if hasattr(self, f"do_{action}") else _("this screen has nothing of the kind"))
 
     def do(self, action: str) -> None:
         """Do something, or tell why it cannot be done."""
@@ -348,6 +353,10 @@ class Page(Screen[None]):
         """Go where a line leads."""
         if message.line.go is not None:
             self.console.open(*message.line.go)
+
+    def on_said_followed(self, message: Said.Followed) -> None:
+        """Go to the screen that a part of the header is about."""
+        self.console.open(message.screen)
 
     def on_unmount(self) -> None:
         """Forget what was asked."""

@@ -28,6 +28,13 @@ class Said(Widget):
 
     DEFAULT_CSS = "Said { height: 1; }"
 
+    class Followed(Message):
+        """A click on a piece that leads to a screen."""
+
+        def __init__(self, screen: str) -> None:
+            super().__init__()
+            self.screen = screen
+
     def __init__(
         self,
         tell: Callable[[int], Sequence[Line]],
@@ -44,6 +51,13 @@ class Said(Widget):
         width = self.size.width
         lines = self._tell(width)
         return strip(lines[y].pieces if y < len(lines) else (), width, look_of(self), self._ground)
+
+    def on_click(self, event: events.Click) -> None:
+        """Go where the piece under the pointer leads."""
+        lines = self._tell(self.size.width)
+        screen = lines[event.y].link_at(event.x) if event.y < len(lines) else ""
+        if screen:
+            self.post_message(self.Followed(screen))
 
 
 class Pane(ScrollView, can_focus=True):

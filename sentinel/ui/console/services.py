@@ -18,6 +18,7 @@ from sentinel.core.incident import Incident
 from sentinel.core.listing import Listings
 from sentinel.core.ports import Clock, Store
 from sentinel.core.scene import Dossier, Scene
+from sentinel.core.slip import Slip
 from sentinel.respond.saved import Questions
 from sentinel.ui.console.surveys import Surveys
 
@@ -64,7 +65,9 @@ class Services:
     when they are first called. `take` brings alerts into a case by their ids; `incidents` are those of all
     alerts by now, the highest risk first. `hunted` writes down that a question is asked, before it is; `draft` makes a
     rule of a question: its query, the rule's file name, title and level, the folder. `deeds` are the audit log's, the
-    latest first.
+    latest first. `slip` says what could not be seen between two moments.
+    `glance` is the dossier of an alert, and its scene if that costs little by now.
+    `replay` brings in again what is unread of a source, and returns how many records that is.
     """
 
     clock: Clock
@@ -86,8 +89,11 @@ class Services:
     deeds: Callable[[], Sequence[Entry]]
     chain: Callable[[], Chain]
     rule: Callable[[str], Detection | None]
+    slip: Callable[[datetime, datetime], Slip]
     exceptions: Callable[[], Exceptions]
     dossier: Callable[[str], Dossier]
     scene: Callable[[Alert], Scene]
+    glance: Callable[[str], tuple[Dossier, Scene | None]]
     pulse: Callable[[], Pulse]
+    replay: Callable[[str], int]
     surveys: Callable[[], Surveys]

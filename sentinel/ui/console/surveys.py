@@ -32,12 +32,23 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class OnCall:
+    """Who is on call, how he is reached, until when; `problem`: why the roster cannot be read."""
+
+    who: str = ""
+    reach: str = ""
+    until: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """How everything fares.
 
     `hours`: records received in each of the last 24 hours, the present one last (None: before the books began), and
     `lost` what was lost in each. `silent` and `unheard` name senders and configured sources; `spool` is from 0 to 1.
     `datagrams_lost`: by the kernel and here, within these hours. `dead_letters` are those since `midnight`.
+    `on_call`: None if there is no roster; nobody is on call if it names nobody.
     """
 
     at: datetime
@@ -57,6 +68,7 @@ class Overview:
     dead_letters: int
     books: Books
     deadlines: tuple[Deadline, ...]
+    on_call: OnCall | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,9 +307,8 @@ class Table(ScrollView, Generic[R], can_focus=True):
         """Return one line of it: the headings, then the rows that are seen."""
         width = self.size.width
         if y == 0:
-            return strip(
-                self._laid([(_(one.title), "title") for one in self._columns], width), width, look_of(self), "panel"
-            )
+            titles = self._laid([(_(one.title), "title") for one in self._columns], width)
+            return strip([(" ", "title"), *titles], width, look_of(self), "panel")
         place = y - 1 + self.scroll_offset.y
         if place >= self._total:
             said = (self.problem or self.empty) if y == 1 and not self._total else ""

@@ -20,6 +20,7 @@ from sentinel.console import services
 from sentinel.core.clock import ManualClock
 from sentinel.detect.rules import Rules
 from sentinel.ui.console.app import Console
+from sentinel.ui.console.screens import alerts
 from sentinel.ui.console.services import Services
 from sentinel.ui.words import speak
 from tests.living import LOGIN, City
@@ -40,6 +41,7 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     time.tzset()
     speak("en")
+    monkeypatch.setattr(alerts, "REST_SECONDS", 0.001)
     yield
     monkeypatch.undo()
     time.tzset()
@@ -92,12 +94,17 @@ class Hands:
         """Wait until nothing is asked any more and all is drawn."""
         for _ in range(2_000):
             await self.pilot.pause()
-            if not self.console.asking.busy:
+            if not self.busy:
                 await self.pilot.pause()
-                if not self.console.asking.busy:
+                if not self.busy:
                     return
             await asyncio.sleep(0.005)
         pytest.fail("a question has had no answer for 10 s")
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is awaited, or something is asked as soon as the cursor rests."""
+        return self.console.asking.busy or self.console.page.resting
 
     def seen(self) -> str:
         """Return what stands on the screen, line by line."""

@@ -46,6 +46,7 @@ def test_one_screen_is_enough_to_decide(
             for _ in range(4):
                 await hands.press("pagedown")
                 whole += hands.seen()
+        assert "What could not be seen" in whole
         for text in ("Why it fired", "event.action is “ssh_login”", "Accepted password", "Next step", "How good"):
             assert text in whole
         assert "never in the 90 days before" in whole
@@ -217,6 +218,33 @@ def test_an_exception_is_shown_and_then_written(desk_at: At, busy: City) -> None
     desk_at(play, size=(160, 45))
     (path,) = (busy.folder / "rules/exceptions").glob("*.yml")
     assert LAST in path.read_text()
+
+
+def test_in_german_the_history_and_what_is_refused_are_german(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("m")
+        with busy.app.desk() as desk:
+            desk.change(Seen(alert(busy, LAST).id), Acknowledge(), "eva")
+        await hands.press("c", "enter", "enter")
+        assert "Nichts wurde überschrieben" in hands.seen()
+        await hands.press("enter", "right", "right", "right", "right")
+        assert "eva quittiert" in hands.seen()
+        assert "abgelehnt: schließen als echter Treffer" in hands.seen()
+
+    desk_at(play, size=(200, 50))
+
+
+def test_beside_the_list_stands_why_it_fired_and_the_next_step(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        assert "Why it fired" in hands.seen()
+        assert "✓ event.action is “ssh_login”" in hands.seen()
+        assert "Next step" in hands.seen()
+        await hands.press("a")
+        assert "1 alert acknowledged" in hands.seen()
+        assert "Why it fired" in hands.seen()
+
+    del busy
+    desk_at(play, size=(160, 45))
 
 
 def test_the_tabs_show_rule_timeline_entity_history_and_raw_bytes(desk_at: At, busy: City) -> None:

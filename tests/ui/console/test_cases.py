@@ -76,13 +76,13 @@ def test_a_case_is_opened_worked_and_closed_by_keyboard(working: City, desk_at: 
 
 def test_who_changes_a_case_second_is_told_what_was_changed_by_whom(working: City, desk_at: At) -> None:
     async def play(hands: Hands) -> None:
-        await hands.press("R")
+        await hands.press("E")
         with working.app.cases() as book:
             book.change(1, Rename("Spear phishing"), "anna")
         await fill(hands, title="Spam")
         assert "anna renamed it Spear phishing" in hands.seen()
         assert "1 Spear phishing" in hands.seen()
-        await hands.press("R")
+        await hands.press("E")
         await fill(hands, title="Spam")
         assert "renamed it Spam" in hands.seen()
 

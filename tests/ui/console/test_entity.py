@@ -37,7 +37,7 @@ def test_a_host_shows_its_peers_its_logs_and_its_processes(known: City, desk_at:
         await hands.write("host pc-0815")
         await hands.press("enter")
         seen = hands.seen()
-        assert "first seen     2026-11-27 06:00:00" in seen
+        assert "first seen       2026-11-27 06:00:00" in seen
         assert "anna" in hands.line("User")
         assert "sshd.log" in seen
         await hands.press("P")

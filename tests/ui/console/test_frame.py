@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sentinel.core.errors import ConfigError, StoreError
 from sentinel.ui.console import keymap
 from sentinel.ui.console.services import Pulse, Services
 from sentinel.ui.console.session import Session, load, save
+from tests.living import City
 from tests.ui.console.conftest import SIZES, At, Hands, Terminal
 
 KNOWN = {"everywhere": ["open", "help"], "alerts": ["acknowledge", "open"]}
@@ -141,13 +143,14 @@ def test_a_wrong_key_map_is_refused_with_a_suggestion(tmp_path: Path, text: str,
 
 
 def _sections() -> list[str]:
-    return [path.stem for path in keymap.FOLDER.glob("*.toml")]
+    return [name for path in keymap.FOLDER.glob("*.toml") for name in keymap.SHARED.get(path.stem, (path.stem,))]
 
 
 def _all(name: str) -> list[str]:
     import tomllib  # noqa: PLC0415  used here only
 
-    return list(tomllib.loads((keymap.FOLDER / f"{name}.toml").read_text("utf-8")))
+    files = [name, *(shared for shared, screens in keymap.SHARED.items() if name in screens)]
+    return [one for file in files for one in tomllib.loads((keymap.FOLDER / f"{file}.toml").read_text("utf-8"))]
 
 
 def test_a_session_is_kept_for_its_owner_and_a_damaged_one_is_left_aside(tmp_path: Path, desk_at: At) -> None:
@@ -173,3 +176,46 @@ def test_the_real_console_opens_in_a_terminal_and_leaves_it_as_it_was(terminal: 
     opened.wait(lambda: "Mark the alert, to act on several" not in opened.screen())
     opened.send("q")
     assert opened.ended() == 0
+
+
+def test_each_part_of_the_header_leads_to_the_screen_that_says_more(desk_at: At) -> None:
+    opened: list[str] = []
+
+    def silent(given: Services) -> Services:
+        return replace(given, pulse=lambda: Pulse(7.0, 0.0, 2, timedelta(seconds=3)))
+
+    async def play(hands: Hands) -> None:
+        hands.console.open = lambda name, subject="": opened.append(name + subject)  # type: ignore[method-assign]
+        header = hands.seen().splitlines()[0]
+        for part in ("2 silent", "lag 3 s", "spool", "SENTINEL"):
+            await hands.pilot.click("#header", offset=(header.index(part) + 1, 0))
+        await hands.press("ctrl+p")
+        await hands.write("2 silent")
+        await hands.press("enter")
+
+    desk_at(play, but=silent)
+    assert opened == ["sources", "rules", "overview", "sources"]
+
+
+def test_who_is_killed_finds_the_screen_and_the_cursor_again(desk_at: At, busy: City) -> None:
+    async def killed(hands: Hands) -> None:
+        await hands.press("j")
+        hands.console._beat()
+        await hands.settled()
+        hands.console.keep = lambda: None  # type: ignore[method-assign]  # nobody who is killed keeps anything
+
+    async def again(hands: Hands) -> None:
+        assert hands.line("07:00:00").startswith("›")
+
+    del busy
+    desk_at(killed)
+    desk_at(again)
+
+
+def test_what_cannot_be_opened_here_says_why(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("R")
+        assert "nothing is sealed here" in hands.seen()
+
+    del busy
+    desk_at(play)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from sentinel.surveys import Surveyor
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.services import Services
 from sentinel.ui.console.surveys import RuleNumbers
-from tests.living import City
+from tests.living import LOGIN, City
 from tests.ui.console.conftest import NOW, SIZES, At, Hands
 
 HOUR = timedelta(hours=1)
@@ -132,3 +133,43 @@ def test_every_line_leads_to_the_screen_that_says_more(day: City, desk_at: At) -
     assert opened[:2] == [("alerts", "level:high -state:closed"), ("alert", raised)]
     assert opened[2:4] == [("rules", ""), ("sources", "")]
     assert opened[4] == ("hunt", "event.kind:pipeline_error since 2026-11-27T00:00")
+
+
+def test_who_is_on_call_is_told_and_a_broken_roster_hurts_only_itself(city: City, desk_at: At, tmp_path: Path) -> None:
+    roster = tmp_path / "duty.toml"
+    city.config.write_text(f'duty = "{roster}"\n{city.config.read_text()}')
+    opened: list[tuple[str, str]] = []
+
+    async def play(hands: Hands) -> None:
+        assert "On call" not in hands.seen()
+        roster.write_text('[[duty]]\nwho = "eva"\nreach = "0170 0000000"\nhours = ["mon-fri 06:00-12:30"]\n')
+        await hands.press("n")
+        assert "eva until 12:30  0170 0000000" in hands.line("● On call")
+        roster.write_text('[[duty]]\nwho = "eva"\nhours = ["mon-fri 18:00-06:00"]\n')
+        await hands.press("n")
+        assert "nobody" in hands.line("▲ On call")
+        roster.write_text("[[duty")
+        await hands.press("n")
+        assert "▲ On call" in hands.seen()
+        assert "TOML" in hands.seen()
+        roster.write_text('[[duty]]\nwho = "eva"\nhours = ["mon-fri 06:00-12:30"]\n')
+        await hands.press("n")
+        hands.console.open = lambda name, subject="": opened.append((name, subject))  # type: ignore[method-assign]
+        await chosen(hands, "#health", "On call")
+
+    desk_at(play, screen="overview")
+    assert opened == [("alerts", 'who:"eva" -state:closed')]
+
+
+def test_alerts_that_belong_together_are_counted_without_being_asked_for(city: City, desk_at: At) -> None:
+    for host in ("srv-01", "srv-02"):
+        city.judge([city.event(LOGIN | {"host.name": host})])
+    opened: list[tuple[str, str]] = []
+
+    async def play(hands: Hands) -> None:
+        assert "1 incident  highest risk" in hands.seen()
+        hands.console.open = lambda name, subject="": opened.append((name, subject))  # type: ignore[method-assign]
+        await chosen(hands, "#work", "1 incident")
+
+    desk_at(play, screen="overview")
+    assert opened == [("incidents", "")]

@@ -104,3 +104,13 @@ def test_a_rule_leads_to_its_alerts_and_one_that_is_refused_says_why_not(ruled: 
     del ruled
     desk_at(play, screen="rules")
     assert opened == [("alerts", 'rule:"Root logged in over SSH from the Internet"')]
+
+
+def test_a_rule_that_was_mended_is_read_anew(ruled: City, desk_at: At) -> None:
+    async def play(hands: Hands) -> None:
+        assert "broken" in hands.line("✗ refused")
+        (ruled.folder / "rules" / "broken.yml").unlink()
+        await hands.press("n")
+        assert "✗ refused" not in hands.seen()
+
+    desk_at(play, screen="rules")

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from sentinel.core.event import Entry, Origin, Raw
 from sentinel.core.source import Account, Entering, Heard, Identity, hour_of
+from sentinel.parse.deadletter import letter
 from sentinel.sources.book import Patience, SourceBook
 from tests.living import City
 from tests.ui.console.conftest import SIZES, At, Hands
@@ -15,9 +17,8 @@ FIREWALL = Identity("syslog", "syslog-udp", "192.0.2.7", "fw-1")
 SERVER = Identity("syslog", "syslog-tls", "dns:dc-1.example", "srv 01")
 
 
-@pytest.fixture
-def town(city: City) -> City:
-    """Return the city after three hours: the server is heard each minute, the firewall fell silent two hours ago."""
+def three_hours(city: City) -> None:
+    """Let three hours pass: the server is heard each minute, the firewall falls silent after the first hour."""
     clock = city.clock
     patience = Patience(city.app.config.silent_after)
     with SourceBook(
@@ -38,6 +39,12 @@ def town(city: City) -> City:
                     {Account(hour, "syslog", "received"): 1, Account(hour, "syslog", "deadletter", "parse"): 1}
                 )
             books.enter(Entering(books.through + len(who), now, now, tally, heard))
+
+
+@pytest.fixture
+def town(city: City) -> City:
+    """Return the city after three hours: the firewall fell silent two hours ago."""
+    three_hours(city)
     return city
 
 
@@ -85,3 +92,19 @@ def test_nobody_to_ask_about_is_said(city: City, desk_at: At) -> None:
 
     del city
     desk_at(play, screen="sources")
+
+
+def test_what_is_unread_of_a_source_is_brought_in_again(town: City, desk_at: At) -> None:
+    for seq, source in enumerate(("syslog", "other"), 1):
+        raw = Raw(b"<38>nobody reads this", source, town.clock.now(), Origin("syslog-udp", "192.0.2.7"))
+        town.keep([letter(Entry(seq, town.clock.now(), raw), "parse", "no pack reads it")])
+
+    async def play(hands: Hands) -> None:
+        await hands.press("B")
+        assert "1 record is in the spool again" in hands.seen()
+
+    desk_at(play, screen="sources")
+    with town.app.spool() as spool:
+        assert [entry.raw.source for entry in spool.read(0, 10)] == ["syslog"]
+    (deed,) = (one for one in town.app.audit.entries() if one["what"] == "deadletter.replay")
+    assert (deed["who"], deed["details"]) == ("mh", {"source": "syslog"})

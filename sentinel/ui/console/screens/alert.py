@@ -9,12 +9,13 @@ from textual.containers import Horizontal
 
 from sentinel.core.alert import Seen, State
 from sentinel.core.detection import Key
-from sentinel.core.scene import Dossier, Scene
+from sentinel.core.scene import BEFORE, Dossier, Scene
+from sentinel.core.slip import Slip
 from sentinel.core.where import plain
 from sentinel.ui.console import acting, deciding
 from sentinel.ui.console.acting import SHORT, STATES, Acting
 from sentinel.ui.console.actions import Action
-from sentinel.ui.console.draw import Line, Piece, level, line
+from sentinel.ui.console.draw import Line, Piece, level, line, slip_lines
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.words import N_, _, moment, ngettext
 
@@ -43,6 +44,7 @@ class Alert(Acting):
         super().__init__(subject)
         self._dossier: Dossier | None = None
         self._scene: Scene | None = None
+        self._slip: Slip | None = None
         self._problem = ""
         self._tab = 0
         self._hex = False
@@ -69,6 +71,8 @@ class Alert(Acting):
             self._tell()
             if first or self._scene is None:
                 self._problem = ""
+                alert = found.alert
+                self.ask("slip", lambda: services.slip(alert.first_seen - BEFORE, alert.last_seen), self._slipped)
                 self.ask("scene", lambda: services.scene(found.alert), self._seen, failed=self._away)
 
         def failed(why: str) -> None:
@@ -79,6 +83,10 @@ class Alert(Acting):
 
     def _seen(self, found: Scene) -> None:
         self._scene, self._problem = found, ""
+        self._tell()
+
+    def _slipped(self, slip: Slip) -> None:
+        self._slip = slip
         self._tell()
 
     def _away(self, why: str) -> None:
@@ -159,7 +167,9 @@ class Alert(Acting):
         verdict = f" {_(SHORT[alert.verdict])}" if alert.verdict else ""
         state = f"{_(STATES[alert.state])}{verdict} {alert.assignee}".rstrip()
         events = ngettext("{n} event", "{n} events", alert.count)
-        times = f"{moment(alert.first_seen)} – {moment(alert.last_seen)}"
+        times = moment(alert.first_seen)
+        if alert.last_seen != alert.first_seen:
+            times += f" – {moment(alert.last_seen)}"
         second: list[Piece] = [(f" {state}", "accent"), (f" · {events} · {times}", "muted")]
         second.append((f" · {', '.join(alert.attack)}" if alert.attack else "", "muted"))
         if alert.suppressed_until:
@@ -189,7 +199,8 @@ class Alert(Acting):
         match tab:
             case "Evidence":
                 narrow = () if self.has_class("-wide") else (Line(), *self._decide())
-                made: Iterable[Line] = (*deciding.evidence(dossier, scene), *narrow)
+                slip = (Line(), *slip_lines(self._slip)) if self._slip is not None else ()
+                made: Iterable[Line] = (*deciding.evidence(dossier, scene), *slip, *narrow)
             case "Rule":
                 made = deciding.rule(scene)
             case "Timeline":

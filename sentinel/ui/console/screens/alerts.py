@@ -1,6 +1,8 @@
 """Alerts: all of them as a table, what is asked for above, what the one under the cursor is about beside."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
 from typing import ClassVar, Literal, cast, get_args
 
 from textual.app import ComposeResult
@@ -12,9 +14,10 @@ from sentinel.core.alert import Seen, State
 from sentinel.core.detection import Key
 from sentinel.core.errors import UsageError
 from sentinel.core.listing import Brief, Listing, Order
+from sentinel.core.scene import Dossier, Scene
 from sentinel.core.where import plain
 from sentinel.respond.alertwords import completed, wanted
-from sentinel.ui.console import acting
+from sentinel.ui.console import acting, deciding
 from sentinel.ui.console.acting import SHORT, STATES, Acting
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, facts, heading, level
@@ -23,6 +26,7 @@ from sentinel.ui.console.page import Remembered
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.table import Column, Table
 from sentinel.ui.words import N_, _, moment, ngettext, number
+from sentinel.ui.words.stages import retold
 
 COLUMNS = (
     Column(N_("SEV"), 4),
@@ -44,6 +48,8 @@ ORDERS: dict[Order, str] = {
 Reach = Literal["1h", "24h", "7d", "30d", ""]
 REACHES: tuple[Reach, ...] = get_args(Reach)
 FRESH_SECONDS = 5.0
+REST_SECONDS = 0.4
+"""So long the cursor has to rest on an alert until the preview asks for more of it: moving costs no question."""
 HOSTS = ("host.name", "host.hostname", "observer.name")
 STARTING = "-state:closed"
 
@@ -85,6 +91,8 @@ class Alerts(Acting):
         self._follows = False
         self._begun = False
         self._at: int | None = None
+        self._moved: float | None = None
+        self._glanced: tuple[Seen, Dossier, Scene | None] | None = None
 
     def body(self) -> ComposeResult:
         """Yield the filter, the table and what stands beside it."""
@@ -138,7 +146,7 @@ class Alerts(Acting):
         try:
             asked = wanted(text, now)
         except UsageError as error:
-            self.say(str(error), "warning")
+            self.say(retold(str(error)), "warning")
             return
         services, order, turned = self.services, self._order, self._reversed
 
@@ -268,6 +276,32 @@ class Alerts(Acting):
         """Show what the alert under the cursor is about."""
         self.query_one("#preview", Pane).retell()
         self.refresh_frame()
+        if not self.has_class("-wide"):
+            return
+        if self._moved is None:
+            self.set_timer(REST_SECONDS, self._rested)
+        self._moved = monotonic()
+
+    @property
+    def resting(self) -> bool:
+        """Whether it waits for the cursor to rest, to ask then what the preview shows."""
+        return self._moved is not None
+
+    def _rested(self) -> None:
+        left = REST_SECONDS - (monotonic() - (self._moved or 0.0))
+        if left > 0:
+            self.set_timer(left, self._rested)
+            return
+        self._moved = None
+        row, services = self.table.row, self.services
+        if row is None or (self._glanced is not None and self._glanced[0] == Seen(row.id, row.version)):
+            return
+
+        def then(found: tuple[Dossier, Scene | None]) -> None:
+            self._glanced = (Seen(row.id, row.version), *found)
+            self.query_one("#preview", Pane).retell()
+
+        self.ask("glance", lambda: services.glance(row.id), then, failed=lambda _why: None)
 
     # -- what is shown
 
@@ -326,10 +360,23 @@ class Alerts(Acting):
                 for name, value in row.key
             ),
             Line(),
-            *facts(
-                [(_("last seen"), moment(row.last_seen)), (_("events"), number(row.count)), (_("alert"), row.id[:12])]
+            *(
+                replace(one, go=("alert", row.id))
+                for one in facts(
+                    [
+                        (_("last seen"), moment(row.last_seen)),
+                        (_("events"), number(row.count)),
+                        (_("alert"), row.id[:12]),
+                    ]
+                )
             ),
+            *self._glance(Seen(row.id, row.version)),
         ]
+
+    def _glance(self, of: Seen) -> list[Line]:
+        if self._glanced is None or self._glanced[0] != of:
+            return []
+        return [Line(), *deciding.glance(*self._glanced[1:])]
 
 
 def state(row: Brief) -> str:

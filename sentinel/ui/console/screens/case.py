@@ -20,6 +20,7 @@ from sentinel.ui.console.modals import Reading
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.services import Services
 from sentinel.ui.words import N_, _, moment, number
+from sentinel.ui.words.stages import retold
 
 SHOWN_MAX = 500
 """So many alerts and events of a case are shown; its export has all."""
@@ -162,7 +163,7 @@ class CasePage(Casing):
         made += [row for _at, row in sorted(_course(held), key=lambda pair: pair[0])][:SHOWN_MAX]
         made += _part(_("Who did what"))
         made += [
-            Line([(f"{moment(one.at)} {one.who} ", "muted"), (one.what, "plain")])
+            Line([(f"{moment(one.at)} {one.who} ", "muted"), (retold(one.what), "plain")])
             for one in reversed(held.case.timeline)
         ]
         return made

@@ -14,6 +14,7 @@ from sentinel.ui.console.draw import Line, Piece, Tone, facts, heading, line
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.table import Column, Listed, Table
 from sentinel.ui.words import N_, _, moment, number
+from sentinel.ui.words.stages import retold
 
 COLUMNS = (
     Column(N_("CASE"), 4, right=True),
@@ -122,5 +123,5 @@ class CaseList(Casing):
         made += [line(f"☐ {one.text}") for one in row.tasks if not one.done] or [line(_("no task is open"), "muted")]
         made += [Line(), heading(_("What was done last"))]
         for one in reversed(row.timeline[-TOLD_MAX:]):
-            made.append(Line([(f"{moment(one.at, seconds=False)} {one.who} ", "muted"), (one.what, "plain")]))
+            made.append(Line([(f"{moment(one.at, seconds=False)} {one.who} ", "muted"), (retold(one.what), "plain")]))
         return made

@@ -17,6 +17,7 @@ from sentinel.core.ports import Span
 from sentinel.respond import entity, hunting
 from sentinel.respond.entity import Profile
 from sentinel.respond.processes import Process, Tree, processes
+from sentinel.ui.console.acting import SHORT, STATES
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, heading, histogram, level, line
 from sentinel.ui.console.page import Page, Remembered, stepped
@@ -119,6 +120,7 @@ class EntityPage(Page):
         self._known = known
         self.query_one("#bars").refresh()
         self.query_one(Pane).show(self._lines())
+        self.refresh_frame()
 
     # -- drawing
 
@@ -155,7 +157,7 @@ class EntityPage(Page):
         for peer, count in found.peers:
             go = ("entity", f"{peer.kind} {peer.value}")
             pieces: list[Piece] = [
-                (f"{_(KINDS[peer.kind]):<14} ", "muted"),
+                (f"{_(KINDS[peer.kind]):<16} ", "muted"),
                 (peer.value, "link"),
                 (f"  {number(count)}", "muted"),
             ]
@@ -245,13 +247,18 @@ def _guessed(text: str) -> str:
 
 
 def _fact(name: str, value: str, go: tuple[str, str] | None) -> Line:
-    return Line(((f"{name:<14} ", "muted"), (value, "plain" if go is None else "link")), go=go, fact=(name, value))
+    return Line(((f"{name:<16} ", "muted"), (value, "plain" if go is None else "link")), go=go, fact=(name, value))
 
 
 def _alert(one: Alert) -> Line:
     word = level(one.level)
-    pieces: list[Piece] = [(f"{moment(one.last_seen, year=False):<15} ", "muted"), (f"{word[0]:<5}", word[1])]
-    return Line([*pieces, (one.title, "link"), (f"  {one.verdict or one.state}", "muted")], go=("alert", one.id))
+    state = _(SHORT[one.verdict]) if one.verdict else _(STATES[one.state])
+    pieces: list[Piece] = [
+        (f"{moment(one.last_seen, year=False):<15} ", "muted"),
+        word,
+        (" " * (5 - len(word[0])), "plain"),
+    ]
+    return Line([*pieces, (one.title, "link"), (f"  {state}", "muted")], go=("alert", one.id))
 
 
 def _process(depth: int, one: Process) -> Line:

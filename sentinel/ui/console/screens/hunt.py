@@ -12,19 +12,22 @@ from sentinel.core.clock import local_zone
 from sentinel.core.errors import QuerySyntaxError
 from sentinel.core.event import Event, Scalar, Value
 from sentinel.core.ports import Plan
+from sentinel.core.slip import Slip
 from sentinel.core.where import plain, values
 from sentinel.respond import hunting, language, search
 from sentinel.respond.language import Question
 from sentinel.respond.saved import Saved
 from sentinel.ui.console.actions import Action
-from sentinel.ui.console.draw import Line, heading, histogram, line
-from sentinel.ui.console.eventlines import COLUMNS, cells, field_lines
+from sentinel.ui.console.draw import Line, Piece, heading, histogram, line, sign, slip_lines
+from sentinel.ui.console.eventlines import COLUMNS, cells, field_lines, stretched
 from sentinel.ui.console.modals import Choice, Field, Form, Reading, said
 from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.question import QuestionInput
 from sentinel.ui.console.table import Table
+from sentinel.ui.unseen import sentences
 from sentinel.ui.words import N_, _, moment, ngettext, number
+from sentinel.ui.words.stages import retold
 
 BARS_HIGH = 3
 COUNTED_MAX = 200
@@ -64,6 +67,7 @@ class Hunt(Page):
         self._question: Question | None = None
         self._found: hunting.Found | None = None
         self._bars: hunting.Histogram | None = None
+        self._slip: Slip | None = None
         self._history: list[str] = []
         self._following = False
 
@@ -114,7 +118,7 @@ class Hunt(Page):
         try:
             question = language.read(text, now, local_zone(now))
         except QuerySyntaxError as error:
-            self.say(str(error).splitlines()[0], "bad")
+            self.say(retold(str(error).splitlines()[0]), "bad")
             return
         self._asked, self._question = text, question
         if text and (not self._history or self._history[-1] != text):
@@ -131,6 +135,13 @@ class Hunt(Page):
         self.table.empty = _("nothing found")
         self.table.show(self._found, top=True)
         self.ask("bars", lambda: hunting.histogram(self.services.store(), question, bars, now), self._barred)
+        self._slip = None
+        span = question.span
+        self.ask("slip", lambda: self.services.slip(span.start, span.end), self._slipped)
+
+    def _slipped(self, slip: Slip) -> None:
+        self._slip = slip
+        self.query_one("#offers").refresh()
 
     def _barred(self, bars: hunting.Histogram) -> None:
         self._bars = bars
@@ -172,7 +183,15 @@ class Hunt(Page):
         shown = ngettext("{n} event", "{n} events", bars.total)
         more = _(", the latest {n} can be looked at").format(n=number(hunting.FOUND_MAX))
         following = _("  following") if self._following else ""
-        return [line(f" {shown}{more if bars.total > hunting.FOUND_MAX else ''}{following}", "muted")]
+        pieces: list[Piece] = [(f" {shown}{more if bars.total > hunting.FOUND_MAX else ''}{following}   ", "muted")]
+        if self._slip is not None:
+            pieces += sign("good", _("complete")) if self._slip.complete else sign("warning", self._gaps(self._slip))
+        return [Line(pieces)]
+
+    def _gaps(self, slip: Slip) -> str:
+        key = self.console.keymap.shown(self.NAME, "why")
+        often = ngettext("{n} gap", "{n} gaps", len(slip.gaps))
+        return _("{gaps} ({key} lists them): {first}").format(gaps=often, key=key, first=next(sentences(slip)))
 
     def _telling_bars(self, width: int) -> list[Line]:
         bars = self._bars
@@ -180,7 +199,7 @@ class Hunt(Page):
             return []
         drawn = histogram(bars.counts, width - 2, BARS_HIGH)
         ends = moment(bars.span.start, seconds=False), moment(bars.span.end, seconds=False)
-        middle = _("up to {n} in {width}").format(n=number(max(bars.counts)), width=_stretch(bars))
+        middle = _("up to {n} in {width}").format(n=number(max(bars.counts)), width=stretched(bars))
         room = max(1, width - 2 - sum(map(len, ends)))
         return [*(line(f" {one}", "accent") for one in drawn), line(f" {ends[0]}{middle:^{room}}{ends[1]}", "muted")]
 
@@ -326,6 +345,7 @@ class Hunt(Page):
         question = self._question
         if question is None:
             return
+        slip = self._slip
         judged = _("the store decides alone") if plan.exact else _("what the store finds is read and judged one by one")
 
         def lines() -> list[Line]:
@@ -333,7 +353,8 @@ class Hunt(Page):
             made += [line(one) for one in hunting.outline(question.where).splitlines()]
             made += [Line(), heading(_("What the store runs")), line(plan.over), line(judged)]
             made += [line(one) for one in plan.query.splitlines()]
-            return made + [line(f"${name} = {value}", "muted") for name, value in plan.bound]
+            made += [line(f"${name} = {value}", "muted") for name, value in plan.bound]
+            return made if slip is None else [*made, Line(), *slip_lines(slip)]
 
         self.console.push_screen(Reading(_("The question"), lines))
 
@@ -376,11 +397,3 @@ class Hunt(Page):
         there = last[1].replace(" ", "").lower() if last else "24h"
         text = _LAST.sub("", self._asked)
         self.run_question(f"{text} last {stepped(LASTS, there if there in LASTS else '24h', by)}".strip())
-
-
-def _stretch(bars: hunting.Histogram) -> str:
-    seconds = int(bars.width.total_seconds())
-    for size, name in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds % size == 0:
-            return f"{seconds // size} {name}"
-    return f"{seconds} s"

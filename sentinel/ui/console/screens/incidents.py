@@ -15,6 +15,7 @@ from sentinel.ui.console.page import Page
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.table import Column, Listed, Table
 from sentinel.ui.words import N_, _, moment, number
+from sentinel.ui.words.stages import retold
 
 COLUMNS = (
     Column(N_("RISK"), 14),
@@ -132,7 +133,7 @@ class IncidentList(Page):
         made = [heading(_("Risk {n} of 100").format(n=row.score))]
         for part in row.parts:
             pieces: list[Piece] = [(f"{part.points:+4d}  ", "strong"), (f"{_(PARTS[part.name])}: ", "plain")]
-            made.append(Line([*pieces, (part.why, "muted")], indent=6))
+            made.append(Line([*pieces, (retold(part.why), "muted")], indent=6))
         made += [Line(), heading(_("What joins its alerts"))]
         made += [
             Line([(f"{one.kind} ", "muted"), (one.value, "link")], go=("entity", f"{FIELDS[one.kind][0]}={one.value}"))
@@ -145,7 +146,7 @@ class IncidentList(Page):
             for one in row.alerts
         ]  # fmt: skip
         made += [Line(), heading(_("How it came to be"))]
-        made += [line(f"{moment(one.at)} {one.what}", "muted") for one in row.history]
+        made += [line(f"{moment(one.at)} {retold(one.what)}", "muted") for one in row.history]
         return made
 
 

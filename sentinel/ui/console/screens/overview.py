@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,6 +11,7 @@ from textual.containers import Container, Vertical
 
 from sentinel.core.alert import Alert, State
 from sentinel.core.detection import LEVELS, Level
+from sentinel.core.incident import Incident
 from sentinel.core.listing import Brief, Wanted
 from sentinel.core.where import plain
 from sentinel.ui.console.actions import Action
@@ -17,12 +19,15 @@ from sentinel.ui.console.draw import Line, Piece, Tone, heading, histogram, leve
 from sentinel.ui.console.page import Page
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.services import Chain, Services
-from sentinel.ui.console.surveys import Books, Overview, RuleNumbers
+from sentinel.ui.console.surveys import Books, OnCall, Overview, RuleNumbers
 from sentinel.ui.senders import rough
-from sentinel.ui.words import N_, _, moment, number
+from sentinel.ui.words import N_, _, moment, ngettext, number
+from sentinel.ui.words.stages import retold
 
 AGAIN_SECONDS = 15.0
 NEWEST = 5
+GROUPED_SECONDS = 60.0
+"""So long until it is looked again which alerts belong together: of thousands that takes a while."""
 CHECKED_SECONDS = 300.0
 """So long the whole audit log may take to be checked."""
 LAG_WARNED = timedelta(minutes=5)
@@ -76,6 +81,8 @@ class OverviewPage(Page):
         self._rules: RuleNumbers | None = None
         self._chain: Chain | None = None
         self._work: Work | None = None
+        self._incidents: Sequence[Incident] | None = None
+        self._grouped = 0.0
 
     def body(self) -> ComposeResult:
         """Yield the course of the day, what waits for people, and how everything fares."""
@@ -97,6 +104,9 @@ class OverviewPage(Page):
         """Look."""
         services = self.services
         self.ask("work", lambda: _work(services), self._worked)
+        if monotonic() - self._grouped >= GROUPED_SECONDS:
+            self._grouped = monotonic()
+            self.ask("incidents", services.incidents, self._joined, seconds=CHECKED_SECONDS)
         self.ask("overview", lambda: services.surveys().overview(), self._came)
         if self._chain is None:
             self.ask("chain", services.chain, self._checked, seconds=CHECKED_SECONDS)
@@ -104,6 +114,10 @@ class OverviewPage(Page):
 
     def _worked(self, work: Work) -> None:
         self._work = work
+        self.query_one("#work", Pane).retell()
+
+    def _joined(self, incidents: Sequence[Incident]) -> None:
+        self._incidents = [one for one in incidents if one.open]
         self.query_one("#work", Pane).retell()
 
     def _came(self, found: Overview) -> None:
@@ -121,7 +135,7 @@ class OverviewPage(Page):
 
     def do_load_new(self) -> None:
         """Look again, at the audit log too."""
-        self._chain = None
+        self._chain, self._grouped = None, 0.0
         self.entered()
 
     def do_dead_letters(self) -> None:
@@ -176,6 +190,10 @@ class OverviewPage(Page):
             made.append(
                 Line((level(work.oldest.level), (" ", "plain"), (waits, "strong")), go=("alert", work.oldest.id))
             )
+        if self._incidents:
+            told = ngettext("{n} incident", "{n} incidents", len(self._incidents))
+            risk = _("highest risk {n} of 100").format(n=self._incidents[0].score)
+            made.append(Line(((told, "strong"), (f"  {risk}", "plain")), go=("incidents", "")))
         made.append(heading(_("Newest alerts")))
         made += [_brief(one) for one in work.newest] or [line(_("none"), "muted")]
         return made
@@ -186,7 +204,8 @@ class OverviewPage(Page):
             return [heading(_("How Sentinel fares")), line(_("it is being looked at"), "muted")]
         return [
             heading(_("How Sentinel fares")), *_stages(found), self._rules_line(found), *_intake(found),
-            _audit(self._chain), _books(found.books), *_deadlines(found),
+            _audit(self._chain), _books(found.books),
+            *([_on_call(found.on_call, found.at)] if found.on_call else []), *_deadlines(found),
         ]  # fmt: skip
 
     def _rules_line(self, found: Overview) -> Line:
@@ -200,7 +219,7 @@ class OverviewPage(Page):
             lag=lag, on=number(rules.on), aside=number(rules.aside), refused=number(rules.refused)
         )
         if found.judging:
-            return _state("bad", _("Rules"), f"{found.judging}; {numbers}", "rules")
+            return _state("bad", _("Rules"), f"{retold(found.judging)}; {numbers}", "rules")
         return _state("warning" if late or rules.aside else "good", _("Rules"), numbers, "rules")
 
 
@@ -241,7 +260,7 @@ def _brief(one: Brief) -> Line:
 def _state(tone: Tone, name: str, text: str, screen: str, subject: str = "") -> Line:
     shown, *rest = sign(tone, f"{name:<{_NAME_WIDE}}")
     return Line((shown, *((one, "strong") for one, _tone in rest), (text, tone if tone != "good" else "plain")),
-                go=(screen, subject), indent=_NAME_WIDE + 2)  # fmt: skip
+                go=(screen, subject) if screen else None, indent=_NAME_WIDE + 2)  # fmt: skip
 
 
 def _stages(found: Overview) -> list[Line]:
@@ -307,6 +326,17 @@ def _books(books: Books) -> Line:
         text = _("do not balance: {problem}; {equation}").format(problem=books.problems[0], equation=equation)
         return _state("bad", _("Books"), text, "sources")
     return _state("good", _("Books"), _("balance: {equation}").format(equation=equation), "sources")
+
+
+def _on_call(of: OnCall, now: datetime) -> Line:
+    name = _("On call")
+    if of.problem:
+        return _state("warning", name, of.problem, "")
+    if of.until is None:
+        return _state("warning", name, _("nobody, says the roster"), "")
+    until = moment(of.until, seconds=False, day=of.until - now >= timedelta(hours=12), year=False)
+    text = _("{who} until {until}").format(who=of.who, until=until)
+    return _state("good", name, f"{text}  {of.reach}".rstrip(), "alerts", f'who:"{of.who}" -state:closed')
 
 
 def _deadlines(found: Overview) -> list[Line]:

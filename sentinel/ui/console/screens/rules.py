@@ -1,6 +1,7 @@
 """Rules and ATT&CK: which rules can fire here, how they have fared, and what of ATT&CK is covered by them."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.surveys import RulesSurvey, RuleState, RuleSurvey, TechniqueSurvey
 from sentinel.ui.console.table import Column, Listed, Table
 from sentinel.ui.words import N_, _, ngettext, number
+from sentinel.ui.words.stages import retold
 
 COLUMNS = (
     Column(N_("SEV"), 4),
@@ -28,10 +30,10 @@ COLUMNS = (
 TECHNIQUES = (
     Column(N_("TACTIC"), 20),
     Column(N_("ATT&CK"), 9),
-    Column(N_("TECHNIQUE"), 20, grows=True),
-    Column(N_("HAS RULE"), 10),
-    Column(N_("HAS DATA"), 10),
-    Column(N_("HAS FIRED"), 13),
+    Column(N_("TECHNIQUE"), 14, grows=True),
+    Column(N_("HAS RULE"), 8),
+    Column(N_("HAS DATA"), 8),
+    Column(N_("HAS FIRED"), 12),
 )
 STATES: dict[RuleState, tuple[str, Tone]] = {
     "on": (N_("on"), "good"),
@@ -39,8 +41,10 @@ STATES: dict[RuleState, tuple[str, Tone]] = {
     "never": (N_("cannot fire"), "warning"),
     "refused": (N_("refused"), "bad"),
 }
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 READ_SECONDS = 300.0
 """So long thousands of rules may take to be read for the first time."""
+AGAIN = timedelta(minutes=1)
 _ORDER: tuple[RuleState, ...] = ("aside", "refused", "on", "never")
 _WIDE = 20
 
@@ -68,6 +72,7 @@ class RulesPage(Page):
     def __init__(self, subject: str = "") -> None:
         super().__init__(subject)
         self._found: RulesSurvey | None = None
+        self._at = EPOCH
         self._typed = subject
         self._sigma: tuple[str, str] = ("", "")
 
@@ -91,8 +96,10 @@ class RulesPage(Page):
         return self.query_one("#techniques", Table)
 
     def entered(self) -> None:
-        """Read the rules, once."""
-        if self._found is None:
+        """Read the rules, again after a while: files and numbers change."""
+        now = self.services.clock.now()
+        if self._found is None or now - self._at >= AGAIN:
+            self._at = now
             self.table.empty = _("the rules are being read; this takes seconds the first time")
             self.ask("rules", lambda: self.services.surveys().rules(), self._came, seconds=READ_SECONDS)
 
@@ -204,7 +211,7 @@ class RulesPage(Page):
         if row is None:
             return []
         word, tone = STATES[row.state]
-        state = f"{_(word)}: {row.why}" if row.why else _(word)
+        state = f"{_(word)}: {_why(row)}" if row.why else _(word)
         made = [heading(row.title), Line(sign(tone, state))]
         if row.description:
             made += [Line(), *(line(one) for one in row.description.strip().splitlines())]
@@ -241,7 +248,7 @@ def _cells(row: RuleSurvey) -> Sequence[Piece]:
         (number(row.alerts) if row.id else "", "plain"),
         (ratio, "plain"),
         (", ".join(row.attack), "muted"),
-        (row.why, "muted"),
+        (_why(row), "muted"),
     )
 
 
@@ -268,3 +275,8 @@ def _text(one: RuleSurvey) -> str:
 
 def _words(one: TechniqueSurvey) -> str:
     return f"{one.tactic} {one.id} {one.name}".casefold()
+
+
+def _why(row: RuleSurvey) -> str:
+    # the state says that it is set aside
+    return retold(row.why.removeprefix("set aside: "))

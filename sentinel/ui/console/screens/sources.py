@@ -49,6 +49,8 @@ OUTCOMES: dict[Outcome, str] = {
     "missing": N_("never came"),
 }
 _WIDE = 20
+REPLAY_SECONDS = 600.0
+"""So long many records may take to be brought in again."""
 
 
 class Sources(Page):
@@ -60,6 +62,7 @@ class Sources(Page):
     AUTO_FOCUS = "#senders"
     ACTIONS: ClassVar[tuple[Action, ...]] = (
         Action("dead_letters", N_("Dead letters"), N_("Show what could not be read of this source within a day")),
+        Action("replay", N_("Replay"), N_("Bring in again what is unread of this source, after its pack was mended")),
     )
     DEFAULT_CSS = """
     Sources Table { width: 3fr; }
@@ -97,6 +100,7 @@ class Sources(Page):
     def on_table_moved(self) -> None:
         """Show the sender under the cursor in full."""
         self.query_one("#whole", Pane).retell()
+        self.refresh_frame()
 
     def on_table_chosen(self) -> None:
         """Ask for its events."""
@@ -114,9 +118,20 @@ class Sources(Page):
         if row is not None:
             self.console.open("hunt", _dead_letters(row))
 
+    def do_replay(self) -> None:
+        """Bring it in again."""
+        row = self.table.row
+        if row is not None:
+            source = row.identity.source
+            self.ask("replay", lambda: self.services.replay(source), self._replayed, seconds=REPLAY_SECONDS)
+
+    def _replayed(self, many: int) -> None:
+        told = ngettext("{n} record is in the spool again", "{n} records are in the spool again", many)
+        self.say(told if many else _("every record of this source has been read"))
+
     def reason(self, action: str) -> str:
         """Return why something cannot be done now."""
-        return _("there is no sender here") if action == "dead_letters" and self.table.row is None else ""
+        return _("there is no sender here") if action in {"dead_letters", "replay"} and self.table.row is None else ""
 
     # -- drawing
 

@@ -13,7 +13,7 @@ from sentinel.respond import hunting, language, timeline
 from sentinel.respond.language import Question
 from sentinel.respond.timeline import Course, Entry, Gap, Told
 from sentinel.ui.console.actions import Action
-from sentinel.ui.console.draw import Line, Piece, line
+from sentinel.ui.console.draw import Line, Piece, level, line
 from sentinel.ui.console.eventlines import told
 from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
@@ -163,12 +163,14 @@ class Timeline(Page):
                 minutes = round((end - start).total_seconds() / 60)
                 text = ngettext("{n} minute without anything", "{n} minutes without anything", minutes)
                 return Line(((f"{'':15} ┆ ", "muted"), (f"⋯ {text}", "warning")))
-            case Told(at, kind, text, go):
+            case Told(at, grave, text, go):
+                word, tone = level(grave)
                 return Line(
                     (
                         (f"{moment(at, year=False):<15} ", "muted"),
                         ("▶ ", "bad"),
-                        (f"{kind} ", "strong"),
+                        (word, tone),
+                        (" ", "plain"),
                         (text, "link"),
                     ),
                     go=go,

@@ -1,0 +1,153 @@
+"""What the stages say, in the language that is spoken: they know English only, and here are their sentences again.
+
+A sentence is recognised by what stands between its placeholders; what is not known is said as it is. A placeholder of
+`_SAID` is such a sentence itself.
+"""
+
+from functools import cache
+from string import Formatter
+
+from sentinel.ui.words import N_, _, language
+
+SENTENCES = (
+    # an alert's history, and what is refused
+    N_("raised"),
+    N_("acknowledged"),
+    N_("assigned to {to}"),
+    N_("handed back"),
+    N_("noted"),
+    N_("closed as {verdict}"),
+    N_("reopened"),
+    N_("undone: {what}"),
+    N_("suppressed until {until} UTC"),
+    N_("no longer suppressed"),
+    N_("refused: {wanted}"),
+    N_("acknowledge"),
+    N_("assign to {to}"),
+    N_("hand back"),
+    N_("close as {verdict}"),
+    N_("suppress until {until} UTC"),
+    N_("true_positive"),
+    N_("false_positive"),
+    N_(
+        "alert {id} has changed since you saw it: {told}. Nothing was overwritten; "
+        "look at it again (sentinel alerts show {same}), it is at version {version} now"
+    ),
+    N_("{who} {what} at {when} UTC"),
+    N_("nobody has changed alert {id}: there is nothing to undo"),
+    N_("the last change of alert {id} is not yours: {said}"),
+    N_("this cannot be undone: {said}"),
+    N_("not a name: {to}; at most {most} characters, no blanks around it"),
+    N_("a suppression ends in the future, after {days} days at most; what is never a finding is an exception: "
+       "sentinel rules except"),
+    N_("it is suppressed already by {held} until {until} UTC ({reason}); end that first: "
+       "sentinel alerts unsuppress {number}"),
+    # a case's history, and what is refused
+    N_("renamed it {title}"),
+    N_("removed the deadline"),
+    N_("set the deadline {at} UTC"),
+    N_("closed"),
+    N_("opened"),
+    N_("added alert {id}"),
+    N_("added {many} events"),
+    N_("added task {number}: {text}"),
+    N_("task {number} is {word}: {text}"),
+    N_("added {name}"),
+    N_("removed {name}"),
+    N_(
+        "case {number} has changed since you saw it: {told}. Nothing was overwritten; look at it again, it "
+        "is at version {version} now"
+    ),
+    N_("{path} is there already; an export is written into a new folder or zip file"),
+    N_("{path} is no folder; make it first"),
+    N_("{name} is {article} member already"),
+    # incidents
+    N_("merged with {gone}"),
+    N_("left: {alert}"),
+    N_("joined: {alert}"),
+    N_("{wrong} of {all} verdicts on its rule were false positives"),
+    N_("an asset of criticality {level}"),
+    N_("{many} events met an indicator"),
+    # what is asked for
+    N_("{name}: is nothing to ask for"),
+    N_("{name}: is nothing to ask for; did you mean {near}:?"),
+    N_("{value}: not a time; say 90m, 24h, 7d, 2027-01-31 or 2027-01-31T12:00"),
+    N_("{value}: say {known}"),
+    N_("nothing can be all of that: two parts exclude each other"),
+    N_("something to look for is missing here"),
+    N_("something to look for is missing before this word"),
+    N_("a value for {field} is missing here"),
+    N_("this bracket closes nothing"),
+    N_("this bracket is not closed"),
+    N_("this quotation is not closed"),
+    N_("a word is missing here"),
+    N_("a number is needed here"),
+    N_("the query should end here; a time span comes last"),
+    N_("the span ends before it begins"),
+    N_("a time is needed here, such as 2026-11-23T08:00"),
+    N_("a length of time is needed here, such as 30m, 24h or 7d"),
+    N_("{value} as a {kind} is nobody in particular: every machine has it, or it is no {same}"),
+    # rules
+    N_("no source sends {names}"),
+    N_("{arriving} lacks {missing}; {would} would have it"),
+    N_("set aside: {why}"),
+    N_("did not come to an end within {seconds} s"),
+    N_("nothing judges: the process of the rules is gone, or has yet to begin"),
+    N_("the rules stand still since {seconds} s"),
+    N_("the rules stand still since {seconds} s over the rule {rule}"),
+    N_("such an exception would be refused: {why}"),
+    N_("{path} is such an exception already: change it there, or remove it first"),
+    N_("no event it is about has a field {name}; say --field {same}=VALUE"),
+    N_("{path} is there already; choose another name"),
+    N_("Sigma cannot say exactly this question; say it in simpler words"),
+    # what could not be seen
+    N_("nothing was heard of it"),
+    N_("nothing had been received yet, or it is too long ago"),
+    N_("no rules were on yet"),
+    N_("planned, but never judged"),
+    N_("nothing is known of it"),
+    N_("is to be judged again"),
+    N_("{many} rules"),
+)  # fmt: skip
+_SAID = frozenset({"what", "wanted", "verdict", "said", "why", "told"})
+DEPTH_MAX = 4
+
+
+def retold(text: str, depth: int = 0) -> str:
+    """Return what a stage has said in the language that is spoken, or as it is if the sentence is not known."""
+    if language() == "en" or depth >= DEPTH_MAX:
+        return text
+    for sentence in SENTENCES:
+        found = _read(sentence, text)
+        if found is not None:
+            told = {
+                name: "; ".join(retold(one, depth + 1) for one in value.split("; ")) if name in _SAID else value
+                for name, value in found.items()
+            }
+            return _(sentence).format(**told)
+    return text
+
+
+@cache
+def parts(sentence: str) -> tuple[tuple[str, str], ...]:
+    """Return a sentence as what stands before each placeholder, and its name ("": the end)."""
+    return tuple((before, name or "") for before, name, _spec, _turned in Formatter().parse(sentence))
+
+
+def _read(sentence: str, text: str) -> dict[str, str] | None:
+    """Return what stands in a text for the placeholders of a sentence; None if it is another."""
+    found: dict[str, str] = {}
+    at, waiting = 0, ""
+    for before, name in parts(sentence):
+        if not waiting:
+            there = 0 if text.startswith(before) else -1
+        else:
+            there = text.find(before, at + 1) if name else len(text) - len(before) if text.endswith(before) else -1
+        if there < at or (waiting and there == at):
+            return None
+        if waiting:
+            found[waiting] = text[at:there]
+        at, waiting = there + len(before), name
+    if waiting:
+        found[waiting] = text[at:]
+    return found if waiting or at == len(text) else None
