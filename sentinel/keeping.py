@@ -32,6 +32,7 @@ class Keeping:
             talk("there is no key for keeping here: repairs and retention are another process's")
             return
         archive = stack.enter_context(app.keeping(store))
+        self._archive = archive
         self._daily = Daily(app, archive, talk)
         self._schedule: Schedule[Report] = Schedule(self._daily, _DISK_LOOK)
         self._looking = threading.Thread(target=self._look, name="keep", args=(archive, app.config.repairs_dir))
@@ -51,6 +52,7 @@ class Keeping:
         """End; what has begun is finished first."""
         self._stop.set()
         if self._daily:
+            self._archive.give_up()
             self._looking.join()
             self._schedule.stop()
 

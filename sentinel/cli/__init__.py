@@ -39,6 +39,7 @@ VERBS = {
     "spool": "Look into the spool: stats, cat, fsck.",
     "deadletter": "Records that no pack could read: list, show, replay.",
     "retention": "What is older than it may be: check, run.",
+    "backup": "All that Sentinel knows, copied while it works, and back: make, verify, restore.",
     "repair": "After a pack or rule has changed: read and judge again what is affected.",
     "store": "Set an Elasticsearch server up and say what it can do: setup.",
     "check": "Check configuration, packs and rules without starting.",

@@ -222,3 +222,5 @@ def _spool(app: App) -> Iterator[Check]:
 def _store(app: App) -> Iterator[Check]:
     with app.reading() as store:
         yield Check("store", "ok", f"{app.config.store.kind}, newest event {store.newest():,}")
+        for trouble in store.troubles():
+            yield Check("store", "warn", trouble)
