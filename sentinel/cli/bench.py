@@ -188,7 +188,7 @@ def city(  # noqa: PLR0913, PLR0917  an option each
     days: Annotated[float, typer.Option(min=0.05, max=31, help="How many simulated days, from a Monday on.")] = 7,
     seed: SeedOption = 1,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="So many cities, each of the next seed.")] = 1,
-    scale: Annotated[float, typer.Option(min=0.0001, max=1, help="Which part of the city is seen.")] = 0.004,
+    scale: Annotated[float, typer.Option(min=0.0001, max=1, help="Which part of the city is seen.")] = 0.002,
     learning_days: Annotated[float, typer.Option(min=0, max=60, help="Days in peace before, to learn from.")] = 7,
     rules: Annotated[list[Path] | None, typer.Option(help="Rule files or folders; nothing: the shipped ones.")] = None,
     json: JsonOption = False,

@@ -36,7 +36,7 @@ def simulate(  # noqa: PLR0913, PLR0917  an option each
     seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same city, and the same bytes.")] = 1,
     scale: Annotated[
         float, typer.Option(min=0.0001, max=10, help="1: all 17,000 machines, some 180 lines a second.")
-    ] = 0.004,
+    ] = 0.002,
     to: Annotated[str, typer.Option("--to", help="HOST:PORT: send to these sockets (UDP and TCP) in real time.")] = "",
     minutes: Annotated[float, typer.Option(min=0, help="With --to: how long; 0: until Ctrl+C.")] = 0,
 ) -> None:

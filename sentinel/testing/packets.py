@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from struct import pack
+from struct import pack, unpack
 
 __all__ = [
     "Story", "arp", "certificate", "client_hello", "demo_capture", "dhcp", "dns_answer", "dns_query", "ethernet",
@@ -39,7 +39,7 @@ def write_pcap(path: Path, frames: Iterable[Frame], link: int = 1) -> int:
 
 def _checksum(data: bytes) -> int:
     padded = data + b"\0" * (len(data) % 2)
-    total = sum(int.from_bytes(padded[at : at + 2], "big") for at in range(0, len(padded), 2))
+    total: int = sum(unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
