@@ -18,7 +18,7 @@ from sentinel.sense.settings import SenseSettings
 from sentinel.sources.book import Patience, SourceBook
 from sentinel.testing.bench_city import Stages, live
 from sentinel.testing.city import City, places
-from sentinel.testing.city.living import SOURCE
+from sentinel.testing.city.living import CLIENTS, SOURCE
 from sentinel.testing.scoring import ALERTS_A_DAY, Found, Score, score
 from sentinel.ui import tables
 
@@ -37,7 +37,7 @@ def scored(days: float, learning_days: float, seeds: Iterable[int], scale: float
     for seed in seeds:
         with TemporaryDirectory(prefix="sentinel-city-") as name:
             folder = Path(name)
-            places.write(folder, SOURCE)
+            places.write(folder, SOURCE, CLIENTS)
             with (folder / "sentinel.toml").open("a") as config:
                 config.write("[spool]\nballast_bytes = 0\n")
             app = App(load(folder / "sentinel.toml"), ManualClock(BEGIN))

@@ -17,7 +17,7 @@ import orjson
 from sentinel.core.clock import iso
 from sentinel.core.event import Raw
 from sentinel.testing.city import places
-from sentinel.testing.city.living import SOURCE, records, weeks
+from sentinel.testing.city.living import CLIENTS, SOURCE, records, weeks
 from sentinel.testing.city.model import City
 from sentinel.testing.city.town import NAMES, SITES, people
 from sentinel.testing.packets import SECOND, Frame, Story, write_pcap
@@ -65,7 +65,7 @@ def write(folder: Path, city: City, begin: datetime, end: datetime) -> Written:
 def prepare(folder: Path, city: City, begin: datetime, end: datetime, told: Sequence[Play]) -> None:
     """Write what Sentinel is told of the city, and the truth."""
     folder.mkdir(parents=True, exist_ok=True)
-    places.write(folder.resolve(), SOURCE)
+    places.write(folder.resolve(), SOURCE, CLIENTS)
     (folder / "truth.json").write_bytes(orjson.dumps(truth(city, begin, end, told), option=orjson.OPT_INDENT_2))
 
 

@@ -7,11 +7,13 @@ from heapq import merge
 from operator import itemgetter
 
 from sentinel.core.event import Origin, Raw, arriving
+from sentinel.testing.city import windows
 from sentinel.testing.city.lines import Line
 from sentinel.testing.city.model import City
 from sentinel.testing.scene import WEEK, Play, plays
 
-SOURCE = "stadt"
+SOURCE, CLIENTS = "stadt", "stadt-pcs"
+"""The sources: office computers have one of their own, for nobody misses one that is turned off."""
 DELAY = timedelta(milliseconds=400)
 """So long a line is on its way."""
 _MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
@@ -33,7 +35,8 @@ class Record:
         """The record as an entrance would have made it when it arrived."""
         came = self.line.at + DELAY
         origin = Origin(self.line.via, f"{self.line.device}:514", self.name)
-        return arriving(Raw(self.line.body, SOURCE, came, origin), came)
+        source = CLIENTS if self.line.device == windows.CLIENTS else SOURCE
+        return arriving(Raw(self.line.body, source, came, origin), came)
 
 
 def weeks(city: City, begin: datetime, end: datetime) -> list[Play]:

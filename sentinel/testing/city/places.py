@@ -23,6 +23,7 @@ _SERVERS = (
 )  # fmt: skip
 _PATHS = """\
 allow:
+  - {from: "*", to: [rathaus], ports: [53]}
   - from: [rathaus, kasse-steuer, liegenschaften, personal, poststelle]
     to: [server, poststelle]
     ports: [25, 53, 67, 80, 88, 123, 135, 389, 443, 445, 3128, 8530, 9100, "49152-65535"]
@@ -42,19 +43,24 @@ calendar = "{folder}/calendar.toml"
 name = "{source}"
 port = 5514
 
+[[syslog]]
+name = "{clients}"
+port = 5515
+silence_minutes = 0
+
 [sense]
 segments = "{folder}/segments.yaml"
 """
 
 
-def write(folder: Path, source: str) -> None:
-    """Write assets.toml, calendar.toml, segments.yaml and sentinel.toml; records belong to `source`."""
+def write(folder: Path, source: str, clients: str) -> None:
+    """Write assets.toml, calendar.toml, segments.yaml and sentinel.toml; records belong to `source` or `clients`."""
     (folder / "assets.toml").write_text("\n".join(_assets()), "utf-8")
     (folder / "calendar.toml").write_text(CALENDAR.read_text("utf-8"), "utf-8")
     named = ", ".join(school.name for school in town.schools())
     (folder / "segments.yaml").write_text("\n".join(_segments()) + "\n" + _PATHS.replace("SCHOOLS", named), "utf-8")
     config = folder / "sentinel.toml"
-    config.write_text(_CONFIG.format(folder=folder, file=config, source=source), "utf-8")
+    config.write_text(_CONFIG.format(folder=folder, file=config, source=source, clients=clients), "utf-8")
 
 
 def _assets() -> Iterator[str]:

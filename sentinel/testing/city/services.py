@@ -7,7 +7,7 @@ from datetime import datetime
 from random import Random
 
 from sentinel.testing.city.firewalls import BERLIN
-from sentinel.testing.city.lines import Line, bsd
+from sentinel.testing.city.lines import Line, Via, bsd
 from sentinel.testing.city.town import LEASES, NAMES, PROXY, Server
 
 BROWSERS = (
@@ -71,20 +71,23 @@ def fetched(at: datetime, client: str, user: str, url: str, size: int) -> Line:
 
 def lease(at: datetime, client: str, card: str, name: str, server: Server = LEASES) -> Line:
     """Return dhcpd's line on an address given to a client."""
-    text = f"DHCPACK on {client} to {card} ({name}) via eth0"
-    return Line(at, server.address, bsd(at, server.name, "dhcpd[812]", text))
+    return dhcpd(at, server, f"DHCPACK on {client} to {card} ({name}) via eth0")
 
 
 def asked(at: datetime, client: str, card: str, name: str, server: Server = LEASES) -> Line:
     """Return dhcpd's line on a client that asks for an address."""
-    text = f"DHCPREQUEST for {client} from {card} ({name}) via eth0"
-    return Line(at, server.address, bsd(at, server.name, "dhcpd[812]", text))
+    return dhcpd(at, server, f"DHCPREQUEST for {client} from {card} ({name}) via eth0")
 
 
 def declined(at: datetime, client: str, card: str, server: Server) -> Line:
     """Return dhcpd's line on a client that found its address in use."""
-    text = f"DHCPDECLINE of {client} from {card} via eth0: abandoned"
-    return Line(at, server.address, bsd(at, server.name, "dhcpd[812]", text, 27))
+    return dhcpd(at, server, f"DHCPDECLINE of {client} from {card} via eth0: abandoned")
+
+
+def dhcpd(at: datetime, server: Server, text: str) -> Line:
+    """Return a line of dhcpd's; what runs on a firewall goes the way of all it writes."""
+    via: Via = "syslog-udp" if server.name.startswith("fw-") else "syslog-tcp"
+    return Line(at, server.address, bsd(at, server.name, "dhcpd[812]", text), via)
 
 
 def web(  # noqa: PLR0913  what a web server says of a request

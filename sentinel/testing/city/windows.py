@@ -11,8 +11,8 @@ import orjson
 
 from sentinel.testing.city.lines import Line, ietf
 
-COLLECTOR = "10.10.8.45"
-"""The address of the collector to which all Windows machines forward their events."""
+COLLECTOR, CLIENTS = "10.10.8.45", "10.10.8.46"
+"""The addresses of the collectors to which servers and office computers forward their events."""
 NETBIOS = "STADT"
 SYSTEM = "C:\\Windows\\System32\\"
 _SECURITY = ("Security", "Microsoft-Windows-Security-Auditing")
@@ -32,7 +32,7 @@ def event(at: datetime, host: str, number: int, said: Mapping[str, object], of: 
         "SourceName": provider,
     }
     text = orjson.dumps({**common, **said}).decode()
-    return Line(at, COLLECTOR, ietf(at, host, "nxlog 4711", text))
+    return Line(at, CLIENTS if host.startswith("PC-") else COLLECTOR, ietf(at, host, "nxlog 4711", text))
 
 
 def named(at: datetime, host: str, number: int, said: Sequence[str], of: tuple[str, str]) -> Line:

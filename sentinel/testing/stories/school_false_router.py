@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from sentinel.testing.city import services
-from sentinel.testing.city.lines import Line, bsd
 from sentinel.testing.city.town import schools
 from sentinel.testing.packets import SECOND, arp, dhcp
 from sentinel.testing.scene import About, Scene
@@ -22,7 +21,7 @@ def tell(scene: Scene) -> None:
         at = scene.after(seconds=number * 45)
         wanted = f"DHCPREQUEST for 192.168.178.{20 + number} ({_FALSE}) from {card} (tablet-{number:03d})"
         text = f"{wanted} via igb1: ignored (not authoritative)."
-        line = Line(at, router, bsd(at, school.firewall.name, "dhcpd[812]", text))
+        line = services.dhcpd(at, school.firewall, text)
         scene.say("devices ask another server", line, decisive=number == 2)
         if number % 10 == 9:
             scene.say("addresses collide", services.declined(at + timedelta(seconds=3), client, card, school.firewall))
