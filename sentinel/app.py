@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from sentinel import stores
-from sentinel.config import INVENTORY, Config
-from sentinel.config.files import made, secret
-from sentinel.core.alert import Desk
-from sentinel.core.case import Cases
+from sentinel.config import INVENTORY
 from sentinel.core.clock import SystemClock
 from sentinel.core.content import content
 from sentinel.core.errors import ConfigError, UsageError
-from sentinel.core.ports import Archive, Clock, Form, Store
-from sentinel.core.source import Identity, Owner
+from sentinel.core.folders import made, secret
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
@@ -26,7 +22,12 @@ if TYPE_CHECKING:
     from sentinel.audit.log import AuditLog
     from sentinel.compare.book import OddBook
     from sentinel.config.inventory import Inventory
+    from sentinel.config.options import Config
+    from sentinel.core.alert import Desk
     from sentinel.core.calendar import Calendars
+    from sentinel.core.case import Cases
+    from sentinel.core.ports import Archive, Clock, Form, Store
+    from sentinel.core.source import Identity, Owner
     from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
     from sentinel.join.joiner import Joiner
@@ -50,8 +51,8 @@ PROOF_SECONDS = 10.0
 class App:
     """Sentinel as one configuration describes it; every part is made when it is first asked for."""
 
-    config: Config
-    clock: Clock = field(default_factory=SystemClock)
+    config: "Config"
+    clock: "Clock" = field(default_factory=SystemClock)
     margin: timedelta = timedelta(days=1)
     """How far around an alert its evidence is looked for."""
 
@@ -139,7 +140,7 @@ class App:
         return Proving(over(self._scratch), f"{options.kind} {options.url}", memory)
 
     @contextmanager
-    def _scratch(self) -> Iterator[Store]:
+    def _scratch(self) -> Iterator["Store"]:
         # indices of their own in the node, gone afterwards; nobody waits long for a node that is away
         prefix = f"{self.config.store.prefix}-proof-{uuid4().hex[:12]}"
         store = stores.elastic(self.config, prefix, "prover", seconds_max=PROOF_SECONDS, attempts=1)
@@ -179,7 +180,7 @@ class App:
             spool.close()
 
     @contextmanager
-    def reading(self) -> Iterator[Archive]:
+    def reading(self) -> Iterator["Archive"]:
         """Open the store to read; any number of processes may."""
         store = stores.opened(self.config, "reader")
         try:
@@ -188,7 +189,7 @@ class App:
             store.close()
 
     @contextmanager
-    def writing(self) -> Iterator[Archive]:
+    def writing(self) -> Iterator["Archive"]:
         """Open the store to write; one process may, the next is told who does."""
         store = stores.opened(self.config, "writer")
         try:
@@ -197,7 +198,7 @@ class App:
             store.close()
 
     @contextmanager
-    def keeping(self, store: Archive | None = None) -> Iterator[Archive]:
+    def keeping(self, store: "Archive | None" = None) -> Iterator["Archive"]:
         """Open the store to amend and to remove; `store` is one that writes, where a process has it open already."""
         if store is not None and (self.config.store.kind == "embedded" or not self.config.store.keys):
             yield store
@@ -209,7 +210,7 @@ class App:
             kept.close()
 
     @cached_property
-    def form(self) -> Form:
+    def form(self) -> "Form":
         """How the store that is configured forms events; needs no store."""
         return stores.form(self.config)
 
@@ -245,7 +246,7 @@ class App:
         return AuditLog(made(self.config.audit_dir), self.clock, options.key_file, options.anchors)
 
     @contextmanager
-    def desk(self) -> Iterator[Desk]:
+    def desk(self) -> Iterator["Desk"]:
         """Open the alerts for people: each action is written down in the audit log before it is done."""
         from sentinel.audit.desk import RecordedDesk
 
@@ -295,7 +296,7 @@ class App:
             yield IncidentBook(book, store, self.clock, terms, tactics)
 
     @contextmanager
-    def cases(self) -> Iterator[Cases]:
+    def cases(self) -> Iterator["Cases"]:
         """Open the cases for people: each action is written down in the audit log before it is done."""
         from sentinel.audit.cases import RecordedCases
         from sentinel.cases.book import CaseBook
@@ -305,7 +306,7 @@ class App:
             yield RecordedCases(book, self.audit)
 
     @contextmanager
-    def past(self, store: Store) -> Iterator["Past"]:
+    def past(self, store: "Store") -> Iterator["Past"]:
         """Open what the rules with a history have learnt."""
         from sentinel.detect.past import Past
 
@@ -326,7 +327,7 @@ class App:
             yield books
 
     @contextmanager
-    def joiner(self, store: Store, start: int) -> Iterator["Joiner"]:
+    def joiner(self, store: "Store", start: int) -> Iterator["Joiner"]:
         """Open what puts together records that are one thing; a new book begins at `start`."""
         from sentinel.join.book import JoinBook
         from sentinel.join.joiner import Joiner
@@ -348,8 +349,10 @@ class App:
             return self._assets.of_address(value)
         return self._assets.of_name(value) if field.startswith("host.") else {}
 
-    def owner(self, identity: Identity) -> Owner:
+    def owner(self, identity: "Identity") -> "Owner":
         """Return where a sender stands and whose it is, as the inventory says it; raises ConfigError if it is wrong."""
+        from sentinel.core.source import Owner
+
         facts = self._assets.of_sender(identity.source, identity.peer, identity.peer)
         facts = facts or self._assets.of_name(identity.host)
         return Owner(facts.get("site", ""), facts.get("owner", ""))

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from sentinel import __version__
 from sentinel.app import App
-from sentinel.config import Config
+from sentinel.config.options import Config
 from sentinel.core.audit import Deed
 from sentinel.core.clock import iso
 from sentinel.core.database import told

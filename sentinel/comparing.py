@@ -17,12 +17,13 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from sentinel.app import App
-from sentinel.config import Config, inventory
-from sentinel.config.files import made
+from sentinel.config import inventory
+from sentinel.config.options import Config
 from sentinel.core.calendar import ALWAYS, Calendar
 from sentinel.core.clock import iso
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Origin, Raw, arriving
+from sentinel.core.folders import made
 from sentinel.core.odd import Odd, Ranking
 from sentinel.processes import begun, done, follow
 

@@ -10,20 +10,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from sentinel.app import App
-from sentinel.audit.chain import entry_of
-from sentinel.core.audit import Deed, Entry
+from sentinel.config import state_file
 from sentinel.ui.console.services import Chain, Pulse, Services
 from sentinel.ui.words import preferred
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sentinel.app import App
     from sentinel.core.alert import Alert
+    from sentinel.core.audit import Entry
     from sentinel.core.case import Case, Exported
     from sentinel.core.detection import Detection
     from sentinel.core.incident import Incident
     from sentinel.core.listing import Listings
+    from sentinel.core.ports import Clock
     from sentinel.core.scene import Dossier, Scene
     from sentinel.core.slip import Slip
     from sentinel.detect.exempting import Renewal
@@ -38,18 +39,30 @@ DEEDS_MAX = 10_000
 class Opened:
     """What the console has opened, each thing once, when it was first asked for; from any thread."""
 
-    def __init__(self, app: App, who: str) -> None:
-        self.app = app
+    def __init__(self, load: Callable[[], "App"], data: Path, clock: "Clock", who: str) -> None:
+        self._load = load
+        self._data = data
+        self._clock = clock
         self.who = who
         self._stack = ExitStack()
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._renewal: Renewal | None = None
+        self._loading = threading.Lock()
+        self._app: App | None = None
         self._booked: tuple[datetime, int] | None = None
-        self.desk = self.once(app.desk)
-        self.store = self.once(app.reading)
+        self.desk = self.once(lambda app: app.desk())
+        self.store = self.once(lambda app: app.reading())
 
-    def once(self, opening: Callable[[], AbstractContextManager[T]]) -> Callable[[], T]:
+    @property
+    def app(self) -> "App":
+        """The wired stages; the first who asks waits until the configuration is read. Raises ConfigError."""
+        with self._loading:
+            if self._app is None:
+                self._app = self._load()
+            return self._app
+
+    def once(self, opening: Callable[["App"], AbstractContextManager[T]]) -> Callable[[], T]:
         """Return what opens a thing at the first call and returns the same at every other."""
         made: list[T] = []
         lock = threading.Lock()
@@ -57,7 +70,7 @@ class Opened:
         def opened() -> T:
             with lock:
                 if not made:
-                    thing = opening()
+                    thing = opening(self.app)
                     with self._lock:
                         made.append(self._stack.enter_context(thing))
                 return made[0]
@@ -73,10 +86,9 @@ class Opened:
     def listings(self) -> "Listings":
         """Who makes lists of alerts."""
         from sentinel.alert.listing import AlertListings
-        from sentinel.config.files import made
+        from sentinel.core.folders import made
 
-        made(self.app.config.data)
-        return AlertListings(self.app.config.state_file, self.app.clock)
+        return AlertListings(state_file(made(self._data)), self._clock)
 
     @property
     def surveys(self) -> "Surveys":
@@ -189,8 +201,16 @@ class Opened:
 
         return letters.replay(self.app, source, self.who)
 
-    def deeds(self) -> list[Entry]:
+    def hunted(self, query: str) -> None:
+        """Write down that a question is asked."""
+        from sentinel.core.audit import Deed
+
+        self.app.audit.enter(Deed("query", self.who, details={"question": query}))
+
+    def deeds(self) -> "list[Entry]":
         """Return the latest entries of the audit log, the last first."""
+        from sentinel.audit.chain import entry_of
+
         latest = deque(self.app.audit.entries(), maxlen=DEEDS_MAX)
         return [entry_of(shape) for shape in reversed(latest)]
 
@@ -220,26 +240,27 @@ class Opened:
 
 
 @contextmanager
-def services(app: App, who: str) -> Iterator[Services]:
-    """Give what the console asks; nothing is opened before it is asked for."""
-    opened = Opened(app, who)
+def services(load: Callable[[], "App"], data: Path, clock: "Clock", who: str) -> Iterator[Services]:
+    """Give what the console asks; nothing is opened before it is asked for, and alerts without waiting for `load`."""
+    opened = Opened(load, data, clock, who)
     try:
         yield Services(
-            clock=app.clock,
+            clock=clock,
             who=who,
             place=socket.gethostname(),
             state_folder=_folder("XDG_STATE_HOME", ".local/state"),
             keys_file=_folder("XDG_CONFIG_HOME", ".config") / "keys.toml",
             language=preferred(os.environ),
+            check=lambda: opened.app,
             desk=opened.desk,
             listings=lambda: opened.listings,
             store=opened.store,
-            cases=opened.once(app.cases),
+            cases=opened.once(lambda app: app.cases()),
             take=opened.take,
             export_case=opened.export,
             incidents=opened.incidents,
-            questions=opened.once(app.questions),
-            hunted=lambda query: app.audit.enter(Deed("query", who, details={"question": query})),
+            questions=opened.once(lambda app: app.questions()),
+            hunted=opened.hunted,
             draft=opened.draft,
             deeds=opened.deeds,
             chain=opened.chain,

@@ -7,8 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sentinel.config import Config
-from sentinel.config.files import made, secret
+from sentinel.config.options import Config
 from sentinel.config.pull import M365_SCOPE, M365_TOKEN_URL, M365_URL, PullSource
 from sentinel.config.sources import (
     BeatsSource,
@@ -22,6 +21,7 @@ from sentinel.config.sources import (
 )
 from sentinel.core.check import Check
 from sentinel.core.errors import ConfigError
+from sentinel.core.folders import made, secret
 from sentinel.core.ports import Clock, Collector
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from sentinel.app import App
 from sentinel.beat import BEGINNING, Pulse, last_beat
-from sentinel.config import Config
-from sentinel.config.files import made
+from sentinel.config.options import Config
 from sentinel.core.errors import SentinelError, StoreBusyError
 from sentinel.core.event import arrival
+from sentinel.core.folders import made
 from sentinel.core.lock import HeldLock
 from sentinel.core.room import no_room
 from sentinel.processes import follow

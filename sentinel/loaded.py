@@ -14,6 +14,7 @@ _NEEDED = (
     "sentinel.parse.prepare",
     "sentinel.parse.workers",
     "sentinel.running",
+    "sentinel.store.duck",
     "sentinel.store.embedded",
 )
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sentinel.core.clock import Clock
 from sentinel.core.errors import ConfigError, SentinelError
+from sentinel.core.ports import Clock
 from sentinel.core.source import ENDS
 from sentinel.status import Status
 

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from sentinel.app import App
-from sentinel.config import Config
-from sentinel.config.files import secret
 from sentinel.config.notify import Channel
+from sentinel.config.options import Config
 from sentinel.config.quiet import hours, quiet_until
 from sentinel.core.alert import Alert
 from sentinel.core.audit import SENTINEL
 from sentinel.core.detection import LEVELS, Detection, Finding
 from sentinel.core.errors import NotThereError, SentinelError, UsageError
+from sentinel.core.folders import secret
 from sentinel.core.where import AnyOf
 from sentinel.processes import begun, follow
 

@@ -9,7 +9,7 @@ from threading import Thread
 from time import sleep
 
 from sentinel.app import App
-from sentinel.config import Config
+from sentinel.config.options import Config
 from sentinel.core.detection import Detection
 from sentinel.core.errors import SentinelError, StoreError
 from sentinel.processes import begun, follow

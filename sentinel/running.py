@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sentinel import comparing
 from sentinel.app import App
-from sentinel.config import Config
+from sentinel.config.options import Config
 from sentinel.core.errors import ConfigError, SentinelError
 from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances

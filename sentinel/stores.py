@@ -3,8 +3,8 @@
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
-from sentinel.config import Config
-from sentinel.config.files import made, secret
+from sentinel.config.options import Config
+from sentinel.core.folders import made, secret
 from sentinel.core.ports import Archive, Form
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ from sentinel.core.alert import (
     Suppression,
     Verdict,
 )
-from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, told, writing
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Key, Level
 from sentinel.core.errors import StoreBusyError, UsageError
+from sentinel.core.ports import Clock
 
 QUIET = timedelta(hours=24)
 MANY_MAX = 1_000

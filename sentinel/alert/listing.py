@@ -5,17 +5,19 @@ an alert, in SQLite and not in Python, and a window anywhere in it costs the sam
 """
 
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
 from sentinel.alert.file import open_file
 from sentinel.alert.suppressing import ACTIVE
-from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, told
 from sentinel.core.detection import LEVELS, Key, Level
-from sentinel.core.listing import Brief, Order, Wanted
+from sentinel.core.listing import Brief, Listing, Order, Wanted
+from sentinel.core.ports import Clock
 from sentinel.core.wildcard import tokens
 
 _RANK = " ".join(("CASE level", *(f"WHEN '{level}' THEN {rank}" for rank, level in enumerate(LEVELS)), "END"))
@@ -26,37 +28,91 @@ _ORDERS: dict[Order, str] = {
     "count": "count",
     "title": "title",
 }
+_NARROWED_MAX = 30_000_000
+"""A list that is so old (microseconds) is not narrowed, but made anew."""
+_NARROWED_PART = 4
+"""Only a list of at most a quarter of all alerts is: others are read faster in the order of the file."""
 _COLUMNS = "alerts.number, id, level, last_seen, count, title, key, attack, state, verdict, assignee, version"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    wanted: Wanted
+    order: Order
+    reverse: bool
+
+
+@dataclass
+class _Shared:
+    """A connection with the tables of one list or more; `users` are the lists that are not closed."""
+
+    db: sqlite3.Connection
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made: int = 0
+    users: int = 0
 
 
 class AlertListing:
     """Alerts in the order in which they were asked for; one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, asked: _Asked, now: int, within: "AlertListing | None" = None) -> None:
         self._path = path
-        self._lock = threading.Lock()
-        self._db = open_file(path)
-        self._where = ""
-        self._given: dict[str, object] = {}
-        self._newest = 0
-        self._count = 0
-
-    def fill(self, wanted: Wanted, order: Order, now: int, *, reverse: bool) -> Self:
-        """Put the alerts that are wanted into order, with suppressions as of `now` (microseconds)."""
-        conditions, self._given = _conditions(wanted)
+        self.asked = asked
+        self.shared: _Shared = _Shared(open_file(path)) if within is None else within.shared
+        self.shared.users += 1
+        self.shared.made += 1
+        self.table = f"listed_{self.shared.made}"
+        conditions, self._given = _conditions(asked.wanted)
         self._given["now"] = now
         self._where = " AND ".join(conditions) or "1"
-        way = ("ASC", "DESC") if reverse != (order == "title") else ("DESC", "ASC")
+        self.at: int = now if within is None else within.at
+        self.newest: int = 0 if within is None else within.newest
+        self._count = 0
+
+    def fill(self) -> Self:
+        """Put the alerts that are wanted into order."""
+        wanted, order = self.asked.wanted, self.asked.order
+        way = ("ASC", "DESC") if self.asked.reverse != (order == "title") else ("DESC", "ASC")
+        # in the order of the file, and then sorted, alerts are read in half the time
+        how = "NOT INDEXED" if wanted.since is None and wanted.until is None else ""
         with self._lock, told(self._path):
-            self._newest = int(self._db.execute("SELECT coalesce(max(number), 0) FROM alerts").fetchone()[0])
+            self.newest = int(self._db.execute("SELECT coalesce(max(number), 0) FROM alerts").fetchone()[0])
             self._db.execute("PRAGMA temp_store=MEMORY")
-            self._db.execute("CREATE TEMP TABLE listed (place INTEGER PRIMARY KEY, alert INTEGER NOT NULL)")
-            self._count = self._db.execute(
-                f"INSERT INTO listed (alert) SELECT number FROM alerts WHERE {self._where} "  # noqa: S608  texts of our own
-                f"ORDER BY {_ORDERS[order]} {way[0]}, last_seen {way[0]}, number {way[0]}",
-                self._given,
-            ).rowcount
+            self._keep(
+                f"SELECT number FROM alerts {how} WHERE {self._where} "  # noqa: S608  texts of our own
+                f"ORDER BY {_ORDERS[order]} {way[0]}, last_seen {way[0]}, number {way[0]}"
+            )
         return self
+
+    def narrowed(self, asked: _Asked, now: int) -> "AlertListing | None":
+        """Return a list of those of these that are wanted; None if others may be, or if that would take no less time.
+
+        It has this one's order, and tells of the same alerts that they have come since.
+        """
+        if now - self.at > _NARROWED_MAX or self._count > self.newest // _NARROWED_PART:
+            return None
+        if not _narrower(asked, self.asked):
+            return None
+        with self._lock, told(self._path):
+            if not self.shared.users:
+                return None
+            made = AlertListing(self._path, asked, now, within=self)
+            made._keep(
+                f"SELECT alert FROM {self.table} JOIN alerts ON number = alert WHERE {made._where} ORDER BY place"  # noqa: S608  as above; texts of our own
+            )
+        return made
+
+    def _keep(self, numbers: str) -> None:
+        self._db.execute(f"CREATE TEMP TABLE {self.table} (place INTEGER PRIMARY KEY, alert INTEGER NOT NULL)")
+        self._count = self._db.execute(f"INSERT INTO {self.table} (alert) {numbers}", self._given).rowcount
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self.shared.db
+
+    @property
+    def _lock(self) -> threading.Lock:
+        return self.shared.lock
 
     def count(self) -> int:
         """Return how many there are."""
@@ -66,7 +122,7 @@ class AlertListing:
         """Return up to `limit` of them from `offset` on, as they are now; raises StoreError."""
         with self._lock, told(self._path):
             rows = self._db.execute(
-                f"SELECT {_COLUMNS} FROM listed JOIN alerts ON number = alert "  # noqa: S608  columns of our own
+                f"SELECT {_COLUMNS} FROM {self.table} JOIN alerts ON number = alert "  # noqa: S608  columns of our own
                 "WHERE place > ? AND place <= ? ORDER BY place",
                 (offset, offset + limit),
             ).fetchall()
@@ -75,7 +131,7 @@ class AlertListing:
     def find(self, key: object) -> int | None:
         """Return where the alert with this number stands, None if it is not among them."""
         with self._lock, told(self._path):
-            row = self._db.execute("SELECT place FROM listed WHERE alert = ? LIMIT 1", (key,)).fetchone()
+            row = self._db.execute(f"SELECT place FROM {self.table} WHERE alert = ? LIMIT 1", (key,)).fetchone()  # noqa: S608  a name of our own
         return None if row is None else int(row[0]) - 1
 
     def key(self, row: Brief) -> int:
@@ -85,7 +141,7 @@ class AlertListing:
     def fresh(self) -> int:
         """Return how many have come since."""
         with self._lock, told(self._path):
-            given = {**self._given, "newest": self._newest}
+            given = {**self._given, "newest": self.newest}
             row = self._db.execute(
                 f"SELECT count(*) FROM alerts WHERE number > :newest AND {self._where}",  # noqa: S608  texts of our own
                 given,
@@ -99,7 +155,11 @@ class AlertListing:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            self._db.close()
+            self.shared.users -= 1
+            if self.shared.users:
+                self._db.execute(f"DROP TABLE {self.table}")
+            else:
+                self._db.close()
 
 
 class AlertListings:
@@ -111,13 +171,22 @@ class AlertListings:
         self._made: set[AlertListing] = set()
         self._lock = threading.Lock()
 
-    def listing(self, wanted: Wanted, order: Order = "last_seen", *, reverse: bool = False) -> AlertListing:
-        """Return the alerts that are wanted: latest, most severe, most first, or the other way; raises StoreError."""
-        made = AlertListing(self._path)
+    def listing(
+        self, wanted: Wanted, order: Order = "last_seen", *, reverse: bool = False, within: Listing | None = None
+    ) -> AlertListing:
+        """Return the alerts that are wanted: latest, most severe, most first, or the other way; raises StoreError.
+
+        Those in the list `within` are looked through, if no other can be wanted.
+        """
+        asked, now = _Asked(wanted, order, reverse), micros(self._clock.now())
+        narrow = within.narrowed(asked, now) if isinstance(within, AlertListing) else None
+        if narrow is not None:
+            return narrow
+        made = AlertListing(self._path, asked, now)
         with self._lock:
             self._made.add(made)
         try:
-            return made.fill(wanted, order, micros(self._clock.now()), reverse=reverse)
+            return made.fill()
         except BaseException:
             made.close()
             raise
@@ -130,6 +199,16 @@ class AlertListings:
         with self._lock:
             for one in self._made:
                 one.stop()
+
+
+def _narrower(asked: _Asked, before: _Asked) -> bool:
+    """Say whether all that is wanted was wanted before: the same, but for words that have become longer or more."""
+    words, old = asked.wanted.words, before.wanted.words
+    bare = replace(asked, wanted=replace(asked.wanted, words=()))
+    if bare != replace(before, wanted=replace(before.wanted, words=())):
+        return False
+    # what follows a backslash may change what it means
+    return all("\\" not in one and any(word.startswith(one) for word in words) for one in old)
 
 
 def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, object]]:
@@ -147,8 +226,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, object]]:
     )
     for column, allowed in sets:
         if allowed:
-            given[column] = json.dumps(sorted(allowed))
-            conditions.append(f"{column} IN (SELECT value FROM json_each(:{column}))")  # noqa: S608  texts of our own
+            conditions.append(f"{column} IN ({', '.join(named(one) for one in sorted(allowed))})")
     conditions += [_contains(word, named) for word in wanted.words]
     conditions += [f"NOT {_contains(word, named)}" for word in wanted.none]
     conditions += [_like("title", f"*{rule}*", named) for rule in wanted.rules]

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from sentinel.audit.log import AuditLog
 from sentinel.core.audit import SENTINEL, Deed, Detail
-from sentinel.core.clock import Clock
 from sentinel.core.errors import AuditError
+from sentinel.core.ports import Clock
 
 Talk = Callable[[str], None]
 

@@ -18,9 +18,10 @@ from sentinel.audit import chain
 from sentinel.audit.chain import Anchor, Examined
 from sentinel.core import kill
 from sentinel.core.audit import SENTINEL, Deed, Entry
-from sentinel.core.clock import Clock, iso
+from sentinel.core.clock import iso
 from sentinel.core.durable import sync_file, sync_folder
 from sentinel.core.errors import AuditError
+from sentinel.core.ports import Clock
 
 RESERVE_BYTES = 1 << 20
 """So much room is kept for entries on a disk that others have filled: some 2,000 of them."""

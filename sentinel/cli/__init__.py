@@ -1,13 +1,8 @@
 """One module per verb; this one knows their names and turns errors into exit codes."""
 
-import importlib
 import os
 import sys
-import traceback
 from typing import Any
-
-import typer
-from typer.core import TyperGroup
 
 from sentinel.core.errors import Exit, SentinelError
 
@@ -52,69 +47,24 @@ VERBS = {
 """Every verb and its one line of help; the module of the same name (`import_` for `import`) is loaded when called."""
 
 
-class _Verbs(TyperGroup):
-    def list_commands(self, ctx: object) -> list[str]:
-        del ctx
-        return list(VERBS)
-
-    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401  typer keeps its click to itself
-        del ctx
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"sentinel.cli.{'import_' if cmd_name == 'import' else cmd_name}")
-        verb: typer.Typer = module.verb
-        command = typer.main.get_command(verb)
-        command.name = cmd_name
-        command.help = f"{VERBS[cmd_name]}\n\n{_example(module.EXAMPLE)}"
-        command.short_help = VERBS[cmd_name]
-        return command
-
-    def format_commands(self, ctx: object, formatter: Any) -> None:  # noqa: ANN401  as above
-        # without loading a single verb
-        del ctx
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-def _example(text: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
-
-
-app = typer.Typer(
-    cls=_Verbs,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Sentinel: a SIEM that a city's own small security team can run.",
-    epilog="Exit codes: 0 ok, 1 finding, 2 usage, 3 configuration, 4 store, 5 permission, 6 partial, 70 internal.",
-)
-
-
-@app.callback()
-def _root(
-    no_color: bool = typer.Option(False, "--no-color", help="No colours; as NO_COLOR=1."),
-    version: bool = typer.Option(False, "--version", help="Print the version and end."),
-) -> None:
-    if no_color:
-        os.environ["NO_COLOR"] = "1"
-    if version:
-        from sentinel import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
-
-
 def main() -> Any:  # noqa: ANN401  typer's own type
     """Start the command line; every error Sentinel raises on purpose ends here with its exit code."""
-    from sentinel.cli.common import talk
-
-    # without words, on a terminal, people want the console
-    words = None if sys.argv[1:] or not (sys.stdin.isatty() and sys.stdout.isatty()) else ["console"]
+    words = sys.argv[1:]
+    if not words and sys.stdin.isatty() and sys.stdout.isatty():
+        # without words, on a terminal, people want the console
+        words = ["console"]
     try:
+        if words[:1] == ["console"] and len(words) <= 3 and not any(one.startswith("-") for one in words):
+            # the console opens before typer would have been loaded
+            from sentinel.cli.terminal import opened
+
+            screen, subject = [*words[1:], "", ""][:2]
+            return opened(screen, subject)
+        from sentinel.cli.tree import app
+
         return app(words, prog_name="sentinel")
     except SentinelError as error:
-        talk(f"sentinel: {error}", "red")
+        _talk(f"sentinel: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
@@ -123,5 +73,13 @@ def main() -> Any:  # noqa: ANN401  typer's own type
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
     except Exception:  # noqa: BLE001  the last place: whatever it is, it is a defect of ours and gets its exit code
-        talk(f"{traceback.format_exc()}\nsentinel: this is a defect in Sentinel; please report the lines above", "red")
+        import traceback
+
+        _talk(f"{traceback.format_exc()}\nsentinel: this is a defect in Sentinel; please report the lines above")
         sys.exit(Exit.INTERNAL)
+
+
+def _talk(message: str) -> None:
+    from sentinel.cli.common import talk
+
+    talk(message, "red")

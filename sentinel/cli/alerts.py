@@ -19,12 +19,12 @@ from sentinel.cli.common import (
     emit_events,
     evidence,
     moment,
-    operator,
     recorded,
     show,
     talk,
     unseen,
 )
+from sentinel.cli.who import operator
 from sentinel.core.alert import (
     Acknowledge,
     Action,
@@ -48,7 +48,7 @@ from sentinel.core.errors import Exit, UsageError
 from sentinel.core.ports import Span
 from sentinel.core.scene import BEFORE
 from sentinel.respond.writing import written
-from sentinel.ui import live, tables
+from sentinel.ui import tables
 
 EXAMPLE = """
 sentinel alerts list --state new
@@ -255,6 +255,8 @@ def watch(
     """Show alerts live; ends with Ctrl+C."""
     app = application(config)
     with app.desk() as desk:
+        from sentinel.ui import live
+
         live.watch(desk, "Alerts  (Ctrl+C ends)", seconds=seconds or None)
 
 

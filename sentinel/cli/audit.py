@@ -15,10 +15,10 @@ from sentinel.cli.common import (
     application,
     emit,
     lasting,
-    operator,
     show,
     talk,
 )
+from sentinel.cli.who import operator
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit, UsageError
 from sentinel.ui import tables

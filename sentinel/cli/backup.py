@@ -9,7 +9,8 @@ import typer
 from sentinel import backup
 from sentinel import config as configuration
 from sentinel.backup import Made
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, operator, recorded, talk
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, recorded, talk
+from sentinel.cli.who import operator
 from sentinel.core.errors import Exit
 
 EXAMPLE = """

@@ -13,7 +13,8 @@ import typer
 
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, emit, show, talk
-from sentinel.config import Config, load
+from sentinel.config import load
+from sentinel.config.options import Config
 from sentinel.core.content import content
 from sentinel.core.errors import Exit, UsageError
 from sentinel.core.event import Event, record_of

@@ -19,11 +19,11 @@ from sentinel.cli.common import (
     application,
     emit,
     moment,
-    operator,
     recorded,
     show,
     talk,
 )
+from sentinel.cli.who import operator
 from sentinel.core.alert import Alert
 from sentinel.core.case import (
     AddEvidence,

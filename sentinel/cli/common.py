@@ -1,6 +1,5 @@
 """What every verb shares: the options, standard output for data, standard error for talk."""
 
-import getpass
 import os
 import re
 import sys
@@ -9,24 +8,24 @@ from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import orjson
 import typer
-from rich.console import Console, RenderableType
 
-from sentinel import config
-from sentinel.app import App
-from sentinel.core.alert import Alert
-from sentinel.core.audit import Deed, Detail, Entry, entered
+from sentinel.cli.who import operator
 from sentinel.core.clock import local_zone
 from sentinel.core.errors import UsageError
-from sentinel.core.event import Event
-from sentinel.core.ports import Span
-from sentinel.core.slip import Slip
-from sentinel.core.where import Is
-from sentinel.respond.language import EARLIEST
-from sentinel.ui.visible import safe
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from sentinel.app import App
+    from sentinel.core.alert import Alert
+    from sentinel.core.audit import Detail, Entry
+    from sentinel.core.event import Event
+    from sentinel.core.ports import Span
+    from sentinel.core.slip import Slip
 
 SCHEMA = 1
 """The version of the shape of every `--json` object; it rises when a field changes its meaning."""
@@ -46,25 +45,31 @@ NoteOption = Annotated[str, typer.Option("--note", help="A note for the history.
 
 
 @cache
-def stdout() -> Console:
+def stdout() -> "Console":
     """Return the console for data; wide where it is not a terminal, so that nothing is cut."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 160
     return Console(width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
 @cache
-def stderr() -> Console:
+def stderr() -> "Console":
     """Return the console for talk."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def talk(message: str, style: str = "") -> None:
     """Tell the operator something; never data. A line feed begins a new line, all else passes the gate."""
+    from sentinel.ui.visible import safe
+
     for line in message.split("\n"):
         stderr().print(safe(line, style), soft_wrap=True)
 
 
-def unseen(app: App, start: datetime, end: datetime) -> Slip:
+def unseen(app: "App", start: datetime, end: datetime) -> "Slip":
     """Tell what could not be seen in a stretch of time, gap by gap, or that it was everything; return the slip."""
     from sentinel.slip import slip  # only verbs that show what was found need the books
     from sentinel.ui.unseen import sentences
@@ -75,7 +80,7 @@ def unseen(app: App, start: datetime, end: datetime) -> Slip:
     return found
 
 
-def show(*things: RenderableType) -> None:
+def show(*things: "RenderableType") -> None:
     """Print tables or texts."""
     for thing in things:
         stdout().print(thing)
@@ -97,13 +102,16 @@ def _jsonable(value: object) -> object:
     raise TypeError(msg)
 
 
-def emit_events(events: Iterable[Event]) -> None:
+def emit_events(events: Iterable["Event"]) -> None:
     """Print events as flat ECS documents."""
     emit(*(dict(event.fields) for event in events))
 
 
-def application(given: Path | None) -> App:
+def application(given: Path | None) -> "App":
     """Return the wired stages for a configuration file; raises ConfigError."""
+    from sentinel import config
+    from sentinel.app import App
+
     return App(config.load(given))
 
 
@@ -115,8 +123,10 @@ def lasting(text: str) -> timedelta:
     return int(length[1]) * timedelta(**{_UNITS[length[2]]: 1})
 
 
-def back(app: App, last: str, axis: Literal["timestamp", "ingested"]) -> Span:
+def back(app: "App", last: str, axis: Literal["timestamp", "ingested"]) -> "Span":
     """Return the last so many days, to a day ahead of now; raises UsageError."""
+    from sentinel.core.ports import Span
+
     now = app.clock.now()
     return Span(now - lasting(last), now + timedelta(days=1), axis)
 
@@ -156,8 +166,12 @@ def agreed(question: str, *, yes: bool) -> bool:
     return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
-def event_of(app: App, event_id: str) -> Event:
+def event_of(app: "App", event_id: str) -> "Event":
     """Return a stored event by its id; raises UsageError if there is none."""
+    from sentinel.core.ports import Span
+    from sentinel.core.where import Is
+    from sentinel.respond.language import EARLIEST
+
     with app.reading() as store:
         found = store.search(Is("event.id", event_id.strip().lower(), cased=True), Span(EARLIEST, _LATEST), 1)
     if not found:
@@ -165,7 +179,7 @@ def event_of(app: App, event_id: str) -> Event:
     return found[0]
 
 
-def evidence(app: App, alert: Alert, limit: int) -> list[Event]:
+def evidence(app: "App", alert: "Alert", limit: int) -> list["Event"]:
     """Return the events that an alert names as its evidence, latest first, as far as they are still stored."""
     from sentinel import excepting
 
@@ -173,11 +187,8 @@ def evidence(app: App, alert: Alert, limit: int) -> list[Event]:
         return excepting.evidence(app, store, alert, limit)
 
 
-def operator() -> str:
-    """Return who is at the keyboard, for the history of an alert."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
-
-
-def recorded(app: App, what: str, about: str = "", **details: Detail) -> AbstractContextManager[Entry]:
+def recorded(app: "App", what: str, about: str = "", **details: "Detail") -> AbstractContextManager["Entry"]:
     """Write down what the operator is about to do; raises AuditError: then it is not done."""
+    from sentinel.core.audit import Deed, entered
+
     return entered(app.audit, Deed(what, operator(), about, details))

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from sentinel import config
 from sentinel.cli.common import talk
+from sentinel.config import explaining
 
 EXAMPLE = """
 sentinel config explain syslog.port
@@ -19,14 +19,14 @@ verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=
 def explain(key: Annotated[str, typer.Argument(help="An option, such as store.url; nothing lists all.")] = "") -> None:
     """Say what an option means and what its default is."""
     if key:
-        typer.echo(config.explain(key))
+        typer.echo(explaining.explain(key))
         return
-    for name, words in config.options():
+    for name, words in explaining.options():
         typer.echo(f"{name}\n    {words.splitlines()[0]}")
 
 
 @verb.command()
 def example() -> None:
     """Print a configuration file with every option at its default, explained."""
-    typer.echo(config.example())
+    typer.echo(explaining.example())
     talk("every option above is at its default; uncomment what you change")

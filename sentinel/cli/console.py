@@ -1,12 +1,11 @@
 """`sentinel console`: the whole of it on a screen."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from sentinel.cli.common import ConfigOption, application, operator
-from sentinel.core.errors import UsageError
+from sentinel.cli.common import ConfigOption
+from sentinel.cli.terminal import opened
 
 EXAMPLE = """
 sentinel console
@@ -24,13 +23,4 @@ def console(
     config: ConfigOption = None,
 ) -> None:
     """Open the console; ends with q."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("the console needs a terminal; for programs there is --json: sentinel alerts list --json")
-    from sentinel.console import services
-    from sentinel.ui.console.app import Console
-    from sentinel.ui.console.screens import screens
-
-    if screen and screen not in screens():
-        raise UsageError(f"there is no screen {screen!r}; there are {', '.join(screens())}")
-    with services(application(config), operator()) as given:
-        Console(given, screen, subject).run()
+    opened(screen, subject, config)

@@ -12,12 +12,12 @@ from sentinel.cli.common import (
     application,
     emit,
     emit_events,
-    operator,
     recorded,
     show,
     talk,
     unseen,
 )
+from sentinel.cli.who import operator
 from sentinel.core.clock import iso, local_zone
 from sentinel.core.event import Value
 from sentinel.core.ports import Plan

@@ -7,7 +7,8 @@ import typer
 
 from sentinel import retention
 from sentinel.app import App
-from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, operator, show, talk
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
+from sentinel.cli.who import operator
 from sentinel.core.errors import Exit, StoreBusyError, StoreError
 from sentinel.core.ports import Kept
 from sentinel.ui import tables

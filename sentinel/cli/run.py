@@ -11,7 +11,8 @@ from sentinel import __version__, notifying, running
 from sentinel import config as configuration
 from sentinel.app import App
 from sentinel.audit.daily import entered_by_itself
-from sentinel.cli.common import ConfigOption, application, operator, talk
+from sentinel.cli.common import ConfigOption, application, talk
+from sentinel.cli.who import operator
 from sentinel.core.audit import Deed
 from sentinel.entrances import entrances
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from sentinel.collect.pull_answers import complaint
 from sentinel.collect.pull_client import Client, PullError, Question
-from sentinel.config.files import secret
 from sentinel.core.errors import ConfigError
+from sentinel.core.folders import secret
 
 WORDS_MAX = 300
 _LIFE_SECONDS = 3600.0

@@ -35,7 +35,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sentinel.config import reading
+from sentinel.config import reading, toml
 from sentinel.config.inventory import Inventory, Text
 from sentinel.config.sources import Name, Section, Zone
 from sentinel.core.calendar import ALWAYS, DAY_MINUTES, Calendar, Calendars, Maintenance, Minutes, Period, unsure_from
@@ -238,7 +238,7 @@ def _week(texts: Iterable[str]) -> tuple[tuple[Minutes, ...], ...]:
 
 def load(path: Path) -> Calendars | None:
     """Read the calendar file, None if there is no such file; raises ConfigError that names every wrong table."""
-    given = reading.table_if_there(path)
+    given = toml.table_if_there(path)
     return None if given is None else _calendars(reading.validated(CalendarFile, given, str(path)))
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sentinel.config import reading
+from sentinel.config import reading, toml
 from sentinel.config.inventory import Text
 from sentinel.config.quiet import hours, quiet_until
 from sentinel.config.sources import Section
@@ -86,5 +86,5 @@ class Roster(Section):
 
 def load(path: Path) -> Roster | None:
     """Return what a file says, None if there is none; raises ConfigError."""
-    given = reading.table_if_there(path)
+    given = toml.table_if_there(path)
     return None if given is None else reading.validated(Roster, given, str(path))

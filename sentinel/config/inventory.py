@@ -27,7 +27,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from sentinel.config import reading
+from sentinel.config import reading, toml
 from sentinel.config.sources import Name, Section
 
 Criticality = Literal["low", "normal", "high", "critical"]
@@ -154,5 +154,5 @@ def _once(what: str, said: Iterable[tuple[str, str]]) -> None:
 
 def load(path: Path) -> Inventory | None:
     """Read the inventory, None if there is no such file; raises ConfigError that names every wrong table."""
-    given = reading.table_if_there(path)
+    given = toml.table_if_there(path)
     return None if given is None else reading.validated(Inventory, given, str(path))

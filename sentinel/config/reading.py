@@ -1,45 +1,19 @@
-"""A TOML file to a checked value: what is not known is refused, with the nearest known name and the table it is in."""
+"""A table of TOML to a checked value: what is not known is refused, with the nearest known name and where it is."""
 
-import tomllib
+import ast
+import inspect
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any, TypeVar
+from functools import cache
+from itertools import pairwise
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from sentinel.core.errors import ConfigError
 
-FILE_BYTES_MAX = 8 << 20
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def table(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds; raises ConfigError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-        if len(data) > FILE_BYTES_MAX:
-            raise ConfigError(f"{path}: larger than {FILE_BYTES_MAX >> 20} MiB: this is not meant to be read as TOML")
-        return tomllib.loads(data.decode("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-
-
-def table_if_there(path: Path) -> dict[str, Any] | None:
-    """Return what a TOML file holds, None if there is no such file; raises ConfigError."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    return table(path)
 
 
 def validated(kind: type[Model], given: dict[str, Any], where: str) -> Model:
@@ -49,6 +23,24 @@ def validated(kind: type[Model], given: dict[str, Any], where: str) -> Model:
     except ValidationError as error:
         lines = [_problem(dict(one), kind, given) for one in error.errors(include_url=False)]
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
+
+
+@cache
+def documented(section: type[BaseModel]) -> dict[str, str]:
+    """Return the text below each option of a table in its source, which is the option's documentation."""
+    # pydantic would read the sources whenever they are imported, which takes as long as all else about it
+    found: dict[str, str] = {}
+    for kind in reversed(section.__mro__):
+        if not issubclass(kind, BaseModel) or kind is BaseModel:
+            continue
+        body = ast.parse(inspect.getsource(kind)).body[0]
+        for option, text in pairwise(cast("ast.ClassDef", body).body):
+            match option, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                    found[name] = words
+                case _:
+                    pass
+    return found
 
 
 def section_of(option: FieldInfo) -> type[BaseModel] | None:

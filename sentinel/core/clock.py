@@ -3,10 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from sentinel.core.ports import Clock
-
-__all__ = ["Clock", "ManualClock", "SystemClock", "iso", "local_zone"]
-
 
 @dataclass(frozen=True, slots=True)
 class SystemClock:

@@ -80,8 +80,11 @@ class Listing(Protocol):
 class Listings(Protocol):
     """Who makes lists of alerts."""
 
-    def listing(self, wanted: Wanted, order: Order, *, reverse: bool = False) -> Listing:
-        """Return the alerts that are wanted; latest, most severe, most first, or the other way round."""
+    def listing(self, wanted: Wanted, order: Order, *, reverse: bool = False, within: Listing | None = None) -> Listing:
+        """Return the alerts that are wanted; latest, most severe, most first, or the other way round.
+
+        Where nothing can be wanted that a list `within` has not, it may be what is looked through.
+        """
 
     def stop(self) -> None:
         """Break off lists that are being made, from any thread: who asked for them gets StoreError."""

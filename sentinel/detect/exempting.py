@@ -4,14 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sentinel.core.errors import ForbiddenError, RuleError, UsageError
 from sentinel.core.event import Scalar
 from sentinel.core.wildcard import escaped
-from sentinel.detect.documents import Document, read_documents, written
 from sentinel.detect.exceptions import Exemption, Terms, terms
-from sentinel.detect.linking import Plain
-from sentinel.detect.pipelines import LogSource
+
+if TYPE_CHECKING:
+    from sentinel.detect.documents import Document
+    from sentinel.detect.linking import Plain
+    from sentinel.detect.pipelines import LogSource
 
 FOLDER = "exceptions"
 """In a folder of rules, where exceptions are written to."""
@@ -20,11 +23,13 @@ Conditions = Mapping[str, Sequence[Scalar]]
 """By field: the values of which one must be there; all fields must have one."""
 
 
-def exception(title: str, origins: Iterable[Plain], conditions: Conditions, terms: Terms) -> str:
+def exception(title: str, origins: Iterable["Plain"], conditions: Conditions, terms: Terms) -> str:
     """Return the text of a filter file: what meets all `conditions` is no hit of the rules `origins` any more.
 
     Raises UsageError for an empty text: in Sigma it would mean events without the field, too.
     """
+    from sentinel.detect.documents import written  # noqa: PLC0415  YAML, for who reads or writes some
+
     if empty := [field for field, values in conditions.items() if "" in values]:
         raise UsageError(
             f"{empty[0]} may be empty, and an exception to that would be one to events without it: leave it out"
@@ -78,6 +83,8 @@ def expired(folders: Iterable[Path], now: datetime) -> list[Exemption]:
     """Return the exceptions in `exceptions/` of the folders that have expired, without reading any rule."""
     found: list[Exemption] = []
     for path in sorted(one for folder in folders for one in (folder / FOLDER).glob("*.yml")):
+        from sentinel.detect.documents import read_documents  # noqa: PLC0415  as above
+
         try:
             for document in read_documents(path):
                 own = terms(path, document.get("sentinel"))
@@ -126,7 +133,7 @@ def _said(values: Sequence[Scalar]) -> object:
     return plain[0] if len(plain) == 1 else plain
 
 
-def _named(source: LogSource) -> Iterable[tuple[str, str]]:
+def _named(source: "LogSource") -> Iterable[tuple[str, str]]:
     return ((name, value) for name, value in zip(("product", "category", "service"), source, strict=True) if value)
 
 

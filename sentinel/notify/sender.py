@@ -14,9 +14,9 @@ from typing import Protocol
 from sentinel.core import kill
 from sentinel.core.alert import Alert
 from sentinel.core.audit import SENTINEL, Audit, Deed, Detail
-from sentinel.core.clock import Clock
 from sentinel.core.detection import LEVELS, Level
 from sentinel.core.errors import AuditError, SentinelError
+from sentinel.core.ports import Clock
 from sentinel.notify.message import Message, Words
 from sentinel.notify.outbox import Outbox
 

@@ -9,10 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from sentinel.alert.book import Book
-from sentinel.core.clock import Clock
 from sentinel.core.detection import Detection
 from sentinel.core.event import Event
-from sentinel.core.ports import Span, Store
+from sentinel.core.ports import Clock, Span, Store
 from sentinel.core.where import AllOf, Compare
 from sentinel.detect.again import Again, late
 from sentinel.detect.learnt import stored

@@ -9,7 +9,7 @@ from threading import Event as Flag
 import orjson
 
 from sentinel.app import App
-from sentinel.config import Config
+from sentinel.config.options import Config
 from sentinel.core.errors import SentinelError
 from sentinel.core.ports import Span
 from sentinel.processes import begun, done, follow

@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from sentinel.core.clock import Clock
 from sentinel.core.database import Shape, micros, moment, open_database, told, writing
 from sentinel.core.errors import NotThereError, UsageError
+from sentinel.core.ports import Clock
 from sentinel.respond import language
 
 SAVED_MAX = 1_000

@@ -11,8 +11,8 @@ from time import monotonic
 from typing import Any, Self
 
 from sentinel.core import kill
-from sentinel.core.clock import Clock
 from sentinel.core.database import micros, moment, reading, set_aside_if_damaged, told, writing
+from sentinel.core.ports import Clock
 from sentinel.core.source import Account, Digest, Entering, Heard, Identity, Tally, quantile
 from sentinel.sources.cadence import TICKS_WANTED, Cadence
 from sentinel.sources.file import Turn, open_file

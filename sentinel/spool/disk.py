@@ -8,9 +8,10 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from sentinel.core.clock import Clock, SystemClock
+from sentinel.core.clock import SystemClock
 from sentinel.core.errors import SpoolError
 from sentinel.core.event import Entry, Raw
+from sentinel.core.ports import Clock
 from sentinel.spool import checkpoint, survey
 from sentinel.spool.checkpoint import Keeper
 from sentinel.spool.commit import Committer

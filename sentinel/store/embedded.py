@@ -11,9 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 from weakref import finalize
-
-import duckdb
 
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
@@ -21,7 +20,7 @@ from sentinel.core.ports import Appended, Formed, Kept, Plan, Removed, Span
 from sentinel.core.retention import Retention
 from sentinel.core.where import Where
 from sentinel.store.catalogue import Catalogue
-from sentinel.store.engine import EngineError, Problem, Row
+from sentinel.store.engine import Problem, Row
 from sentinel.store.following import Follower
 from sentinel.store.forming import Blocks, Former
 from sentinel.store.reading import Reader
@@ -29,125 +28,55 @@ from sentinel.store.receipt import removed
 from sentinel.store.segments import day_of_number, listing
 from sentinel.store.writing import Writer
 
+if TYPE_CHECKING:
+    from sentinel.store.duck import DuckEngine
+
 MEMORY_BYTES = 144 << 20
-_WIDE = 4
-"""So much more memory the widest segments are given while they are sealed."""
-_FETCH = 2048
-_TOO_LARGE = "the question needs more memory than the store may use; ask for a shorter span"
 _PROBLEMS_MAX = 1000
 
 
-class DuckEngine:
-    """DuckDB in memory: two threads, bounded memory, no extensions from elsewhere."""
+class LateEngine:
+    """The engine, loaded and opened by the first statement: for what is in no sealed segment none is needed."""
 
-    def __init__(self, scratch: Path, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._config: dict[str, str | bool | int | float | list[str]] = {
-            "threads": 2,
-            "memory_limit": f"{memory_bytes >> 20}MiB",
-            "temp_directory": str(scratch),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-        }
+    def __init__(self, scratch: Path, memory_bytes: int) -> None:
+        self._scratch = scratch
         self._memory_bytes = memory_bytes
         self._lock = Lock()
-        self._narrow = Lock()
-        self._open: list[duckdb.DuckDBPyConnection] = [duckdb.connect(config=self._config)]
-        self._understood: dict[str, bool] = {}
+        self._made: DuckEngine | None = None
+        self._closed = False
+
+    def _engine(self) -> "DuckEngine":
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store has been closed")
+            if self._made is None:
+                from sentinel.store.duck import DuckEngine  # noqa: PLC0415  DuckDB takes longer than a short question
+
+                self._made = DuckEngine(self._scratch, self._memory_bytes)
+            return self._made
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
         """Return all rows."""
-        return list(self.stream(sql, parameters or {}))
+        return self._engine().rows(sql, parameters)
 
     def write(self, sql: str) -> None:
-        """Run a statement that writes a file: with one thread, for it is in no hurry and others need the memory.
-
-        The engine works on 2048 lines at a time; if they are so long that its memory does not do, it gets more once.
-        """
-        try:
-            list(self._alone(sql, {}))
-        except StoreError:
-            list(self._attempt(f"SET memory_limit = '{_WIDE * self._memory_bytes >> 20}MiB'", {}))
-            try:
-                list(self._alone(sql, {}))
-            finally:
-                list(self._attempt(f"SET memory_limit = '{self._memory_bytes >> 20}MiB'", {}))
+        """Run a statement that writes a file."""
+        self._engine().write(sql)
 
     def stream(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
         """Yield the rows without holding all of them."""
-        yielded = False
-        try:
-            for row in self._attempt(sql, parameters):
-                yielded = True
-                yield row
-        except duckdb.OutOfMemoryException as error:
-            if yielded:
-                raise StoreError(_TOO_LARGE) from error
-            yield from self._alone(sql, parameters)
-
-    def _attempt(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
-        cursor = self._cursor()
-        try:
-            cursor.execute(sql, dict(parameters))
-            while rows := cursor.fetchmany(_FETCH):
-                yield from rows
-        except duckdb.OutOfMemoryException:
-            raise
-        except (duckdb.FatalException, duckdb.InternalException) as error:
-            self._reopen()
-            raise EngineError(str(error)) from error
-        except (duckdb.Error, RuntimeError) as error:  # its bindings raise RuntimeError now and then
-            raise EngineError(str(error)) from error
-        finally:
-            cursor.close()
-
-    def _alone(self, sql: str, parameters: Mapping[str, object]) -> Iterator[Row]:
-        """Ask again with one thread, which halves what the readers of files hold."""
-        with self._narrow:
-            list(self._attempt("SET threads = 1", {}))
-            try:
-                yield from self._attempt(sql, parameters)
-            except duckdb.OutOfMemoryException as error:
-                raise StoreError(_TOO_LARGE) from error
-            finally:
-                list(self._attempt("SET threads = 2", {}))
+        yield from self._engine().stream(sql, parameters)
 
     def regex_ok(self, regex: str) -> bool:
-        """Say whether DuckDB's RE2 understands the expression."""
-        known = self._understood.get(regex)
-        if known is None:
-            try:
-                self.rows("SELECT regexp_matches('', $regex)", {"regex": regex})
-                known = True
-            except EngineError:
-                known = False
-            if len(self._understood) > 10_000:
-                self._understood.clear()
-            self._understood[regex] = known
-        return known
+        """Say whether the engine understands the expression."""
+        return self._engine().regex_ok(regex)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of it."""
         with self._lock:
-            _close_all(self._open)
-
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        with self._lock:
-            if not self._open:
-                raise StoreError("the store has been closed")
-            return self._open[0].cursor()
-
-    def _reopen(self) -> None:
-        # after such an error DuckDB refuses every further statement; it holds nothing that would be lost
-        with self._lock:
-            if self._open:
-                _close_all(self._open)
-                self._open.append(duckdb.connect(config=self._config))
-
-
-def _close_all(connections: list[duckdb.DuckDBPyConnection]) -> None:
-    while connections:
-        connections.pop().close()
+            self._closed = True
+            if self._made is not None:
+                self._made.close()
 
 
 class EmbeddedStore:
@@ -173,7 +102,7 @@ class EmbeddedStore:
         self._retention = retention or Retention()
         self._disk_percent = disk_percent
         self._problems = Problems()
-        self._engine = DuckEngine(path / "scratch", memory_bytes)
+        self._engine = LateEngine(path / "scratch", memory_bytes)
         catalogue = Catalogue(path, self._engine, self._problems.add)
         self._catalogue = catalogue
         self._follower = Follower(catalogue)
@@ -289,7 +218,7 @@ class EmbeddedStore:
         return self._writer
 
 
-def _finished(writer: Writer | None, engine: DuckEngine) -> None:
+def _finished(writer: Writer | None, engine: LateEngine) -> None:
     if writer is not None:
         writer.close()
     engine.close()

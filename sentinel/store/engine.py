@@ -1,4 +1,4 @@
-"""What the store asks of its SQL engine; `embedded.py` holds the one there is."""
+"""What the store asks of its SQL engine; `duck.py` holds the one there is."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -100,6 +100,50 @@ def test_a_list_holds_what_a_plain_reading_finds(book: tuple[Book, AlertListings
     assert set(titles(listings, text)) == meant
 
 
+TYPED = st.text(st.sampled_from('lognänu_%*?\\"-: 01'), max_size=6)
+
+
+@given(st.sampled_from(["", "-state:closed ", "level:>=medium "]), TYPED, TYPED, st.lists(PARTS, max_size=1))
+@settings(max_examples=150)
+def test_a_list_within_a_list_is_the_list_made_anew(
+    book: tuple[Book, AlertListings], begun: str, typed: str, more: str, others: list[str]
+) -> None:
+    _made, listings = book
+    before, after = f"{begun}1{typed}", " ".join([f"{begun}1{typed}{more}", *others])
+    try:
+        outer = listings.listing(wanted(before, NOW))
+        meant = titles(listings, after)
+        inner = listings.listing(wanted(after, NOW), within=outer)
+    except UsageError:
+        return
+    try:
+        outer.close()
+        assert [one.id for one in inner.window(0, 1_000)] == meant
+        assert inner.count() == len(meant)
+    finally:
+        inner.close()
+
+
+def test_what_is_typed_on_looks_only_through_what_was_found(tmp_path: Path) -> None:
+    path, clock = tmp_path / "state.db", ManualClock(NOW)
+    rule = Detection("r", "Login", "high", Exists("event.id"), "v", "p")
+    with Book(path, clock) as book:
+        for number, host in enumerate(("qu", "quz", *("x" * at for at in range(1, 9)))):
+            book.record([Finding(rule, (("host.name", host),), NOW, NOW, (f"{number}",))], number)
+        listings = AlertListings(path, clock)
+        outer = listings.listing(wanted("q", NOW))
+        inner = listings.listing(wanted("quz", NOW), within=outer)
+        assert (outer.count(), inner.count()) == (2, 1)
+        assert inner.shared is outer.shared
+        book.record([Finding(rule, (("host.name", "quzz"),), NOW, NOW, ("99",))], 99)
+        assert (outer.fresh(), inner.fresh()) == (1, 1)
+        assert listings.listing(wanted("u", NOW), within=outer).count() == 3
+        clock.advance(timedelta(minutes=1))
+        assert listings.listing(wanted("quz", NOW), within=outer).count() == 2
+        outer.close()
+        assert [row.key[0][1] for row in inner.window(0, 9)] == ["quz"]
+
+
 def test_a_pattern_is_of_the_whole_value(book: tuple[Book, AlertListings]) -> None:
     _made, listings = book
     assert titles(listings, "host:bauamt") == []

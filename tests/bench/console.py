@@ -1,9 +1,10 @@
 """How fast the console is, as a person feels it: a real process on a pseudo-terminal over a book of 100,000 alerts.
 
-    .venv/bin/python tests/bench/console.py [--alerts 100000] [--folder DIR]
+    PYTHONPATH=. .venv/bin/python tests/bench/console.py [--alerts 100000] [--folder DIR]
 
 Prints each figure beside its target, and beside a reference of the same run: how long a program that only echoes takes
-on the same pseudo-terminal.
+on the same pseudo-terminal. At the end the store is away: an Elasticsearch that accepts and never answers, and one that
+refuses; keys come every 20 ms while questions to it are waiting.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import statistics
 import struct
 import subprocess
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import termios
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +35,8 @@ from sentinel.core.database import micros, writing
 
 SIZE = (36, 120)
 COLD = 5
+EVERY_SECONDS = 0.02
+QUESTION = b"user.name:anna and event.outcome:failure and host.name:web"
 TITLES = (
     "LSASS memory access by unsigned process",
     "Kerberoasting: many TGS requests from one host",
@@ -119,8 +124,9 @@ class Pty:
 
     def settled(self, keys: bytes, seconds: float = 0.25) -> float:
         """Press keys; return the milliseconds until the last byte that comes back."""
-        began = last = time.perf_counter()
-        os.write(self.fd, keys)
+        began = time.perf_counter()
+        self.press(keys)
+        last = time.perf_counter()
         while self.read(seconds):
             last = time.perf_counter()
         return (last - began) * 1000
@@ -140,6 +146,62 @@ class Pty:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self.fd)
+
+
+def answering(console: Pty, keys: list[bytes]) -> list[float]:
+    """Press a key every 20 ms, or as soon as the one before has been answered; return the milliseconds each took."""
+    found = []
+    for key in keys:
+        took = console.press(key)
+        found.append(took)
+        end = time.perf_counter() + max(0.0, EVERY_SECONDS - took / 1000)
+        while (left := end - time.perf_counter()) > 0:
+            console.read(left)
+    return found
+
+
+@contextlib.contextmanager
+def hanging() -> Iterator[str]:
+    """Give the address of a store that takes every connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[str]:
+    """Give the address of a store that is not there."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+def away(folder: Path, environment: dict[str, str], url: str) -> list[float]:
+    """Return the milliseconds that keys take while the store is away: in a list, in a question, in a text.
+
+    Without an address the store is there.
+    """
+    settings = folder / "away.toml"
+    store = f'[store]\nkind = "elasticsearch"\nurl = "{url}"\n' if url else ""
+    settings.write_text(f'data = "{folder}/data"\n[spool]\nballast_bytes = 0\n{store}')
+    console, _first = opened(environment | {"SENTINEL_CONFIG": str(settings)})
+    console.quiet(1.5)
+    # an alert is opened, which asks the store, and left at once: its question goes on waiting
+    os.write(console.fd, b"\r")
+    console.until(rb"CRIT|HIGH|MED|LOW|INFO", start=len(console.seen))
+    os.write(console.fd, b"\x1b")
+    console.until(rb"bauamt-0001", start=len(console.seen))
+    found = answering(console, [b"\x1b[B"] * 100)
+    os.write(console.fd, b"4")
+    console.quiet(0.3)
+    os.write(console.fd, b"/")
+    console.quiet(0.3)
+    found += answering(
+        console, [bytes([char]) for char in b"user.name:anna and event.outcome:failure and host.name:web"]
+    )
+    os.write(console.fd, b"\r")
+    found += answering(console, [b"?", b"\x1b"] * 20)
+    console.end()
+    return found
 
 
 def told(what: str, value: float, target: float, unit: str) -> None:
@@ -195,7 +257,11 @@ def measure(folder: Path, environment: dict[str, str], idle_seconds: float) -> N
     time.sleep(idle_seconds)
     told("idle CPU", 100 * (console.cpu() - before) / idle_seconds, 2, "%")
     console.end()
-    del folder
+    for what, store in (("is there", lambda: contextlib.nullcontext("")), ("hangs", hanging), ("refuses", refusing)):
+        with store() as url:
+            keys = away(folder, environment, url)
+        told(f"the store {what}: the longest key of {len(keys)}", max(keys), 50, "ms")
+        told("  median", statistics.median(keys), 16, "ms")
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sentinel.app import App
 from sentinel.collect.journald import Journald
-from sentinel.config import Config
+from sentinel.config.options import Config
 from sentinel.core.clock import SystemClock
 from sentinel.core.event import Entry, Origin, Raw
 from sentinel.pack.journal import message_of

@@ -14,7 +14,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from sentinel import stores
-from sentinel.config import Config, parse
+from sentinel.config import parse
+from sentinel.config.options import Config
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.ports import Kept, Span

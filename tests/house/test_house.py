@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sentinel import config
+from sentinel.config import explaining
 from sentinel.core import ecs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,11 +177,11 @@ def test_samples_use_addresses_nobody_owns() -> None:
 
 
 def test_the_example_configuration_is_written_from_the_code() -> None:
-    assert (ROOT / "deploy/sentinel.toml").read_text("utf-8").rstrip() == config.example().rstrip()
+    assert (ROOT / "deploy/sentinel.toml").read_text("utf-8").rstrip() == explaining.example().rstrip()
 
 
 def test_every_option_is_documented() -> None:
-    assert all(words.split("Default:")[0].strip() for _, words in config.options())
+    assert all(words.split("Default:")[0].strip() for _, words in explaining.options())
 
 
 def test_the_top_level_holds_nothing_else() -> None:

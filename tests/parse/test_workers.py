@@ -14,7 +14,7 @@ import pytest
 
 from sentinel import running
 from sentinel.app import App
-from sentinel.config import Config, ContentOptions
+from sentinel.config.options import Config, ContentOptions
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import ConfigError
 from sentinel.core.event import Event, Origin, Raw

@@ -6,7 +6,7 @@ import pytest
 
 from sentinel.app import App
 from sentinel.cli import city
-from sentinel.config import Config
+from sentinel.config.options import Config
 from sentinel.core.event import Entry
 from sentinel.testing import scoring
 from sentinel.testing.bench_city import Lived

@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from sentinel.app import App
-from sentinel.cli import app as command_line
 from sentinel.cli.replay import _records
+from sentinel.cli.tree import app as command_line
 from sentinel.config import load
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import SentinelError, UsageError

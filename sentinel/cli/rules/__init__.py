@@ -1,8 +1,10 @@
 """`sentinel rules`: what is judged, what is refused and why, the proof of each rule, and living with them."""
 
-import typer
+import importlib
+from typing import Any
 
-from sentinel.cli.rules import backtest, checking, coverage, diff, exceptions, explain, learning, new, proving, stats
+import typer
+from typer.core import TyperGroup
 
 EXAMPLE = """
 sentinel rules list
@@ -18,17 +20,42 @@ sentinel rules new anna_in --from 'event.dataset:sshd.log and user.name:anna las
 sentinel rules diff /etc/sentinel/rules new-rules --last 7d
 """
 
-verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
-verb.command("list")(checking.list_)
-verb.command("check")(checking.check)
-verb.command("test")(checking.prove)
-verb.command("prove")(proving.prove)
-verb.command("coverage")(coverage.coverage)
-verb.command("learning")(learning.learning)
-verb.command("except")(exceptions.except_)
-verb.command("exceptions")(exceptions.exceptions)
-verb.command("stats")(stats.stats)
-verb.command("new")(new.new)
-verb.command("backtest")(backtest.backtest)
-verb.command("explain")(explain.explain)
-verb.command("diff")(diff.diff)
+COMMANDS = {
+    "list": "checking.list_",
+    "check": "checking.check",
+    "test": "checking.prove",
+    "prove": "proving.prove",
+    "coverage": "coverage.coverage",
+    "learning": "learning.learning",
+    "except": "exceptions.except_",
+    "exceptions": "exceptions.exceptions",
+    "stats": "stats.stats",
+    "new": "new.new",
+    "backtest": "backtest.backtest",
+    "explain": "explain.explain",
+    "diff": "diff.diff",
+}
+"""Every command and the module and function that it is; the module is loaded when it is called."""
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: object) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401  typer keeps its click to itself
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _dot, function = COMMANDS[cmd_name].partition(".")
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        one.command(cmd_name)(getattr(importlib.import_module(f"{__name__}.{module}"), function))
+        return typer.main.get_command(one)
+
+
+verb = typer.Typer(cls=_Commands, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+
+@verb.callback()
+def _root() -> None:
+    pass

@@ -9,12 +9,10 @@ import typer
 
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
 from sentinel.cli.rules.exceptions import as_json
-from sentinel.cli.rules.regression import regression
 from sentinel.core.content import content
 from sentinel.core.detection import Detection
 from sentinel.core.errors import Exit
 from sentinel.detect import attack
-from sentinel.testing import rules as harness
 from sentinel.ui import tables
 
 DOUBTS_SHOWN = 40
@@ -97,8 +95,12 @@ def prove(
     """
     app = application(config)
     if checkout is not None:
+        from sentinel.cli.rules.regression import regression
+
         regression(app, checkout, json=json)
         return
+    from sentinel.testing import rules as harness
+
     files = sorted(harness.rule_files(paths or [content("rules")]))
     failed = 0
     for path in files:

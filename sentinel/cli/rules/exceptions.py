@@ -17,11 +17,11 @@ from sentinel.cli.common import (
     emit,
     event_of,
     moment,
-    operator,
     show,
     stdout,
     talk,
 )
+from sentinel.cli.who import operator
 from sentinel.core.clock import iso
 from sentinel.core.detection import Detection
 from sentinel.core.errors import Exit, NotThereError, UsageError

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sentinel.cli.common import ConfigOption, YesOption, agreed, application, operator, stdout, talk
+from sentinel.cli.common import ConfigOption, YesOption, agreed, application, stdout, talk
+from sentinel.cli.who import operator
 from sentinel.core.detection import LEVELS
 from sentinel.drafts import Draft, Wish, draft
 from sentinel.ui.visible import safe

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sentinel.core.clock import Clock
+from sentinel.core.ports import Clock
 from sentinel.testing.city.lines import Line
 
 

@@ -26,7 +26,7 @@ from sentinel.ui.console.casing import into_case
 from sentinel.ui.console.draw import facts
 from sentinel.ui.console.modals import Choice, Field, Form, said
 from sentinel.ui.console.page import Page
-from sentinel.ui.console.screens import screens
+from sentinel.ui.console.screens import NAMES
 from sentinel.ui.console.until import ending
 from sentinel.ui.words import N_, _, ngettext
 from sentinel.ui.words.stages import retold
@@ -92,9 +92,9 @@ class Acting(Page):
                 return _("the alert is open")
             case "except" | "pivot" | "timeline" if many:
                 return _("that is about one alert; unmark the others")
-            case "pivot" if "entity" not in screens():
+            case "pivot" if "entity" not in NAMES:
                 return _("there is no screen {name}").format(name="entity")
-            case "timeline" if "timeline" not in screens():
+            case "timeline" if "timeline" not in NAMES:
                 return _("there is no screen {name}").format(name="timeline")
             case "undo" if not self.console.undoable:
                 return _("you have done nothing yet that could be undone")

@@ -14,7 +14,7 @@ from sentinel.ui.console.asking import Answered, Asking
 from sentinel.ui.console.draw import Line, Look, Piece, heading, sign
 from sentinel.ui.console.modals import Choice, Menu, Reading
 from sentinel.ui.console.page import Page
-from sentinel.ui.console.screens import screens
+from sentinel.ui.console.screens import NAMES, screen, screens
 from sentinel.ui.console.services import Pulse, Services
 from sentinel.ui.console.themes import LOOKS, theme
 from sentinel.ui.words import LANGUAGES, N_, _, language, number, speak
@@ -27,6 +27,8 @@ PROBLEMS = {
 }
 FIRST = "alerts"
 PULSE_SECONDS = 5.0
+SETTLED_SECONDS = 1.0
+"""So long at most the first screen has the machine for itself."""
 LAG_WARNED_SECONDS = 300
 SPOOL_WARNED = 0.8
 DEPTH_MAX = 32
@@ -55,33 +57,36 @@ class Console(App[None]):
         self._first = first, subject
         self._pulse: Pulse | None = None
         self._pulse_problem = ""
-        known = {name: [one.name for one in (*page.ACTIONS, *EVERYWHERE)] for name, page in screens().items()}
-        self._known = {**known, keymap.EVERYWHERE: [one.name for one in EVERYWHERE]}
+        self.refused = ""
+        """What is wrong with the configuration, if that has ended the console."""
+        self._looked = False
         self._keymap_problem = ""
         try:
-            self.keymap = keymap.load(self._known, services.keys_file)
+            self.keymap = keymap.load(_actions, services.keys_file)
         except ConfigError as error:
-            self.keymap = keymap.load(self._known)
+            self.keymap = keymap.load(_actions)
             self._keymap_problem = str(error)
         asked = str(self.remembered.console.get("language") or services.language)
         speak(next((one for one in LANGUAGES if one == asked), "en"))
         self.look: Look = LOOKS.get(str(self.remembered.console.get("look")), next(iter(LOOKS.values())))
 
-    def on_mount(self) -> None:
-        """Open the first screen."""
+        # before anything is drawn: a theme that comes later has all of it styled anew
         for look in LOOKS.values():
             self.register_theme(theme(look))
         self.theme = self.look.name
+
+    def on_mount(self) -> None:
+        """Open the first screen."""
         name, subject = self._first
         last = str(self.remembered.console.get("screen", ""))
-        self.open(name or (last if last in screens() and screens()[last].KEY else FIRST), subject)
+        self.open(name or (last if last in NAMES and screen(last).KEY else FIRST), subject)
         problem = self._keymap_problem or (
             _("what was remembered of last time is not used: {why}").format(why=self._damaged) if self._damaged else ""
         )
         if problem:
             self.call_after_refresh(self.page.say, problem, "warning")
-        self.call_after_refresh(self._beat)
-        self.set_interval(PULSE_SECONDS, self._beat)
+        self.call_after_refresh(self._settle)
+        self.set_timer(SETTLED_SECONDS, self._look_closer)
 
     # -- where the operator is
 
@@ -92,8 +97,7 @@ class Console(App[None]):
 
     def open(self, name: str, subject: str = "") -> None:
         """Go to a screen; one without a subject is the same each time, and goes on where it was left."""
-        kind = screens().get(name)
-        if kind is None:
+        if name not in NAMES:
             self.page.say(_("there is no screen {name}").format(name=name), "warning")
             return
         if not subject and name in self._places and self._places[name] in self.screen_stack:
@@ -105,7 +109,7 @@ class Console(App[None]):
             return
         page = self._places.get(name) if not subject else None
         if page is None:
-            page = kind(subject)
+            page = screen(name)(subject)
             page.recall(self.remembered.screens.get(name, {}))
             if not subject:
                 self._places[name] = page
@@ -134,6 +138,35 @@ class Console(App[None]):
         return [one.crumb() if at or not one.KEY else f"{one.KEY} {one.crumb()}" for at, one in enumerate(pages)][-3:]
 
     # -- how Sentinel fares
+
+    def _settle(self) -> None:
+        if not self.asking.busy:
+            self._look_closer()
+
+    def _look_closer(self) -> None:
+        """Do what the first rows need not wait for: load the other screens, check the configuration."""
+        if self._looked:
+            return
+        self._looked = True
+
+        def question() -> str:
+            screens()
+            try:
+                self.services.check()
+            except ConfigError as error:
+                return str(error)
+            return ""
+
+        def then(why: str) -> None:
+            if why:
+                self.refused = why
+                self.exit()
+                return
+            self._beat()
+            self.set_interval(PULSE_SECONDS, self._beat)
+
+        # the screen below all others is always there to hear it
+        self.page.ask("check", question, then, owner=self.screen_stack[0])
 
     def _beat(self) -> None:
         page = self.page
@@ -175,11 +208,11 @@ class Console(App[None]):
         shown: list[Piece] = []
         links: dict[int, str] = {}
         who: Piece = (f"   {self.services.place} / {self.services.who}", "muted")
-        for part, screen in (*self.pulse_parts(), ([who], "")):
+        for part, to in (*self.pulse_parts(), ([who], "")):
             wide = sum(cell_len(text) for text, _tone in part) + 2
             if wide <= width:
                 shown.append(("  ", "plain"))
-                links |= {at: screen for at in range(len(shown), len(shown) + len(part)) if screen}
+                links |= {at: to for at in range(len(shown), len(shown) + len(part)) if to}
                 shown += part
                 width -= wide
         return Line(shown, links=links)
@@ -189,6 +222,7 @@ class Console(App[None]):
     def on_answered(self, answered: Answered) -> None:
         """Give an answer to who asked."""
         self.asking.hear(answered)
+        self._settle()
         if not self.asking.busy and self.waiting_seconds:
             self.waiting_seconds = 0.0
             self.page.refresh_frame()
@@ -333,3 +367,8 @@ class Console(App[None]):
         """End, and remember."""
         self.keep()
         super().exit(*args, **kwargs)  # type: ignore[arg-type]  # handed on as it is
+
+
+def _actions() -> dict[str, list[str]]:
+    known = {name: [one.name for one in (*page.ACTIONS, *EVERYWHERE)] for name, page in screens().items()}
+    return {**known, keymap.EVERYWHERE: [one.name for one in EVERYWHERE]}

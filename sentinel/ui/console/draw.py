@@ -119,8 +119,11 @@ def strip(pieces: Iterable[Piece], width: int, look: Look, ground: Ground = "bas
     for text, tone in pieces:
         if left <= 0:
             break
-        shown = visible(text)
-        taken = cell_len(shown)
+        if text.isascii() and text.isprintable():
+            shown, taken = text, len(text)
+        else:
+            shown = visible(text)
+            taken = cell_len(shown)
         if taken > left:
             shown, taken = f"{set_cell_size(shown, left - 1)}…", left
         segments.append(Segment(shown, look.style(tone, ground)))
@@ -132,6 +135,8 @@ def strip(pieces: Iterable[Piece], width: int, look: Look, ground: Ground = "bas
 
 def cell(text: str, width: int, *, right: bool = False) -> str:
     """Return a text as a table's cell of exactly `width` cells."""
+    if text.isascii() and text.isprintable() and len(text) <= width:
+        return text.rjust(width) if right else text.ljust(width)
     shown = _cut(visible(text), width)
     return " " * (width - cell_len(shown)) + shown if right else set_cell_size(shown, width)
 

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from sentinel.ui.console.actions import EVERYWHERE, Action
 from sentinel.ui.console.asking import ANSWER_SECONDS, Question
@@ -62,6 +62,7 @@ class Page(Screen[None]):
         self.subject = subject
         self._pressed: tuple[str, ...] = ()
         self._said: tuple[str, Told] = ("", "muted")
+        self._was_there = False
 
     # -- what a screen is made of
 
@@ -157,7 +158,11 @@ class Page(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Come into view."""
-        self.retell()
+        if self._was_there:
+            self.retell()
+        else:
+            self.telling()
+        self._was_there = True
         self.entered()
 
     def retell(self) -> None:
@@ -172,7 +177,7 @@ class Page(Screen[None]):
         """Draw the header and the keys anew."""
         if self.is_mounted:
             for one in self.query(Said):
-                one.refresh()
+                one.refresh_told()
 
     def _header(self, width: int) -> list[Line]:
         crumbs: list[Piece] = [(" SENTINEL ", "strong"), (" ", "plain")]
@@ -225,7 +230,7 @@ class Page(Screen[None]):
 
     async def on_key(self, event: events.Key) -> None:
         """Do what the key means here."""
-        typing = isinstance(self.focused, Input | TextArea)
+        typing = isinstance(self.focused, Input)
         if typing and event.key not in {"escape", "tab", "shift+tab", "ctrl+p", "ctrl+q", "up", "down"}:
             return
         pressed = (*self._pressed, event.key)

@@ -1,7 +1,8 @@
 """The parts of a screen that lines are shown in: one line that is always up to date, and a pane that scrolls."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal, cast
+from itertools import zip_longest
+from typing import ClassVar, Literal, Self, cast
 
 from textual import events
 from textual.geometry import Region, Size
@@ -11,6 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from sentinel.ui.console.draw import Ground, Line, Look, strip, wrapped
+from sentinel.ui.console.drawn import Strips, drawn
 
 Way = Literal["up", "down", "page_up", "page_down", "top", "end"]
 
@@ -23,7 +25,7 @@ def look_of(widget: Widget) -> Look:
 class Said(Widget):
     """Lines that are made when they are drawn: they change with the language, the theme, the width and the state.
 
-    `tell` gets the width and returns the lines. It is drawn anew by `refresh()`.
+    `tell` gets the width and returns the lines. It is asked again after `refresh()`.
     """
 
     DEFAULT_CSS = "Said { height: 1; }"
@@ -45,12 +47,32 @@ class Said(Widget):
         super().__init__(id=id)
         self._tell = tell
         self._ground: Ground = ground
+        self._lines: Sequence[Line] | None = None
+        self._width = -1
+        self._strips = Strips()
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Make the lines anew, and draw them."""
+        self._lines = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def refresh_told(self) -> None:
+        """Draw it anew if there is something else to tell."""
+        if self._lines is not None and self._tell(self.size.width) != self._lines:
+            self.refresh()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines in a region of it."""
+        return drawn(self, crop)
 
     def render_line(self, y: int) -> Strip:
         """Return one line of it."""
         width = self.size.width
-        lines = self._tell(width)
-        return strip(lines[y].pieces if y < len(lines) else (), width, look_of(self), self._ground)
+        if self._lines is None or self._width != width:
+            self._lines, self._width = self._tell(width), width
+        pieces = self._lines[y].pieces if y < len(self._lines) else ()
+        look = look_of(self)
+        return self._strips.at(y, (pieces, width, look.name), lambda: strip(pieces, width, look, self._ground))
 
     def on_click(self, event: events.Click) -> None:
         """Go where the piece under the pointer leads."""
@@ -100,18 +122,28 @@ class Pane(ScrollView, can_focus=True):
         self._rows: list[Line] = []
         self._of: list[int] = []
         self._width = -1
+        self._strips = Strips()
         self.cursor = 0
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draw it anew; without regions nothing of what was drawn is kept."""
+        if not regions:
+            self._strips.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def show(self, lines: Sequence[Line], *, keep: bool = False) -> None:
         """Show these lines from the top, or with `keep` from where it stands."""
         self._lines = lines
+        before, cursor = self._rows, self.cursor
         self._lay()
         if keep:
             self.cursor = max(0, min(self.cursor, len(self._rows) - 1))
         else:
             self.cursor = 0
             self.scroll_to(y=0, animate=False, immediate=True)
-        self.refresh()
+        for row, (old, new) in enumerate(zip_longest(before, self._rows)):
+            if old != new or (row in {cursor, self.cursor} and cursor != self.cursor):
+                self._refresh_row(row)
 
     def retell(self) -> None:
         """Make the lines anew, in the language of now."""
@@ -135,7 +167,17 @@ class Pane(ScrollView, can_focus=True):
             for row in wrapped(one, self._width):
                 self._rows.append(row)
                 self._of.append(number)
-        self.virtual_size = Size(self._width, len(self._rows))
+        self._sized()
+
+    def _sized(self) -> None:
+        # as long as all of it is seen its length is no matter of the layout of the screen
+        rows = len(self._rows)
+        self.virtual_size = Size(self._width, rows if self.styles.is_auto_height else max(rows, self.size.height))
+
+    def _refresh_row(self, row: int) -> None:
+        y = row - self.scroll_offset.y
+        if 0 <= y < self.size.height:
+            self.refresh(Region(0, y, self.outer_size.width, 1))
 
     def on_mount(self) -> None:
         """Make the first lines."""
@@ -146,6 +188,13 @@ class Pane(ScrollView, can_focus=True):
         if self._width != self.scrollable_content_region.width:
             self._lay()
             self.cursor = max(0, min(self.cursor, len(self._rows) - 1))
+            self.refresh()
+        else:
+            self._sized()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines in a region of it."""
+        return drawn(self, crop)
 
     def render_line(self, y: int) -> Strip:
         """Return one line of it."""
@@ -156,7 +205,8 @@ class Pane(ScrollView, can_focus=True):
         ground = self._ground
         if at == self.cursor and self.has_focus:
             ground = "cursor"
-        return strip(self._rows[at].pieces, width, look_of(self), ground)
+        row = self._rows[at]
+        return self._strips.at(at, (row.pieces, ground, width), lambda: strip(row.pieces, width, look_of(self), ground))
 
     def move(self, way: Way) -> None:
         """Move the cursor, and what is seen with it."""
@@ -170,9 +220,10 @@ class Pane(ScrollView, can_focus=True):
 
     def go_to(self, row: int) -> None:
         """Put the cursor on a row."""
-        self.cursor = max(0, min(row, len(self._rows) - 1))
+        before, self.cursor = self.cursor, max(0, min(row, len(self._rows) - 1))
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, immediate=True, x_axis=False)
-        self.refresh()
+        self._refresh_row(before)
+        self._refresh_row(self.cursor)
         self.post_message(self.Moved(self))
 
     def choose(self) -> None:

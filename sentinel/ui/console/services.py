@@ -4,23 +4,25 @@ Everything here may block as long as a question to a store takes: it is called i
 never from the screens' own. A new service is one more field here and its wiring there.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from sentinel.core.alert import Alert, Desk
-from sentinel.core.audit import Entry
-from sentinel.core.case import Case, Cases, Exported
-from sentinel.core.detection import Detection
-from sentinel.core.incident import Incident
-from sentinel.core.listing import Listings
-from sentinel.core.ports import Clock, Store
-from sentinel.core.scene import Dossier, Scene
-from sentinel.core.slip import Slip
-from sentinel.respond.saved import Questions
-from sentinel.ui.console.surveys import Surveys
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from sentinel.core.alert import Alert, Desk
+    from sentinel.core.audit import Entry
+    from sentinel.core.case import Case, Cases, Exported
+    from sentinel.core.detection import Detection
+    from sentinel.core.incident import Incident
+    from sentinel.core.listing import Listings
+    from sentinel.core.ports import Clock, Store
+    from sentinel.core.scene import Dossier, Scene
+    from sentinel.core.slip import Slip
+    from sentinel.respond.saved import Questions
+    from sentinel.ui.console.surveys import Surveys
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,17 @@ class Pulse:
     per_second: float | None
     spool: float
     silent: int
-    detect_lag: timedelta
+    detect_lag: "timedelta"
     problem: Literal["", "run", "judge", "spool"] = ""
 
 
 class Exceptions(Protocol):
     """Who writes exceptions to rules, as Sigma filter files."""
 
-    def text(self, alert_id: str, fields: Sequence[str], reason: str, until: datetime) -> str:
+    def text(self, alert_id: str, fields: "Sequence[str]", reason: str, until: "datetime") -> str:
         """Return the file that would except what an alert is about, by these fields of it; raises UsageError."""
 
-    def write(self, alert_id: str, fields: Sequence[str], reason: str, until: datetime) -> Path:
+    def write(self, alert_id: str, fields: "Sequence[str]", reason: str, until: "datetime") -> "Path":
         """Write it and return where it is; raises UsageError, AuditError."""
 
 
@@ -61,7 +63,8 @@ class Chain:
 class Services:
     """All that the screens know of the world.
 
-    `who` is at the keyboard, `place` what this Sentinel is called. `desk`, `listings` and `store` open what they return
+    `who` is at the keyboard, `place` what this Sentinel is called. `check` raises ConfigError if the configuration is
+    wrong; alerts are listed before that is known. `desk`, `listings` and `store` open what they return
     when they are first called. `take` brings alerts into a case by their ids; `incidents` are those of all
     alerts by now, the highest risk first. `hunted` writes down that a question is asked, before it is; `draft` makes a
     rule of a question: its query, the rule's file name, title and level, the folder. `deeds` are the audit log's, the
@@ -70,30 +73,31 @@ class Services:
     `replay` brings in again what is unread of a source, and returns how many records that is.
     """
 
-    clock: Clock
+    clock: "Clock"
     who: str
     place: str
-    state_folder: Path
-    keys_file: Path
+    state_folder: "Path"
+    keys_file: "Path"
     language: str
-    desk: Callable[[], Desk]
-    listings: Callable[[], Listings]
-    store: Callable[[], Store]
-    cases: Callable[[], Cases]
-    take: Callable[[int, Sequence[str]], Case]
-    export_case: Callable[[int, Path], Exported]
-    incidents: Callable[[], Sequence[Incident]]
-    questions: Callable[[], Questions]
-    hunted: Callable[[str], object]
-    draft: Callable[[str, str, str, str, str], list[Path]]
-    deeds: Callable[[], Sequence[Entry]]
-    chain: Callable[[], Chain]
-    rule: Callable[[str], Detection | None]
-    slip: Callable[[datetime, datetime], Slip]
-    exceptions: Callable[[], Exceptions]
-    dossier: Callable[[str], Dossier]
-    scene: Callable[[Alert], Scene]
-    glance: Callable[[str], tuple[Dossier, Scene | None]]
-    pulse: Callable[[], Pulse]
-    replay: Callable[[str], int]
-    surveys: Callable[[], Surveys]
+    check: "Callable[[], object]"
+    desk: "Callable[[], Desk]"
+    listings: "Callable[[], Listings]"
+    store: "Callable[[], Store]"
+    cases: "Callable[[], Cases]"
+    take: "Callable[[int, Sequence[str]], Case]"
+    export_case: "Callable[[int, Path], Exported]"
+    incidents: "Callable[[], Sequence[Incident]]"
+    questions: "Callable[[], Questions]"
+    hunted: "Callable[[str], object]"
+    draft: "Callable[[str, str, str, str, str], list[Path]]"
+    deeds: "Callable[[], Sequence[Entry]]"
+    chain: "Callable[[], Chain]"
+    rule: "Callable[[str], Detection | None]"
+    slip: "Callable[[datetime, datetime], Slip]"
+    exceptions: "Callable[[], Exceptions]"
+    dossier: "Callable[[str], Dossier]"
+    scene: "Callable[[Alert], Scene]"
+    glance: "Callable[[str], tuple[Dossier, Scene | None]]"
+    pulse: "Callable[[], Pulse]"
+    replay: "Callable[[str], int]"
+    surveys: "Callable[[], Surveys]"

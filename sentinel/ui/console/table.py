@@ -6,7 +6,7 @@ Textual's `DataTable` holds every cell: 100,000 rows took it 20 s and 176 MB.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from textual import events
 from textual.geometry import Region, Size
@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from sentinel.ui.console.draw import Ground, Piece, cell, strip
+from sentinel.ui.console.drawn import Strips, drawn
 from sentinel.ui.console.panes import Way, look_of
 from sentinel.ui.words import _
 
@@ -98,6 +99,10 @@ class Table(ScrollView, Generic[R], can_focus=True):
             super().__init__()
             self.table = table
 
+        def can_replace(self, message: Message) -> bool:
+            """Say whether it makes one before it needless: of many moves in a row only the last is of interest."""
+            return type(message) is type(self) is Table.Moved and message.table is self.table
+
     class Chosen(Moved):
         """Enter on a row."""
 
@@ -116,6 +121,8 @@ class Table(ScrollView, Generic[R], can_focus=True):
         self._cells = cells
         self._rows: Rows[R] | None = None
         self._blocks: OrderedDict[int, Sequence[R]] = OrderedDict()
+        self._strips = Strips()
+        self._laid_out: dict[int, list[int]] = {}
         self._total = 0
         self.cursor = 0
         self.marks: dict[Hashable, R] = {}
@@ -150,7 +157,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
             self._scroll(max(0, place - max(0, beside)))
             self._noticed()
             self.refresh()
-            self.post_message(self.Filled(self))  # type: ignore[arg-type]  # who hears it knows what rows it has
+            self.screen.post_message(self.Filled(self))  # type: ignore[arg-type]  # who hears it knows what rows it has
 
         self._ask(question, then)
 
@@ -205,8 +212,11 @@ class Table(ScrollView, Generic[R], can_focus=True):
                 self._blocks.update(dict.fromkeys(missing, ()))
                 self._take(got)
                 self.problem = ""
-                self._noticed()
-                self.refresh()
+                top = self.scroll_offset.y
+                if any(top // BLOCK <= block <= (top + self.size.height) // BLOCK for block in missing):
+                    self.refresh()
+                if self.cursor // BLOCK in missing:
+                    self._noticed()
                 self._want()
 
         self._ask(lambda: _Loaded(begin, rows.window(begin, end - begin), self._total, None), then)
@@ -225,10 +235,8 @@ class Table(ScrollView, Generic[R], can_focus=True):
 
     def row_at(self, place: int) -> R | None:
         """Return a row, None if it has not come yet."""
-        block = self._blocks.get(place // BLOCK)
-        if block is None or place % BLOCK >= len(block):
-            return None
-        return block[place % BLOCK]
+        block = self._blocks.get(place // BLOCK, ())
+        return block[place % BLOCK] if place % BLOCK < len(block) else None
 
     @property
     def row(self) -> R | None:
@@ -268,10 +276,10 @@ class Table(ScrollView, Generic[R], can_focus=True):
 
     def go_to(self, place: int) -> None:
         """Put the cursor on a row."""
-        place = max(0, min(place, self._total - 1))
-        if place == self.cursor:
+        before, place = self.cursor, max(0, min(place, self._total - 1))
+        if place == before:
             return
-        before, self.cursor = self.cursor, place
+        self.cursor = place
         seen = max(1, self.size.height - 1)
         top = self.scroll_offset.y
         if place < top:
@@ -294,14 +302,24 @@ class Table(ScrollView, Generic[R], can_focus=True):
         row = self.row
         if row is not None and self._rows is not None:
             self.cursor_key = self._rows.key(row)
-        self.post_message(self.Moved(self))  # type: ignore[arg-type]  # who hears it knows what rows it has
+        self.screen.post_message(self.Moved(self))  # type: ignore[arg-type]  # who hears it knows what rows it has
 
     def choose(self) -> None:
         """Open the row under the cursor."""
         if self.row is not None:
-            self.post_message(self.Chosen(self))  # type: ignore[arg-type]  # as above
+            self.screen.post_message(self.Chosen(self))  # type: ignore[arg-type]  # as above
 
     # -- drawing
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draw it anew; without regions nothing of what was drawn is kept."""
+        if not regions:
+            self._strips.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines in a region of it."""
+        return drawn(self, crop)
 
     def render_line(self, y: int) -> Strip:
         """Return one line of it: the headings, then the rows that are seen."""
@@ -314,10 +332,16 @@ class Table(ScrollView, Generic[R], can_focus=True):
             said = (self.problem or self.empty) if y == 1 and not self._total else ""
             return strip([(f" {said}", "bad" if self.problem else "muted")], width, look_of(self))
         row = self.row_at(place)
-        pieces = [("  …", "muted")] if row is None else self._laid(self._cells(row), width)
         marked = row is not None and self._rows is not None and self._rows.key(row) in self.marks
-        sign: Piece = ("▌" if marked else "›" if place == self.cursor else " ", "accent")
-        return strip([sign, *pieces], width, look_of(self), self._ground(place, marked=marked))
+        sign = "▌" if marked else "›" if place == self.cursor else " "
+        ground = self._ground(place, marked=marked)
+        if row is None:
+            return strip([(sign, "accent"), ("  …", "muted")], width, look_of(self), ground)
+
+        def drawing() -> Strip:
+            return strip([(sign, "accent"), *self._laid(self._cells(row), width)], width, look_of(self), ground)
+
+        return self._strips.at(place, (row, ground, sign, width), drawing)
 
     def _ground(self, place: int, *, marked: bool) -> Ground:
         if place == self.cursor:
@@ -333,17 +357,18 @@ class Table(ScrollView, Generic[R], can_focus=True):
         return laid
 
     def _widths(self, width: int) -> list[int]:
+        if width in self._laid_out:
+            return self._laid_out[width]
         kept = list(self._columns)
         while len(kept) > 1 and sum(one.width + 1 for one in kept) > width:
             worst = max(kept, key=lambda one: one.rank)
             if worst.rank == 0:
                 break
             kept.remove(worst)
-        spare = max(0, width - sum(one.width + 1 for one in kept))
-        growing = [one for one in kept if one.grows]
-        return [
-            0 if one not in kept else one.width + (spare // len(growing) if one.grows else 0) for one in self._columns
-        ]
+        spare = max(0, width - sum(one.width + 1 for one in kept)) // (sum(one.grows for one in kept) or 1)
+        made = [0 if one not in kept else one.width + spare * one.grows for one in self._columns]
+        self._laid_out[width] = made
+        return made
 
     # -- what Textual tells it
 
@@ -355,9 +380,9 @@ class Table(ScrollView, Generic[R], can_focus=True):
     def on_resize(self) -> None:
         """Keep the cursor in view."""
         self.virtual_size = Size(self.size.width, self._total + 1)
-        seen = max(1, self.size.height - 1)
-        if self.cursor >= self.scroll_offset.y + seen:
-            self._scroll(self.cursor - seen + 1)
+        beyond = self.cursor - self.scroll_offset.y - max(1, self.size.height - 1)
+        if beyond >= 0:
+            self._scroll(self.scroll_offset.y + beyond + 1)
         self._want()
 
     def on_click(self, event: events.Click) -> None:
@@ -369,9 +394,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
             self.go_to(place)
 
     def on_focus(self) -> None:
-        """Show the cursor as one that moves."""
+        """Show the cursor as one that moves, or as one that stays."""
         self.refresh()
 
-    def on_blur(self) -> None:
-        """Show the cursor as one that stays."""
-        self.refresh()
+    on_blur = on_focus

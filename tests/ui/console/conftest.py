@@ -149,7 +149,7 @@ class At:
             app = self.city.app
             if self._rules is not None:
                 app.rules = self._rules
-            with services(app, who) as given:
+            with services(lambda: app, app.config.data, app.clock, who) as given:
                 console = Console(but(replace(given, place="stadt-muster")), screen, subject)
                 async with console.run_test(size=size) as pilot:
                     hands = Hands(console, pilot)

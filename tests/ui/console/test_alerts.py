@@ -1,5 +1,6 @@
 """The alerts and one alert: found, marked, changed at the keyboard; each key does what the help says."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,8 +8,10 @@ from datetime import timedelta
 import pytest
 
 from sentinel.core.alert import Acknowledge, Alert, Seen
+from sentinel.core.detection import LEVELS, Detection, Finding
 from sentinel.core.errors import StoreError
 from sentinel.core.scene import Scene
+from sentinel.core.where import Exists
 from sentinel.ui.console.services import Services
 from tests.living import City
 from tests.ui.console.conftest import FIRST, LAST, SIZES, At, Hands, Terminal
@@ -296,3 +299,31 @@ def test_in_a_real_terminal_an_alert_is_acknowledged(terminal: Callable[..., Ter
     opened.send("q")
     assert opened.ended() == 0
     assert alert(busy, LAST).state == "acknowledged"
+
+
+def test_what_was_drawn_in_parts_is_what_would_be_drawn_anew(terminal: Callable[..., Terminal], city: City) -> None:
+    rules = [Detection(f"r{n}", f"Rule {n}", LEVELS[n], Exists("event.id"), "v", "p") for n in range(5)]
+    with city.app.book() as book:
+        for number in range(150):
+            key = (("host.name", f"host-{number}"), *((f"field.{n}", "x" * 30) for n in range(number % 7)))
+            book.record([Finding(rules[number % 5], key, city.clock.now(), city.clock.now(), (str(number),))], number)
+    opened = terminal("console", "alerts")
+    opened.until("not at work")
+    opened.send(
+        "Down", "Down", "Space", "Space", "NPage", "NPage", "Up", "Space", "NPage", "Tab", "Down", "Down", "BTab"
+    )
+    opened.send(*["Down"] * 40, *["Up"] * 7, "PPage", "Space", "Up", "Up", "Space")
+    opened.until("5 marked")
+    seen = settled(opened)
+    opened.send("m")
+    opened.until("5 markiert")
+    opened.send("m")
+    opened.wait(lambda: opened.screen() == seen)
+
+
+def settled(opened: Terminal) -> str:
+    """Return what stands in a terminal once it has not changed for a while."""
+    before = ""
+    while before != (before := opened.screen()):
+        time.sleep(0.3)
+    return before

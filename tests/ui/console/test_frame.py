@@ -1,6 +1,10 @@
 """The frame of the console: keys, screens, language, what is remembered, what strangers write."""
 
+import asyncio
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -8,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from sentinel.console import services
 from sentinel.core.errors import ConfigError, StoreError
 from sentinel.ui.console import keymap
+from sentinel.ui.console.app import Console, _actions
 from sentinel.ui.console.services import Pulse, Services
 from sentinel.ui.console.session import Session, load, save
 from tests.living import City
@@ -112,11 +118,36 @@ def test_a_question_without_an_answer_blocks_no_key(desk_at: At) -> None:
     desk_at(play)
 
 
+def test_a_wrong_configuration_ends_the_console_and_says_why(city: City) -> None:
+    def wrong() -> None:
+        raise ConfigError("sentinel.toml: unknown option 'spol'")
+
+    async def ended() -> str:
+        app = city.app
+        with services(lambda: app, app.config.data, app.clock, "mh") as given:
+            console = Console(replace(given, check=wrong), "alerts")
+            async with console.run_test() as pilot:
+                end = time.monotonic() + 10
+                while not console.refused and time.monotonic() < end:
+                    await pilot.pause(0.02)
+            return console.refused
+
+    assert asyncio.run(ended()) == "sentinel.toml: unknown option 'spol'"
+
+
+def test_the_first_rows_wait_for_no_library_that_they_do_not_need() -> None:
+    loaded = "import sys, sentinel.cli.terminal, sentinel.console, sentinel.ui.console.app, sentinel.alert.listing; "
+    loaded += "from sentinel.ui.console.screens import screen; screen('alerts'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    needless = {"typer", "pydantic", "yaml", "sigma", "duckdb", "elasticsearch", "sentinel.ui.console.screens.hunt"}
+    assert not needless & set(done.stdout.split())
+
+
 def test_an_own_key_map_changes_single_keys(tmp_path: Path) -> None:
     own = tmp_path / "keys.toml"
     own.write_text('[everywhere]\nhelp = ["f1", "H"]\n')
-    shipped = keymap.load({name: list(_all(name)) for name in _sections()})
-    loaded = keymap.load({name: list(_all(name)) for name in _sections()}, own)
+    shipped = keymap.load(_known)
+    loaded = keymap.load(_known, own)
     assert loaded.action("alerts", ("H",)) == "help"
     assert shipped.action("alerts", ("H",)) is None
     assert loaded.action("alerts", ("g",)) == ""
@@ -139,18 +170,20 @@ def test_a_wrong_key_map_is_refused_with_a_suggestion(tmp_path: Path, text: str,
     own = tmp_path / "keys.toml"
     own.write_text(text)
     with pytest.raises(ConfigError, match=why):
-        keymap.load({name: list(_all(name)) for name in _sections()}, own)
+        keymap.load(_known, own)
 
 
-def _sections() -> list[str]:
-    return [name for path in keymap.FOLDER.glob("*.toml") for name in keymap.SHARED.get(path.stem, (path.stem,))]
+def _known() -> dict[str, list[str]]:
+    stems = [path.stem for path in keymap.FOLDER.glob("*.toml")]
+    return {name: list(keymap.shipped(name)) for stem in stems for name in keymap.SHARED.get(stem, (stem,))}
 
 
-def _all(name: str) -> list[str]:
-    import tomllib  # noqa: PLC0415  used here only
-
-    files = [name, *(shared for shared, screens in keymap.SHARED.items() if name in screens)]
-    return [one for file in files for one in tomllib.loads((keymap.FOLDER / f"{file}.toml").read_text("utf-8"))]
+def test_the_shipped_keys_are_those_of_actions_that_there_are(tmp_path: Path) -> None:
+    own = tmp_path / "keys.toml"
+    own.write_text("")
+    loaded = keymap.load(_actions, own)
+    assert {name for name, _keys in _known().items()} <= set(_actions())
+    assert loaded.action("alerts", ("a",)) == "acknowledge"
 
 
 def test_a_session_is_kept_for_its_owner_and_a_damaged_one_is_left_aside(tmp_path: Path, desk_at: At) -> None:

@@ -140,7 +140,7 @@ class Alerts(Acting):
 
     # -- what is asked for
 
-    def _list(self, *, at: int | None = None, top: bool = False) -> None:
+    def _list(self, *, at: int | None = None, top: bool = False, narrow: bool = False) -> None:
         now = self.services.clock.now()
         text = self._text if not self._reach or "since:" in self._text else f"{self._text} since:{self._reach}"
         try:
@@ -149,6 +149,7 @@ class Alerts(Acting):
             self.say(retold(str(error)), "warning")
             return
         services, order, turned = self.services, self._order, self._reversed
+        shown = cast("Listing | None", self.table.rows) if narrow else None
 
         def then(rows: Listing) -> None:
             old = self.table.rows
@@ -159,13 +160,13 @@ class Alerts(Acting):
                 cast("Listing", old).close()
 
         services.listings().stop()
-        self.ask("list", lambda: services.listings().listing(asked, order, reverse=turned), then)
+        self.ask("list", lambda: services.listings().listing(asked, order, reverse=turned, within=shown), then)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Ask anew with every key."""
         if event.input.id == "filter" and event.value != self._text:
             self._text = event.value
-            self._list(top=True)
+            self._list(top=True, narrow=True)
 
     def on_input_submitted(self) -> None:
         """Go on in the table."""

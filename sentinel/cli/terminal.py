@@ -1,0 +1,46 @@
+"""The console on this terminal. Nothing here loads typer or pydantic: that takes longer than the first rows."""
+
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sentinel.cli.who import operator
+from sentinel.config import data_folder, load
+from sentinel.core.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from sentinel.app import App
+
+SWITCH_SECONDS = 0.001
+"""So long a thread that asks a store may keep Python from a key (Python's own: 5 ms)."""
+
+
+def opened(screen: str = "", subject: str = "", config: Path | None = None) -> None:
+    """Open the console and come back when it ends; raises UsageError, ConfigError."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the console needs a terminal; for programs there is --json: sentinel alerts list --json")
+    gc.disable()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    from sentinel.console import services
+    from sentinel.core.clock import SystemClock
+    from sentinel.ui.console.app import Console
+    from sentinel.ui.console.screens import NAMES
+
+    if screen and screen not in NAMES:
+        raise UsageError(f"there is no screen {screen!r}; there are {', '.join(NAMES)}")
+    with services(lambda: _application(config), data_folder(config), SystemClock(), operator()) as given:
+        console = Console(given, screen, subject)
+        console.run()
+    if console.refused:
+        raise ConfigError(console.refused)
+
+
+def _application(given: Path | None) -> "App":
+    from sentinel.app import App
+
+    made = App(load(given))
+    # what is loaded stays: to look through it for garbage would hold up keys for some 30 ms each time
+    gc.freeze()
+    gc.enable()
+    return made
