@@ -109,9 +109,11 @@ class Detection:
     `where` says which events it is about; with a `correlation` the rule fires on how they come together, without
     one each such event raises it. With a `history` what came before decides which of them do. `version` is a hash over
     the rule's content: a changed rule is another version. `attack` holds ATT&CK technique ids (`T1110.001`); `author`
-    travels with every alert, as the Detection Rule License asks. `fold_by` names the fields that make two findings be
-    about the same thing. Beyond `budget_per_hour` new alerts (None: the configured number) everything becomes one.
-    An event of a time in which its place was closed has `closed_level` (None: as any other).
+    travels with every alert, as the Detection Rule License asks; `license` says which one. `fold_by` names the fields
+    that make two findings be about the same thing. Beyond `budget_per_hour` new alerts (None: the configured number)
+    everything becomes one. An event of a time in which its place was closed has `closed_level` (None: as any other).
+    For people: `title_de` is the title in German, `response` what to do first, `blind_spots` what the rule does not see
+    (empty: it does not say).
     """
 
     id: str
@@ -130,6 +132,10 @@ class Detection:
     references: tuple[str, ...] = ()
     budget_per_hour: int | None = None
     closed_level: Level | None = None
+    title_de: str = ""
+    response: str = ""
+    blind_spots: tuple[str, ...] = ()
+    license: str = ""
 
 
 Key = tuple[tuple[str, Scalar], ...]

@@ -22,7 +22,7 @@ from sentinel.core.where import AllOf, AnyOf, Exists, Not, Where
 from sentinel.detect.documents import Document
 from sentinel.detect.extension import read_budget
 from sentinel.detect.linking import Chain
-from sentinel.detect.reading import POLICY, ask, described
+from sentinel.detect.reading import POLICY, WORDS, ask, described
 
 SPAN_MAX = timedelta(days=31)
 RULES_MAX = 32
@@ -52,8 +52,9 @@ def read_chain(path: Path, document: Document) -> Chain:
 
 def _budget(path: Path, rule: SigmaCorrelationRule) -> int | None:
     own = rule.custom_attributes.get("sentinel", {})
-    if not isinstance(own, dict) or set(own) - {"budget_per_hour"}:
-        raise RuleError(path, "a correlation is folded by its group-by; 'sentinel' may only say budget_per_hour")
+    if not isinstance(own, dict) or set(own) - {"budget_per_hour", *WORDS}:
+        allowed = ", ".join(sorted({"budget_per_hour", *WORDS}))
+        raise RuleError(path, f"a correlation is folded by its group-by; 'sentinel' may only say {allowed}")
     return read_budget(path, own)
 
 

@@ -40,7 +40,7 @@ Shared = dict[object, Leaf]
 _LEAVES: Mapping[str, Callable[..., Leaf]] = {
     one.__name__: one for one in (Is, Like, Matches, Within, Compare, Dated, Exists, Same, Keyword)
 }
-_TUPLES = ("fold_by", "attack", "falsepositives", "references")
+_TUPLES = ("fold_by", "attack", "falsepositives", "references", "blind_spots")
 _SAID = tuple(one.name for one in fields(Detection) if one.name not in {"where", "path", "correlation", "history"})
 
 

@@ -1,5 +1,7 @@
 """What a rule says under `sentinel`, beyond Sigma: folding, budget, its level where it is closed, its history.
 
+Its words for people (`title_de`, `response`, `blind_spots`) are read with all else that describes it (`reading`).
+
     sentinel: {fold_by: [host.name, user.name], budget_per_hour: 20, closed_level: high}
 
     sentinel:
@@ -26,6 +28,7 @@ from sentinel.core.detection import LEVELS, Baseline, History, Level, NewTerms
 from sentinel.core.ecs import type_of
 from sentinel.core.errors import RuleError
 from sentinel.detect.pipelines import Source
+from sentinel.detect.reading import WORDS
 
 FOLD_BY = ("host.name",)
 """What makes two findings of a rule that says nothing about it be about the same thing."""
@@ -36,7 +39,7 @@ WINDOW_MAX = timedelta(days=1)
 WINDOWS_MAX = 10_000
 """A group is compared with at most so many windows of its own."""
 BUDGET_MAX = 100_000
-_KEYS = {"fold_by", "budget_per_hour", "closed_level", "new_terms", "history"}
+_KEYS = {"fold_by", "budget_per_hour", "closed_level", "new_terms", "history", *WORDS}
 _TERMS = {"fields", "history", "learning"}
 _BASELINE = {
     "by", "window", "against", "learning", "floor", "factor", "deviations", "sum", "same", "zone",
@@ -61,7 +64,7 @@ class Extension:
 def read_extension(path: Path, own: object, source: Source) -> Extension:
     """Return what stands under `sentinel` in a rule about `source`; raises RuleError."""
     if not isinstance(own, dict) or set(own) - _KEYS:
-        raise RuleError(path, "'sentinel' may only say fold_by, budget_per_hour, closed_level, new_terms or history")
+        raise RuleError(path, f"'sentinel' may only say {', '.join(sorted(_KEYS))}")
     if "new_terms" in own and "history" in own:
         raise RuleError(path, "'sentinel' says new_terms and history; a rule looks at one of them")
     reading = _Reading(path, source)

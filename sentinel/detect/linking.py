@@ -95,6 +95,7 @@ def linked(chain: Chain, bases: Sequence[Plain | Linked]) -> Detection:
         correlation=replace(chain.asked, group_by=group_by, parts=tuple(parts)),
         attack=draft.attack or tuple(dict.fromkeys(one for base in bases for one in base.detection.attack)),
         author=draft.author or first.author,
+        license=draft.license or first.license,
         description=draft.description or first.description,
         falsepositives=draft.falsepositives or first.falsepositives,
         references=draft.references or first.references,

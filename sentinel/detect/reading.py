@@ -19,6 +19,9 @@ from sentinel.core.regex import compile_regex
 from sentinel.core.where import Where
 from sentinel.detect.documents import Document
 
+WORDS = frozenset({"title_de", "response", "blind_spots"})
+"""What a rule may say to people under `sentinel`, beyond what Sigma has keys for."""
+TEXT_MAX = 2_000
 _TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 
 
@@ -70,6 +73,7 @@ def described(
         raise RuleError(path, f"unknown level {level!r}")
     digest = blake2b(json.dumps(document, sort_keys=True, default=str).encode(), digest_size=8)
     digest.update(repr(where).encode("utf-8", "surrogatepass"))
+    title_de, response, blind_spots = _words(path, document.get("sentinel"))
     techniques = (_TECHNIQUE.fullmatch(str(tag)) for tag in rule.tags)
     return Detection(
         id=str(rule.id),
@@ -84,4 +88,20 @@ def described(
         description=(rule.description or "").strip(),
         falsepositives=tuple(str(one) for one in rule.falsepositives),
         references=tuple(str(one) for one in rule.references),
+        title_de=title_de,
+        response=response,
+        blind_spots=blind_spots,
+        license=str(document.get("license") or "")[:TEXT_MAX],
     )
+
+
+def _words(path: Path, own: object) -> tuple[str, str, tuple[str, ...]]:
+    said = own if isinstance(own, dict) else {}
+    spots = said.get("blind_spots", [])
+    if not isinstance(spots, list):
+        raise RuleError(path, "blind_spots must be a list of sentences")
+    texts = [said.get("title_de", ""), said.get("response", ""), *spots]
+    if not all(isinstance(one, str) and len(one) <= TEXT_MAX for one in texts):
+        raise RuleError(path, f"title_de, response and blind_spots are texts of at most {TEXT_MAX:,} characters")
+    title_de, response, *rest = (str(one).strip() for one in texts)
+    return title_de, response, tuple(rest)

@@ -62,9 +62,16 @@ HISTORY = "by: [user.name], window: 1h, against: 30d, floor: 5"
 @pytest.mark.parametrize(
     ("own", "reason"),
     [
-        ("{nothing: 1}", "may only say fold_by, budget_per_hour, closed_level, new_terms or history"),
+        (
+            "{nothing: 1}",
+            "may only say blind_spots, budget_per_hour, closed_level, fold_by, history, new_terms, response",
+        ),
         (f"{{{TERMS}, history: {{{HISTORY}, factor: 3}}}}", "looks at one of them"),
         (f"{{{TERMS}, closed_level: high}}", "closed_level is for rules about single events"),
+        ("{title_de: 3}", "title_de, response and blind_spots are texts of at most 2,000 characters"),
+        (f"{{response: {'x' * 2001}}}", "are texts of at most 2,000 characters"),
+        ("{blind_spots: nothing}", "blind_spots must be a list of sentences"),
+        ("{blind_spots: [3]}", "are texts of at most"),
         ("{closed_level: urgent}", "closed_level must be one of informational, low"),
         ("{closed_level: low}", "closed_level low is no higher than its level, medium"),
         (f"{{{TERMS}, fold_by: [host.name]}}", "may not say fold_by"),
@@ -103,3 +110,15 @@ def test_a_history_of_a_field_that_no_pack_fills_can_never_fire(write: Write) ->
 def test_a_correlation_may_not_count_a_rule_with_a_history(write: Write) -> None:
     rules = load([write(text=RULE.format(own=f"{{{TERMS}}}") + COUNTED)])
     assert "it counts 'first', which looks at its own history" in rules.refused[0].reason
+
+
+WORDS = "title_de: Anmeldung, response: Lock it., blind_spots: [Slow ones, ' Others ']"
+
+
+def test_a_rule_and_a_correlation_say_what_people_are_to_know(write: Write) -> None:
+    (rule,) = load([write(text=RULE.format(own=f"{{{WORDS}, fold_by: [user.name]}}"))]).detections
+    counted = RULE.format(own="{fold_by: [user.name]}") + COUNTED + f"sentinel: {{{WORDS}, budget_per_hour: 7}}\n"
+    (chain,) = load([write(text=counted)]).detections
+    for one in (rule, chain):
+        assert (one.title_de, one.response, one.blind_spots) == ("Anmeldung", "Lock it.", ("Slow ones", "Others"))
+    assert chain.budget_per_hour == 7

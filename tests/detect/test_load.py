@@ -128,7 +128,7 @@ def test_a_correlation_that_is_not_understood_is_refused_and_its_rule_stays_quie
         (BASE + "status: unsupported\n", "its status is unsupported"),
         (BASE + "taxonomy: acme\n", "unknown taxonomy"),
         (BASE + "sentinel: {fold_by: [nobody]}\n", "fold_by names 'nobody'"),
-        (BASE + "sentinel: {fold: [user.name]}\n", "may only say fold_by"),
+        (BASE + "sentinel: {fold: [user.name]}\n", "may only say blind_spots, budget_per_hour, closed_level, fold_by"),
         (BASE + "sentinel: {budget_per_hour: 0}\n", "a whole number from 1 to 100,000"),
         (BASE + "level: enormous\n", "not valid"),
         (BASE.replace("title: A failed login\n", ""), "not valid"),

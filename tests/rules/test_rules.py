@@ -12,6 +12,7 @@ from sentinel.testing.rules import check, neighbours, rule_files
 
 RULES = content("rules")
 SHIPPED = list(rule_files([RULES]))
+CITY = {"backup", "dhcp", "dns", "files", "logging", "portal", "privileged", "schools", "stories", "vpn"}
 GOOD = """\
 title: Root failed
 id: 00000000-0000-4000-8000-000000000001
@@ -44,6 +45,9 @@ def test_no_shipped_rule_is_refused(supplied: dict[str, frozenset[str]]) -> None
     assert rules.notes == ()
     assert all(one.description and one.attack and one.falsepositives for one in rules.detections)
     assert {one.author for one in rules.detections} == {"Sentinel project"}
+    assert [one.path for one in rules.detections if not one.title_de] == []
+    assert [one.path for one in rules.detections if Path(one.path).parent.name in CITY and not one.response] == []
+    assert [one.path for one in rules.detections if Path(one.path).parent.name in CITY and not one.blind_spots] == []
 
 
 @pytest.fixture
