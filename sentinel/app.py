@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sentinel.core.case import Cases
     from sentinel.core.ports import Archive, Clock, Form, Store
     from sentinel.core.source import Identity, Owner
+    from sentinel.detect.choosing import Choice
     from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
     from sentinel.join.joiner import Joiner
@@ -120,13 +121,39 @@ class App:
 
     @cached_property
     def rules(self) -> "Rules":
-        """Every rule that can be used, and every one that is refused, with its reason."""
-        return self.rules_in(self.rule_folders)
+        """The rules that are on, those that are off, and those that are refused, as they were when first asked for."""
+        return self.rules_now()
+
+    def rules_now(self) -> "Rules":
+        """Read the rules that are on, those that are off, and those that are refused; raises ConfigError."""
+        from sentinel.detect.choosing import choose
+
+        return choose(self.rules_in(self.rule_folders), self.choice)
+
+    @property
+    def choice(self) -> "Choice":
+        """What decides which rules are on; raises ConfigError."""
+        from sentinel.detect.choosing import STARTER, Choice, starter, switches
+
+        shipped, fetched = content("rules"), self.config.fetched_dir
+        everything = self.config.detect.rules == "all"
+        return Choice(starter(shipped / STARTER), switches(self.switches_file), shipped, fetched, everything)
+
+    @property
+    def switches_file(self) -> Path:
+        """The file of what was decided about single rules, in the first folder of the city's own that is there."""
+        from sentinel.detect.choosing import SWITCHES
+
+        own = self.config.content.rules
+        return next((one for one in own if one.is_dir()), own[0] if own else self.config.data) / SWITCHES
 
     @property
     def rule_folders(self) -> list[Path]:
-        """The folders of rules that are there: the shipped one and the city's own."""
-        return [content("rules"), *(path for path in self.config.content.rules if path.is_dir())]
+        """The folders of rules that are there: the shipped one, the city's own, what was fetched."""
+        from sentinel.detect.fetched import local
+
+        others = (*self.config.content.rules, local(self.config.fetched_dir))
+        return [content("rules"), *(path for path in others if path.is_dir())]
 
     @property
     def proving(self) -> "Proving":

@@ -105,13 +105,15 @@ class Opened:
     def _renew(self) -> None:
         """Have the rules read anew if a file of theirs has changed, or an exception has expired."""
         from sentinel.detect.exempting import Renewal
+        from sentinel.detect.fetched import CURRENT
 
         with self._renewing:
             if self._renewal is not None and self._renewal.due(self.app.clock.now()):
                 vars(self.app).pop("rules", None)
                 self._renewal = None
             if self._renewal is None:
-                self._renewal = Renewal(self.app.rule_folders, rules=True)
+                also = (self.app.switches_file, self.app.config.fetched_dir / CURRENT)
+                self._renewal = Renewal(self.app.rule_folders, also, rules=True)
             if "rules" in vars(self.app):
                 self._renewal.until(self.app.rules.exceptions)
 

@@ -217,10 +217,12 @@ class _Judging:
     def _read(self) -> None:
         from sentinel.audit.daily import KnownRules
         from sentinel.detect.exempting import Renewal
+        from sentinel.detect.fetched import CURRENT
         from sentinel.detect.proof import UNPROVEN
 
-        self.renewal = Renewal(self.app.config.content.rules)  # first: what changes meanwhile is read again
-        rules = self.app.rules_in(self.app.rule_folders)
+        also = (self.app.switches_file, self.app.config.fetched_dir / CURRENT)
+        self.renewal = Renewal(self.app.config.content.rules, also)  # first: what changes meanwhile is read again
+        rules = self.app.rules_now()
         apart = partial(proven, self.app.config, self.link)
         rules = self.app.proving.live(rules, lambda text: self.talk(f"rules: {text}"), self._ended, apart)
         self.renewal.until(rules.exceptions)

@@ -49,7 +49,7 @@ def prove(config: Config, wanted: dict[str, str], link: Connection) -> None:
     follow(0)
     Thread(target=_leave, args=(link,), daemon=True).start()
     app = App(config)
-    rules = app.rules_in(app.rule_folders)
+    rules = app.rules_now()
     asked = [one for one in rules.detections if wanted.get(one.id) == one.version]
     with suppress(BrokenPipeError):
         try:

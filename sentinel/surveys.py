@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -103,6 +104,10 @@ class Surveyor:
         rows = [
             _rule(one, aside.get(one.detection.id, ""), records.get(one.detection.id))
             for one in coverage(rules.detections, app.supplied, arriving)
+        ]
+        rows += [
+            replace(_rule(Reach(one.detection, (), ""), "", records.get(one.detection.id)), state="off", why=one.why)
+            for one in rules.off
         ]
         rows += [
             RuleSurvey(id="", title=Path(one.path).stem, level=None, state="refused", why=one.reason, path=one.path)
@@ -311,12 +316,16 @@ def _rule(reach: Reach, aside: str, record: Record | None) -> RuleSurvey:
         falsepositives=rule.falsepositives,
         author=rule.author,
         references=rule.references,
+        title_de=rule.title_de,
+        response=rule.response,
+        blind_spots=rule.blind_spots,
+        license=rule.license,
     )
 
 
 def _techniques(rules: Sequence[RuleSurvey]) -> Iterator[TechniqueSurvey]:
     having: defaultdict[str, list[RuleSurvey]] = defaultdict(list)
-    for rule in rules:
+    for rule in (one for one in rules if one.state != "off"):
         for technique in standing(rule.attack):
             having[technique.id].append(rule)
     for short, name in tactics().items():

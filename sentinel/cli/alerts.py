@@ -108,7 +108,8 @@ def show_(alert_id: AlertId, json: JsonOption = False, config: ConfigOption = No
         events = [dict(event.fields) for event in found]
         emit(as_json(alert) | {"rule": rule, "evidence_events": events, "slip": slip.as_json()})
         return
-    show(*tables.alert_card(alert, found, record))
+    on = next((one for one in app.rules.detections if one.id == alert.rule_id), None)
+    show(*tables.alert_card(alert, found, record, on))
     if len(alert.evidence) > len(found):
         talk(f"{len(alert.evidence)} events are kept as evidence; these are the latest {len(found)}")
 

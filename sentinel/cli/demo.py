@@ -18,6 +18,7 @@ from sentinel.app import App
 from sentinel.cli.common import show, stdout, talk
 from sentinel.config import load
 from sentinel.core.errors import Exit, SentinelError
+from sentinel.detect.choosing import Switch, switch
 from sentinel.testing import demo as city
 from sentinel.ui import live, tables
 
@@ -39,6 +40,8 @@ name = "mailroom"
 paths = ["{folder}/mail.log"]
 [spool]
 ballast_bytes = 0
+[content]
+rules = ["{folder}/rules"]
 [detect]
 every_seconds = 1.0
 [[indicators]]
@@ -60,6 +63,7 @@ def demo(
         config = folder / "sentinel.toml"
         config.write_text(CONFIG.format(folder=folder), "utf-8")
         (folder / "known-bad.txt").write_text(f"{city.ATTACKER}\n", "utf-8")
+        _choose(App(load(config)))
         app = App(load(config))
         talk("demo: starting Sentinel for the model city (embedded store, everything in a temporary folder)")
         with _running(config) as ports:
@@ -75,6 +79,14 @@ def demo(
                 attack.start()
                 attack.join()
                 _end(app, patient=True)
+
+
+def _choose(app: App) -> None:
+    # only what the attack breaks is on, so that nobody waits for the proof of all others
+    day, why = app.clock.now().date().isoformat(), "the demo shows what its attack breaks"
+    every = (*app.rules.detections, *(one.detection for one in app.rules.off))
+    wanted = {one.id: Path(one.path).stem in city.BREAKS for one in every}
+    switch(app.switches_file, {one: Switch(one, on=on, reason=why, who="demo", at=day) for one, on in wanted.items()})
 
 
 def _end(app: App, *, patient: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +39,10 @@ class ContentOptions(Section):
 
 class DetectOptions(Section):
     """How rules are run."""
+
+    rules: Literal["starter", "all"] = "starter"
+    """Which of the rules that Sentinel brings, or that were fetched, are on: those of the starter set and those
+    switched on, or all but those switched off. Rules in folders of your own are on unless switched off."""
 
     every_seconds: float = Field(default=5.0, gt=0, le=3600)
     """How often rules judge what has arrived since their last run."""
@@ -228,6 +233,11 @@ class Config(Section):
     def notify_file(self) -> Path:
         """The file of what is to be told, and was."""
         return self.data / "notify.db"
+
+    @property
+    def fetched_dir(self) -> Path:
+        """The folder of rules that were fetched from others."""
+        return self.data / "sigmahq"
 
     @property
     def audit_dir(self) -> Path:

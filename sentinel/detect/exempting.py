@@ -98,12 +98,13 @@ def expired(folders: Iterable[Path], now: datetime) -> list[Exemption]:
 class Renewal:
     """Knows when rules have to be read anew: an exception was added, changed or removed, or one has expired.
 
-    `folders` are those of the city's own rules; what lies there counts as read from now on. With `rules` every rule
-    below `folders` is looked at too.
+    `folders` are those of the city's own rules, `also` further files that count; what lies there counts as read from
+    now on. With `rules` every rule below `folders` is looked at too.
     """
 
-    def __init__(self, folders: Iterable[Path], *, rules: bool = False) -> None:
+    def __init__(self, folders: Iterable[Path], also: Iterable[Path] = (), *, rules: bool = False) -> None:
         self._folders = tuple(folder if rules else folder / FOLDER for folder in folders)
+        self._also = tuple(also)
         self._pattern = "**/*.y*ml" if rules else "*.yml"
         self._end: datetime | None = None
         self._seen = self._files()
@@ -118,13 +119,13 @@ class Renewal:
 
     def _files(self) -> frozenset[tuple[str, int, int]]:
         found: set[tuple[str, int, int]] = set()
-        for folder in self._folders:
-            for path in folder.glob(self._pattern):
-                try:
-                    about = path.stat()
-                except OSError:
-                    continue  # gone again
-                found.add((str(path), about.st_mtime_ns, about.st_size))
+        below = (one for folder in self._folders for one in folder.glob(self._pattern))
+        for path in (*self._also, *below):
+            try:
+                about = path.stat(follow_symlinks=path not in self._also)  # where a link leads to is what changes
+            except OSError:
+                continue  # not there, or gone again
+            found.add((str(path), about.st_mtime_ns, about.st_size))
         return frozenset(found)
 
 

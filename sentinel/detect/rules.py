@@ -31,15 +31,27 @@ Read = Callable[[Path, Document], Plain | Chain | Filter]
 
 
 @dataclass(frozen=True, slots=True)
+class Off:
+    """A rule that could be on, and why it is not."""
+
+    detection: Detection
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
-    """What a set of folders holds: the rules that are on, those refused, remarks on rules that are on, exceptions."""
+    """What a set of folders holds: the rules that are on, those refused, remarks on rules that are on, exceptions.
+
+    `off` are those that are understood and were not chosen (`choosing`); before that all are on.
+    """
 
     detections: tuple[Detection, ...]
     refused: tuple[RuleError, ...] = ()
     notes: tuple[str, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     origins: Mapping[str, tuple[Plain, ...]] = field(default_factory=dict)
-    """By the id of each rule that is on: the rules about single events that it is made of."""
+    """By the id of each rule, on or off: the rules about single events that it is made of."""
+    off: tuple[Off, ...] = ()
 
     def get(self, rule_id: str) -> Detection | None:
         """Return the rule with this id, None if it is not on."""

@@ -120,8 +120,13 @@ def span_text(span: timedelta) -> str:
     return f"{minutes / 60:.0f} h" if minutes < 2 * 1440 else f"{minutes / 1440:.0f} d"
 
 
-def alert_card(alert: Alert, evidence: Sequence[Event], record: Record | None = None) -> Iterable[Table | Text]:
-    """Yield one alert in full: what, who, when, why, its rule's record, its history and the lines that raised it."""
+def alert_card(
+    alert: Alert, evidence: Sequence[Event], record: Record | None = None, rule: Detection | None = None
+) -> Iterable[Table | Text]:
+    """Yield one alert in full: what, who, when, why, its rule's record, its history and the lines that raised it.
+
+    With its `rule`, if that is on, also what to do and what the rule does not see.
+    """
     head = Table.grid(padding=(0, 2))
     head.add_column(style="bold", no_wrap=True)
     head.add_column()
@@ -138,11 +143,15 @@ def alert_card(alert: Alert, evidence: Sequence[Event], record: Record | None = 
         ("Its record", record_text(record) if record is not None else "–"),
         ("ATT&CK", ", ".join(alert.attack) or "–"),
     ]
+    if rule is not None:
+        rows += [("What to do", rule.response or rule.description), ("Harmless if", "; ".join(rule.falsepositives))]
+        rows.append(("Does not see", "; ".join(rule.blind_spots)))
     if alert.suppressed_until is not None:
         rows.insert(2, ("Suppressed", f"until {local(alert.suppressed_until)}: sentinel alerts suppressions"))
     yield Text.assemble(level_text(alert.level), "  ", safe(alert.title, "bold"))
     for name, value in rows:
-        head.add_row(safe(name), safe(value))
+        if value:
+            head.add_row(safe(name), safe(value))
     yield head
     if alert.history:
         history = Table(title=Text("History"), title_justify="left")

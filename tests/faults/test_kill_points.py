@@ -28,6 +28,9 @@ ELSEWHERE = {
     "notify.noted": "tests/notify/test_sender.py",
     "audit.written": "tests/audit/test_log.py",
     "cases.before_commit": "tests/cases/test_cases.py",
+    "fetch.before_rename": "tests/detect/test_fetched.py",
+    "fetch.synced": "tests/detect/test_fetched.py",
+    "fetch.written": "tests/detect/test_fetched.py",
     "pull.kept": "tests/whole/test_pull.py",
     "join.durable": "tests/whole/test_joined.py",
     "join.entered": "tests/whole/test_joined.py",
@@ -35,7 +38,8 @@ ELSEWHERE = {
     "store.amend_written": "tests/store/test_crashes.py",
     "store.drop_half": "tests/store/test_crashes.py",
 }
-"""Points that want an API to be asked, the lines of a mail, a repair, or old days, with who tests them."""
+"""Points that want an API to be asked, the lines of a mail, a repair, old days, or rules of others, with who tests
+them."""
 ELASTIC = ("store.before_bulk", "store.after_bulk")
 LOAD_SECONDS = 20.0
 OLD_DAYS = 5

@@ -12,6 +12,9 @@ sentinel rules check /etc/sentinel/rules
 sentinel rules test /etc/sentinel/rules
 sentinel rules prove
 sentinel rules learning
+sentinel rules starter
+sentinel rules on vpn_many_addresses --reason 'second factor comes in spring'
+sentinel rules fetch sigma_all_rules.zip
 sentinel rules coverage sigma/rules --layer coverage.json
 sentinel rules except ssh_bruteforce --from 3f2a --field source.ip --reason 'scan, ticket 4711' --until 14d
 sentinel rules backtest draft.yml --last 30d
@@ -33,6 +36,10 @@ COMMANDS = {
     "new": "new.new",
     "backtest": "backtest.backtest",
     "explain": "explain.explain",
+    "starter": "choosing.starter",
+    "on": "choosing.on",
+    "off": "choosing.off",
+    "fetch": "fetching.fetch_",
     "diff": "diff.diff",
 }
 """Every command and the module and function that it is; the module is loaded when it is called."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, show, talk
 from sentinel.cli.rules.exceptions import as_json
 from sentinel.core.content import content
@@ -18,9 +19,16 @@ from sentinel.ui import tables
 DOUBTS_SHOWN = 40
 
 
-def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """List the rules that are on."""
+def list_(
+    off: Annotated[bool, typer.Option("--off", help="Those that are off, and why.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the rules that are on, or with --off those that are not."""
     app = application(config)
+    if off:
+        _off(app, json=json)
+        return
     rules = app.proving.live(app.rules, talk)
     if json:
         emit(
@@ -32,6 +40,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
                     "level": one.level,
                     "attack": one.attack,
                     "author": one.author,
+                    "license": one.license,
                     "path": one.path,
                     "version": one.version,
                 }
@@ -42,6 +51,21 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
         show(tables.rules_table(rules.detections))
     if rules.refused:
         talk(f"{len(rules.refused)} rules are refused: sentinel rules check says why", "yellow")
+    if rules.off and not json:
+        talk(f"{len(rules.off)} rules are off: sentinel rules list --off")
+
+
+def _off(app: App, *, json: bool) -> None:
+    if json:
+        emit(
+            *(
+                {"schema": SCHEMA, "id": one.id, "title": one.title, "level": one.level, "path": one.path, "why": why}
+                for one, why in ((each.detection, each.why) for each in app.rules.off)
+            )
+        )
+        return
+    rows = [(each.detection.level, each.detection.title, each.why) for each in app.rules.off]
+    show(tables.plain_table(("level", "rule", "off because"), rows))
 
 
 def check(

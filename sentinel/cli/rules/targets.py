@@ -21,13 +21,13 @@ RuleOrFile = Annotated[
 
 
 def meant(app: App, said: str) -> list[Detection]:
-    """Return the rules of a file or folder, or the rule of that name that is on; raises UsageError, ConfigError.
+    """Return the rules of a file or folder, or the rule of that name, on or off; raises UsageError, ConfigError.
 
     The exceptions that hold are made to a file, too; what a correlation counts may lie among the rules that are on.
     """
     path = Path(said)
     if not path.exists():
-        return [chosen(app.rules.detections, said)]
+        return [chosen((*app.rules.detections, *(one.detection for one in app.rules.off)), said)]
     rules = beside(app, path)
     if wrong := [one for one in rules.refused if _below(one.path, path)]:
         raise ConfigError(str(wrong[0]))

@@ -11,7 +11,7 @@ from sentinel.core.where import Is, plain, values
 from sentinel.ui.console.acting import SHORT, STATES
 from sentinel.ui.console.draw import Line, Piece, facts, heading, line
 from sentinel.ui.explaining import asked, words
-from sentinel.ui.words import _, moment, ngettext, number
+from sentinel.ui.words import _, either, moment, ngettext, number
 from sentinel.ui.words.stages import retold
 
 RAW_MAX = 64 << 10
@@ -44,12 +44,15 @@ def evidence(dossier: Dossier, scene: Scene) -> Iterator[Line]:
         yield Line(((f"{moment(event.timestamp)} ", "muted"), (raw(event), "plain")), fact=(_("raw line"), raw(event)))
 
 
-def rule(scene: Scene) -> Iterator[Line]:
-    """Yield the rule: as a question, and its Sigma source."""
+def rule(scene: Scene, alert: Alert) -> Iterator[Line]:
+    """Yield the rule: whose it is, as a question, and its Sigma source."""
     if scene.rule is None:
         yield line(_("its rule is not on any more"), "warning")
+        yield from facts([(_("rule"), alert.title), (_("author"), alert.author)])
         return
-    yield from facts([(_("rule"), scene.rule.title), (_("file"), scene.rule.path), (_("author"), scene.rule.author)])
+    title = either(scene.rule.title, scene.rule.title_de)
+    yield from facts([(_("rule"), title), (_("file"), scene.rule.path), (_("author"), scene.rule.author)])
+    yield from facts([(_("license"), scene.rule.license)])
     yield Line()
     yield heading(_("As a question"))
     if scene.query:
@@ -218,10 +221,13 @@ def _next(scene: Scene | None) -> Iterator[Line]:
     if scene is None or scene.rule is None:
         yield line("…" if scene is None else _("its rule is not on any more"), "muted")
         return
+    for row in scene.rule.response.splitlines():
+        yield line(row, "strong")
     for row in scene.rule.description.strip().splitlines() or [_("the rule says nothing about that")]:
         yield line(row)
-    if scene.rule.falsepositives:
-        yield Line(((_("harmless if: "), "muted"), ("; ".join(scene.rule.falsepositives), "plain")))
+    for name, said in ((_("harmless if: "), scene.rule.falsepositives), (_("not seen: "), scene.rule.blind_spots)):
+        if said:
+            yield Line(((name, "muted"), ("; ".join(said), "plain")))
 
 
 def _asset(one: Doings) -> Line:

@@ -31,7 +31,7 @@ LEVEL_WORDS: dict[Level, str] = {
     "low": N_("LOW"),
     "informational": N_("INFO"),
 }
-SIGNS: dict[Tone, str] = {"good": "●", "warning": "▲", "bad": "✗"}
+SIGNS: dict[Tone, str] = {"good": "●", "warning": "▲", "bad": "✗", "muted": "○"}
 """A state has a shape beside its colour."""
 
 

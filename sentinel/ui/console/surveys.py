@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from sentinel.core.detection import Level
 from sentinel.ui.senders import SenderSurvey
 
-RuleState = Literal["on", "aside", "never", "refused"]
+RuleState = Literal["on", "aside", "never", "refused", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class SourcesSurvey:
 
 @dataclass(frozen=True, slots=True)
 class RuleSurvey:
-    """One rule: `never`: it cannot fire on what is being sent here; `why` says so, or why it is refused or set aside.
+    """One rule. `never`: it cannot fire on what is being sent here; `why` says so, or why it is in another state.
 
     `by` names the data sets that can raise it; `false_positives` is their part of all verdicts, and between what it
     lies with 95 % confidence (None: no verdict). A refused rule has only its file's name, `path` and `why`.
@@ -112,6 +112,10 @@ class RuleSurvey:
     falsepositives: tuple[str, ...] = ()
     author: str = ""
     references: tuple[str, ...] = ()
+    title_de: str = ""
+    response: str = ""
+    blind_spots: tuple[str, ...] = ()
+    license: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ def speak(language: Language) -> None:
         _speech.texts = catalogue(FOLDER / language)
 
 
+def either(english: str, german: str) -> str:
+    """Return what is said in both languages in the one that is spoken; in English where there is no German."""
+    return german if german and _speech.language == "de" else english
+
+
 def language() -> Language:
     """Return the language that is spoken."""
     return _speech.language

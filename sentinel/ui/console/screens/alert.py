@@ -17,7 +17,7 @@ from sentinel.ui.console.acting import SHORT, STATES, Acting
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, level, line, slip_lines
 from sentinel.ui.console.panes import Pane, Said
-from sentinel.ui.words import N_, _, moment, ngettext
+from sentinel.ui.words import N_, _, either, moment, ngettext
 
 TABS = (N_("Evidence"), N_("Rule"), N_("Timeline"), N_("Entity"), N_("History"), N_("Raw"))
 LINES_MAX = 20_000
@@ -163,7 +163,9 @@ class Alert(Acting):
         if self._dossier is None:
             return [Line(((f" {self._problem or '…'}", "bad" if self._problem else "muted"),))]
         alert = self._dossier.alert
-        first: list[Piece] = [(" ", "plain"), level(alert.level), (f" {alert.title}", "strong")]
+        rule = self._scene.rule if self._scene else None
+        title = either(alert.title, rule.title_de if rule else "")
+        first: list[Piece] = [(" ", "plain"), level(alert.level), (f" {title}", "strong")]
         verdict = f" {_(SHORT[alert.verdict])}" if alert.verdict else ""
         state = f"{_(STATES[alert.state])}{verdict} {alert.assignee}".rstrip()
         events = ngettext("{n} event", "{n} events", alert.count)
@@ -202,7 +204,7 @@ class Alert(Acting):
                 slip = (Line(), *slip_lines(self._slip)) if self._slip is not None else ()
                 made: Iterable[Line] = (*deciding.evidence(dossier, scene), *slip, *narrow)
             case "Rule":
-                made = deciding.rule(scene)
+                made = deciding.rule(scene, dossier.alert)
             case "Timeline":
                 made = deciding.timeline(scene)
             case "Entity":

@@ -15,7 +15,7 @@ from sentinel.ui.console.page import Page, Remembered
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.surveys import RulesSurvey, RuleState, RuleSurvey, TechniqueSurvey
 from sentinel.ui.console.table import Column, Listed, Table
-from sentinel.ui.words import N_, _, ngettext, number
+from sentinel.ui.words import N_, _, either, ngettext, number
 from sentinel.ui.words.stages import retold
 
 COLUMNS = (
@@ -40,12 +40,13 @@ STATES: dict[RuleState, tuple[str, Tone]] = {
     "aside": (N_("set aside"), "warning"),
     "never": (N_("cannot fire"), "warning"),
     "refused": (N_("refused"), "bad"),
+    "off": (N_("off"), "muted"),
 }
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 READ_SECONDS = 300.0
 """So long thousands of rules may take to be read for the first time."""
 AGAIN = timedelta(minutes=1)
-_ORDER: tuple[RuleState, ...] = ("aside", "refused", "on", "never")
+_ORDER: tuple[RuleState, ...] = ("aside", "refused", "on", "never", "off")
 _WIDE = 20
 
 
@@ -212,15 +213,19 @@ class RulesPage(Page):
             return []
         word, tone = STATES[row.state]
         state = f"{_(word)}: {_why(row)}" if row.why else _(word)
-        made = [heading(row.title), Line(sign(tone, state))]
+        made = [heading(either(row.title, row.title_de)), Line(sign(tone, state))]
+        if row.response:
+            made += [Line(), *(line(one, "strong") for one in row.response.splitlines())]
         if row.description:
             made += [Line(), *(line(one) for one in row.description.strip().splitlines())]
         made += [Line(), *facts(
             [
                 (_("alerts"), _("{n}, {open} of them open").format(n=number(row.alerts), open=number(row.open))),
                 (_("false positives"), _ratio(row)), (_("may be mistaken"), "; ".join(row.falsepositives)),
+                (_("does not see"), "; ".join(row.blind_spots)),
                 (_("can fire on"), ", ".join(row.by)), (_("techniques"), ", ".join(row.attack)),
-                (_("author"), row.author), (_("see"), " ".join(row.references)), (_("file"), Path(row.path).name),
+                (_("author"), row.author), (_("license"), row.license),
+                (_("see"), " ".join(row.references)), (_("file"), Path(row.path).name),
             ], _WIDE,
         )]  # fmt: skip
         if self._sigma[0] == row.path:
@@ -244,7 +249,7 @@ def _cells(row: RuleSurvey) -> Sequence[Piece]:
     return (
         level(row.level) if row.level else ("–", "muted"),
         (f"{SIGNS[tone]} {_(word)}", tone),
-        (row.title, "plain"),
+        (either(row.title, row.title_de), "plain"),
         (number(row.alerts) if row.id else "", "plain"),
         (ratio, "plain"),
         (", ".join(row.attack), "muted"),
@@ -268,9 +273,8 @@ def _held(many: int) -> Piece:
 
 
 def _text(one: RuleSurvey) -> str:
-    return (
-        f"{one.title} {one.id} {_(STATES[one.state][0])} {one.level or ''} {' '.join(one.attack)} {one.path}".casefold()
-    )
+    told = (one.title, one.title_de, one.id, _(STATES[one.state][0]), one.level or "", *one.attack, one.path)
+    return " ".join(told).casefold()
 
 
 def _words(one: TechniqueSurvey) -> str:
