@@ -19,6 +19,8 @@ from sentinel.detect.merging import rule_id
 from sentinel.detect.rules import Off, Rules
 
 STARTER = "starter.toml"
+_ITSELF = "sentinel"
+"""The folder of shipped rules by which Sentinel tells about itself: always on, for nobody misses their silence."""
 SWITCHES = "switches.toml"
 SWITCHES_MAX = 10_000
 REASON_MAX = 300
@@ -54,9 +56,11 @@ def choose(rules: Rules, choice: Choice) -> Rules:
     on: list[Detection] = []
     off: list[Off] = []
     for found in rules.detections:
-        fetched = choice.fetched in Path(found.path).parents
+        folders = Path(found.path).parents
+        fetched = choice.fetched in folders
+        others = fetched or (choice.shipped in folders and choice.shipped / _ITSELF not in folders)
         one = replace(found, license=found.license or LICENCE) if fetched else found
-        why = _off(one, choice, others=fetched or choice.shipped in Path(found.path).parents)
+        why = _off(one, choice, others=others)
         if why:
             off.append(Off(one, why))
         else:
