@@ -223,9 +223,9 @@ class Console(App[None]):
         """Give an answer to who asked."""
         self.asking.hear(answered)
         self._settle()
-        if not self.asking.busy and self.waiting_seconds:
+        if not self.asking.busy:
             self.waiting_seconds = 0.0
-            self.page.refresh_frame()
+        self.page.refresh_frame()
 
     def waits(self) -> None:
         """Look after a while whether the answer has come."""

@@ -48,8 +48,8 @@ class Said(Widget):
         self._tell = tell
         self._ground: Ground = ground
         self._lines: Sequence[Line] | None = None
-        self._width = -1
         self._strips = Strips()
+        self._comparing = False
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Make the lines anew, and draw them."""
@@ -57,7 +57,13 @@ class Said(Widget):
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def refresh_told(self) -> None:
-        """Draw it anew if there is something else to tell."""
+        """Draw it anew if, once all that goes on now is done, there is something else to tell."""
+        if not self._comparing:
+            self._comparing = True
+            self.call_later(self._compare)
+
+    def _compare(self) -> None:
+        self._comparing = False
         if self._lines is not None and self._tell(self.size.width) != self._lines:
             self.refresh()
 
@@ -68,8 +74,8 @@ class Said(Widget):
     def render_line(self, y: int) -> Strip:
         """Return one line of it."""
         width = self.size.width
-        if self._lines is None or self._width != width:
-            self._lines, self._width = self._tell(width), width
+        if y == 0 or self._lines is None:
+            self._lines = self._tell(width)
         pieces = self._lines[y].pieces if y < len(self._lines) else ()
         look = look_of(self)
         return self._strips.at(y, (pieces, width, look.name), lambda: strip(pieces, width, look, self._ground))
@@ -167,12 +173,7 @@ class Pane(ScrollView, can_focus=True):
             for row in wrapped(one, self._width):
                 self._rows.append(row)
                 self._of.append(number)
-        self._sized()
-
-    def _sized(self) -> None:
-        # as long as all of it is seen its length is no matter of the layout of the screen
-        rows = len(self._rows)
-        self.virtual_size = Size(self._width, rows if self.styles.is_auto_height else max(rows, self.size.height))
+        self.virtual_size = Size(self._width, len(self._rows))
 
     def _refresh_row(self, row: int) -> None:
         y = row - self.scroll_offset.y
@@ -189,8 +190,6 @@ class Pane(ScrollView, can_focus=True):
             self._lay()
             self.cursor = max(0, min(self.cursor, len(self._rows) - 1))
             self.refresh()
-        else:
-            self._sized()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines in a region of it."""
