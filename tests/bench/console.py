@@ -183,7 +183,9 @@ def away(folder: Path, environment: dict[str, str], url: str) -> list[float]:
     settings = folder / "away.toml"
     store = f'[store]\nkind = "elasticsearch"\nurl = "{url}"\n' if url else ""
     settings.write_text(f'data = "{folder}/data"\n[spool]\nballast_bytes = 0\n{store}')
-    console, _first = opened(environment | {"SENTINEL_CONFIG": str(settings)})
+    # a session of its own: the one before is remembered with its filter
+    places = {"SENTINEL_CONFIG": str(settings), "XDG_STATE_HOME": tempfile.mkdtemp(dir=folder)}
+    console, _first = opened(environment | places)
     console.quiet(1.5)
     # an alert is opened, which asks the store, and left at once: its question goes on waiting
     os.write(console.fd, b"\r")
