@@ -55,6 +55,7 @@ def test_nothing_that_strangers_write_reaches_the_terminal_as_control(
     opened.until(f"{len(HOSTILE)} alerts")
     for _ in HOSTILE:
         opened.send("Enter")
+        opened.until("› Alert ")
         opened.until("Why it fired")
         opened.until("How good")
         opened.send("Right", "Right", "Right", "Right", "Right", "h", "y")
