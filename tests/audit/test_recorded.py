@@ -18,7 +18,10 @@ from tests.living import City
 
 SENTINEL = Path(__file__).resolve().parents[2] / "sentinel"
 PEOPLE = ("acknowledge", "close", "suppress", "unsuppress", "change", "change_all")
-BOOKS = {"cli/ledger.py": "judges again by machine; the command itself is recorded"}
+BOOKS = {
+    "cli/city.py": "the book of a simulated week, which ends with the bench",
+    "cli/ledger.py": "judges again by machine; the command itself is recorded",
+}
 """Modules of the command line that open the book itself, and why."""
 
 

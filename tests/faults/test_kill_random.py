@@ -1,6 +1,6 @@
 """F01: `kill -9` at random moments under load, each store: what was acknowledged is stored, once, as it was sent.
 
-SENTINEL_KILL_ROUNDS sets the kills of each test (4), SENTINEL_KILL_SEED the moments.
+SENTINEL_KILL_ROUNDS sets the kills of each test (3), SENTINEL_KILL_SEED the moments.
 """
 
 import os
@@ -12,7 +12,7 @@ import pytest
 from tests.faults.trial import Trial
 
 pytestmark = pytest.mark.kill
-ROUNDS = int(os.environ.get("SENTINEL_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("SENTINEL_KILL_ROUNDS", "3"))
 SEED = int(os.environ.get("SENTINEL_KILL_SEED", "7"))
 
 

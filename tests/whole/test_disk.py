@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ import pytest
 
 from sentinel.app import App
 from sentinel.beat import last_beat
-from sentinel.cli.common import talk
 from sentinel.config import load
 from sentinel.core.errors import Exit
 from sentinel.core.event import Origin, Raw
@@ -127,19 +127,25 @@ def test_a_disk_without_a_byte_left_for_anything_costs_nothing_that_was_acknowle
     assert not unbalanced(city)
 
 
+def write(path: Path, line: str) -> None:
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+
+
 @pytest.mark.parametrize("small_disk", ["1m"], indirect=True)
 def test_a_judge_that_begins_on_a_full_disk_waits_for_room(
-    city: "Running", small_disk: Path, patiently: Patiently, capfd: pytest.CaptureFixture[str]
+    city: "Running", small_disk: Path, tmp_path: Path, patiently: Patiently
 ) -> None:
     with_http(city, data=small_disk / "data")
     known(small_disk / "data")
     blocker = fill(small_disk, 100)
-    process, link = begun(judge, "judge", load(city.config), talk, "")
+    said = tmp_path / "said"
+    process, link = begun(judge, "judge", load(city.config), partial(write, said), "")
     try:
         assert link.recv_bytes() == b"ready"  # what arrives meanwhile waits
-        assert "state.db: database or disk is full" in capfd.readouterr().err
+        assert "state.db: database or disk is full" in said.read_text()
         blocker.unlink()
-        patiently(lambda: "refused: 0" in capfd.readouterr().err)
+        patiently(lambda: "refused: 0" in said.read_text())
     finally:
         link.close()
         process.join()
