@@ -236,6 +236,7 @@ def test_a_process_of_its_own_does_it_and_says_what_came_of_it(city: City, monke
 def sentinel(city: City, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return what runs the command and gives what it prints."""
     monkeypatch.setattr(cli, "application", lambda _: city.app)
+    monkeypatch.setenv("COLUMNS", "200")
     runner = CliRunner()
 
     def run(*words: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.faults.memory import family
 from tests.notify.servers import MailServer, WebServer, mail_channel
 
 if TYPE_CHECKING:
@@ -15,16 +16,15 @@ LOGIN = "<38>Nov 23 09:00:00 {host} sshd[7]: Accepted password for root from 203
 
 
 def notifiers(pid: int) -> list[int]:
-    """Return the processes begun by `pid` that have the outbox open."""
+    """Return the processes that descend from `pid` and have the outbox open."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for one in family(pid):
         try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            files = {one.readlink().name for one in (folder / "fd").iterdir()} if parent == pid else set()
+            files = {file.readlink().name for file in Path(f"/proc/{one}/fd").iterdir()}
         except OSError:  # it has just ended
             continue
-        if "notify.db" in files:
-            found.append(int(folder.name))
+        if one != pid and "notify.db" in files:
+            found.append(one)
     return found
 
 
