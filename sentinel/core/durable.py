@@ -1,7 +1,22 @@
 """What makes files survive a power cut."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: aside, synced, renamed; its name is for `sync_folder`. Raises OSError."""
+    aside = path.with_name(path.name + ".tmp")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+        sync_file(aside)
+        aside.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
 
 
 def sync_file(path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sentinel.core.detection import Detection
-from sentinel.core.durable import sync_file
+from sentinel.core.durable import write_file
 from sentinel.core.errors import ConfigError, ForbiddenError, RuleError, UsageError
 from sentinel.detect.fetched import LICENCE
 from sentinel.detect.merging import rule_id
@@ -136,12 +136,9 @@ def switch(path: Path, new: Mapping[str, Switch]) -> None:
     for one in (switches(path) | dict(new)).values():
         told = (f"{name} = {json.dumps(getattr(one, name), ensure_ascii=False)}" for name in Switch.__slots__)
         lines += ["", "[[rule]]", *told]
-    aside = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text("\n".join(lines) + "\n", "utf-8")
-        sync_file(aside)
-        aside.replace(path)
+        write_file(path, ("\n".join(lines) + "\n").encode())
     except OSError as error:
         raise ForbiddenError(
             f"{path}: cannot be written: {error.strerror}; run as a user who may change rules"

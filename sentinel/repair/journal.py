@@ -8,7 +8,6 @@ Whoever may write to the store amends it by what is to do: the repair itself, or
 without a report was interrupted, and is finished by the next.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -18,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from sentinel.core.durable import sync_folder
+from sentinel.core.durable import sync_folder, write_file
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
@@ -99,13 +98,8 @@ def finish(repair: Path, report: dict[str, object]) -> None:
 
 
 def _whole(path: Path, content: bytes) -> None:
-    aside = path.with_name(path.name + ".tmp")
     try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
+        write_file(path, content)
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error}; nothing of it has been done") from error

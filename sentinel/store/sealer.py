@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
 
-from sentinel.core.durable import sync_file, sync_folder
+from sentinel.core.durable import sync_file, sync_folder, write_file
 from sentinel.core.errors import StoreError
 from sentinel.core.kill import point
 from sentinel.store.engine import Engine, EngineError, Problem, select
@@ -139,17 +139,3 @@ class Sealer:
         have = self._engine.rows(sql)[0]
         if have != (extent.count, *extent.seq):
             raise ValueError(f"{have} events were written, there should be {(extent.count, *extent.seq)}")
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a whole file or nothing: aside, synced, renamed."""
-    aside = path.with_name(path.name + ".tmp")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-        sync_file(aside)
-        aside.rename(path)
-    except BaseException:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise

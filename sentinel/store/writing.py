@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NoReturn
 
-from sentinel.core.durable import sync_folder
+from sentinel.core.durable import sync_folder, write_file
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.kill import point
@@ -23,7 +23,7 @@ from sentinel.store.engine import Engine, EngineError, Problem, select
 from sentinel.store.forming import Block
 from sentinel.store.hot import HotFile, recovered
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
-from sentinel.store.sealer import Sealer, write_file
+from sentinel.store.sealer import Sealer
 from sentinel.store.sealing import literal
 from sentinel.store.segments import Segment, day_number, hot_name, ids_name, listing, parse_name
 
