@@ -24,7 +24,7 @@ from sentinel.detect.past import Past
 from sentinel.detect.runner import Runner
 from sentinel.join.joiner import Joiner
 from sentinel.parse.pipeline import Pipeline
-from sentinel.parse.prepare import Prepared, Preparer, Stretch
+from sentinel.parse.prepare import Preparer
 from sentinel.parse.record import Reader
 from sentinel.sense.sensor import read_pcap
 from sentinel.sense.settings import SenseSettings
@@ -34,6 +34,7 @@ from sentinel.spool.disk import DiskSpool
 from sentinel.testing.city import City, folder
 from sentinel.testing.city.living import records, weeks
 from sentinel.testing.packets import write_pcap
+from sentinel.testing.preparing import Here
 from sentinel.testing.scene import Play
 
 STEP = timedelta(minutes=5)
@@ -79,24 +80,6 @@ class Lived:
     problems: Counter[str] = field(default_factory=Counter)
 
 
-class _Here:
-    """Prepares stretches in this process, one at a time."""
-
-    def __init__(self, preparer: Preparer) -> None:
-        self._preparer = preparer
-        self._asked: list[Stretch] = []
-
-    @property
-    def wants(self) -> bool:
-        return not self._asked
-
-    def ask(self, stretch: Stretch, /) -> None:
-        self._asked.append(stretch)
-
-    def take(self) -> Prepared | None:
-        return self._preparer.prepare(self._asked.pop()) if self._asked else None
-
-
 def live(city: City, begin: datetime, days: float, learning: timedelta, stages: Stages, work: Path) -> Lived:
     """Let `city` live from `begin` (aware, UTC) before `stages`; captures are written into the folder `work`.
 
@@ -106,7 +89,7 @@ def live(city: City, begin: datetime, days: float, learning: timedelta, stages: 
     told = Lived([play for play in weeks(city, begin, end) if play.first >= begin and play.last < end], days)
     started = process_time()
     stages.clock.moment = begin - learning
-    preparing = _Here(Preparer(stages.spool, stages.reader, stages.form))
+    preparing = Here(Preparer(stages.spool, stages.reader, stages.form))
     pipeline = Pipeline(stages.spool, stages.store, preparing, stages.form, stages.clock, stages.books)
     silence = Silence(stages.books, stages.book)
 

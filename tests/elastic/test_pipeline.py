@@ -14,36 +14,19 @@ from sentinel.core.errors import StoreError
 from sentinel.core.event import Origin, Raw
 from sentinel.parse.packs import load
 from sentinel.parse.pipeline import Pipeline
-from sentinel.parse.prepare import Prepared, Preparer, Stretch
+from sentinel.parse.prepare import Preparer
 from sentinel.parse.record import Reader
 from sentinel.parse.route import Router
 from sentinel.sources.book import SourceBook
 from sentinel.spool.disk import DiskSpool
 from sentinel.store.elastic import ElasticStore
 from sentinel.store.es_bulk import Former, Patience
+from sentinel.testing.preparing import Here
 from tests.elastic.gate import Gate, Passage
 
 pytestmark = pytest.mark.elastic
 EVENING = datetime(2026, 11, 23, 23, 59, 59, 900_000, tzinfo=UTC)
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-class Here:
-    """Prepares in this process, one stretch at a time."""
-
-    def __init__(self, preparer: Preparer) -> None:
-        self._preparer = preparer
-        self._asked: list[Stretch] = []
-
-    @property
-    def wants(self) -> bool:
-        return not self._asked
-
-    def ask(self, stretch: Stretch, /) -> None:
-        self._asked.append(stretch)
-
-    def take(self) -> Prepared | None:
-        return self._preparer.prepare(self._asked.pop()) if self._asked else None
 
 
 class Town:

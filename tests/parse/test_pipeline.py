@@ -16,7 +16,7 @@ from sentinel.core.ports import Appended, Formed, Rejected, Span, Store
 from sentinel.core.where import Exists
 from sentinel.parse.packs import load
 from sentinel.parse.pipeline import Pipeline
-from sentinel.parse.prepare import Count, Prepared, Preparer, Stretch
+from sentinel.parse.prepare import Count, Preparer
 from sentinel.parse.record import Reader, Reading
 from sentinel.parse.route import Router
 from sentinel.sources.book import SourceBook
@@ -25,6 +25,7 @@ from sentinel.store.codec import decode
 from sentinel.store.embedded import EmbeddedStore
 from sentinel.store.forming import Blocks, Former
 from sentinel.testing.packs import RECEIVED
+from sentinel.testing.preparing import Here
 
 MakePack = Callable[..., Path]
 ALL = Span(RECEIVED - timedelta(days=1), RECEIVED + timedelta(days=1), "ingested")
@@ -62,24 +63,6 @@ class Faulty:
     def __getattr__(self, name: str) -> object:
         """Hand the rest through."""
         return getattr(self.store, name)
-
-
-class Here:
-    """Prepares in this process, one stretch at a time."""
-
-    def __init__(self, preparer: Preparer) -> None:
-        self.preparer = preparer
-        self.asked: list[Stretch] = []
-
-    @property
-    def wants(self) -> bool:
-        return not self.asked
-
-    def ask(self, stretch: Stretch, /) -> None:
-        self.asked.append(stretch)
-
-    def take(self) -> Prepared | None:
-        return self.preparer.prepare(self.asked.pop()) if self.asked else None
 
 
 @pytest.fixture
