@@ -42,8 +42,10 @@ _EXACT_BELOW = 1 << 53
 _SIGNS: dict[Operator, str] = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
-_Place = tuple[str, bool]
-"""A field, and whether its text is taken as it is or folded."""
+_Place = tuple[str, bool, str]
+"""A field, whether its text is taken as it is or folded, and where in it a text is looked for (see `_ENDS`)."""
+_ENDS = {"*t*": ("", ""), "t": ("^", "$"), "t*": ("^", ""), "*t": ("", "$")}
+"""The shapes of patterns that hold one text, and what stands before and behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +116,30 @@ class Translation:
 
     def _either(self, items: Sequence[Where], depth: int) -> Iterator[Both]:
         # many texts sought in one field are few expressions: each function of a column holds a copy of all it works on
-        sought = [(item, _inside(item)) for item in items]
+        sought = [(item, _sought(item)) for item in items]
         texts: dict[_Place, dict[str, None]] = {}
-        for _, inside in sought:
-            for place, text in inside:
+        for _, places in sought:
+            for place, text in places:
                 texts.setdefault(place, {})[text] = None
         many = {place: found for place, found in texts.items() if len(found) > MANY}
-        for item, inside in sought:
-            if not inside or any(place not in many for place, _ in inside):
+        for item, places in sought:
+            if not places or any(place not in many for place, _ in places):
                 yield self.both(item, depth)
-        for (name, cased), found in many.items():
+        for place, found in many.items():
             for expression in _alternatives(found):
-                yield self._anywhere(self.column(name), expression, cased=cased)
+                yield self._one_of(place, expression)
 
-    def _anywhere(self, column: Column, expression: str, *, cased: bool) -> Both:
+    def _one_of(self, place: _Place, expression: str) -> Both:
         self._leaves += 1
         if self._leaves > LEAVES_MAX:
             return _UNKNOWN
-        found = Both(*[f"regexp_matches({column.raw if cased else column.folded}, {self.bind(expression)})"] * 2)
-        return _by_kind(column, found, found)
+        name, cased, shape = place
+        column, (before, behind) = self.column(name), _ENDS[shape]
+        have = column.raw if cased else column.folded
+        single = f"regexp_matches({have}, {self.bind(f'{before}(?:{expression}){behind}')})"
+        before, behind = (SEPARATOR if end else "" for end in (before, behind))
+        several = f"regexp_matches({have}, {self.bind(f'{before}(?:{expression}){behind}')})"
+        return _by_kind(column, Both(single, single), Both(several, several))
 
     def _leaf(self, where: Is | Like | Matches | Within | Compare | Dated | Exists | Same | Keyword) -> Both:
         match where:
@@ -271,20 +278,22 @@ def _shape(pieces: list[_Piece]) -> str:
     return "".join(piece.wild or "t" for piece in pieces)
 
 
-def _inside(where: Where) -> list[tuple[_Place, str]]:
-    """Return what text is looked for anywhere in which fields, if that is all that `where` asks."""
+def _sought(where: Where) -> list[tuple[_Place, str]]:
+    """Return what text is looked for where in which fields, if that is all that `where` asks."""
     match where:
-        case Like(name, pattern, cased):
+        case Is(name, value, cased) if value is not None:
+            text = plain(value)
             names: Sequence[str] = (name,)
+            pieces = [_Piece(text if cased else fold(text))]
+        case Like(name, pattern, cased):
+            names, pieces = (name,), _pieces(pattern, cased=cased)
         case Keyword(pattern, cased):
-            names, pattern = KEYWORD_FIELDS, f"*{pattern}*"
+            names, pieces = KEYWORD_FIELDS, _pieces(f"*{pattern}*", cased=cased)
         case _:
             return []
-    match _pieces(pattern, cased=cased):
-        case [_Piece(wild="*"), _Piece(text=str(text)), _Piece(wild="*")] if text and SEPARATOR not in text:
-            return [((name, cased), text) for name in names] if len(_literally(text)) <= REGEX_MAX else []
-        case _:
-            return []
+    shape, text = _shape(pieces), "".join(piece.text for piece in pieces)
+    fits = shape in _ENDS and text and SEPARATOR not in text and len(_literally(text)) <= REGEX_MAX
+    return [((name, cased, shape), text) for name in names] if fits else []
 
 
 def _literally(text: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span
-from sentinel.core.where import ALWAYS, AnyOf, Exists, Is, Keyword, Like, Not
+from sentinel.core.where import ALWAYS, AnyOf, Exists, Is, Keyword, Like, Not, Where
 from sentinel.store.codec import Census, Encoder, decode, micros, moment_of
 from sentinel.store.embedded import EmbeddedStore
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
@@ -134,13 +134,25 @@ def test_very_long_values_are_kept_and_found(tmp_path: Path, make: Make) -> None
     store.close()
 
 
-def test_however_many_texts_are_looked_for_the_same_memory_does(tmp_path: Path, make: Make) -> None:
+@pytest.mark.parametrize(
+    ("sought", "one", "several"),
+    [
+        (lambda text: Like("labels.rare", f"*{text}*"), "Add-Word, invoke-word93", ("a", "invoke-WORD9", "b")),
+        (lambda text: Is("labels.rare", text), "INVOKE-word93", ("a", "invoke-WORD9", "b")),
+        (lambda text: Like("labels.rare", f"{text}.*"), "invoke-word93.example", ("a", "invoke-WORD9.example", "b")),
+        (lambda text: Like("labels.rare", f"*.{text}"), "www.invoke-word93", ("a", "www.invoke-WORD9", "b")),
+    ],
+    ids=["anywhere", "as the whole", "at the beginning", "at the end"],
+)
+def test_however_many_texts_are_looked_for_the_same_memory_does(
+    tmp_path: Path, make: Make, sought: Callable[[str], Where], one: Value, several: Value
+) -> None:
     store = EmbeddedStore(tmp_path, memory_bytes=96 << 20)
     fields: list[dict[str, Value]] = [{"message": f"nothing of interest in {number}; " * 150} for number in range(1600)]
-    fields[77]["labels.rare"], fields[78]["labels.rare"] = "Add-Word, invoke-word93", ("a", "invoke-WORD9", "b")
+    fields[77]["labels.rare"], fields[78]["labels.rare"], fields[79]["labels.rare"] = one, several, "word93"
     store.append([make(number, one) for number, one in enumerate(fields, start=1)])
     store.seal()
-    where = AnyOf(tuple(Like("labels.rare", f"*Invoke-Word{number}*") for number in range(100)))
+    where = AnyOf(tuple(sought(f"Invoke-Word{number}") for number in range(100)))
     assert [event.seq for event in store.search(where, EVER, 9)] == [79, 78]
     assert store.tally(Not(where), EVER, (), 9) == [((), 1598)]
     store.close()
