@@ -1,6 +1,5 @@
 """The book of sources: who was heard, how often and how late, and the accounts of every source and hour."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,6 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
+
+import orjson
 
 from sentinel.core import kill
 from sentinel.core.database import micros, moment, reading, set_aside_if_damaged, told, writing
@@ -361,17 +362,21 @@ _MICRO = timedelta(microseconds=1)
 
 
 def _row(sender: Sender, cadence: Cadence) -> tuple[object, ...]:
-    lag = json.dumps({str(number): count for number, count in sender.lag.items()})
+    lag = _json({str(number): count for number, count in sender.lag.items()})
     return (
         *sender.identity, micros(sender.first), micros(sender.last), sender.last_id, sender.records, sender.bytes,
-        sender.ticks, sender.usual, sender.patience, lag, json.dumps(cadence.plain()),
+        sender.ticks, sender.usual, sender.patience, lag, _json(cadence.plain()),
     )  # fmt: skip
+
+
+def _json(held: dict[str, Any]) -> str:
+    return orjson.dumps(held).decode()
 
 
 def _sender(row: Sequence[Any]) -> tuple[Sender, Cadence]:
     first, last, last_id, records, size, ticks, usual, patience, lag, cadence = row[4:]
-    digest = {int(number): count for number, count in json.loads(lag).items()}
+    digest = {int(number): count for number, count in orjson.loads(lag).items()}
     sender = Sender(
         Identity(*row[:4]), moment(first), moment(last), last_id, records, size, ticks, usual, patience, digest
     )
-    return sender, Cadence.of(ticks, json.loads(cadence))
+    return sender, Cadence.of(ticks, orjson.loads(cadence))

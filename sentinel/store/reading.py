@@ -11,7 +11,7 @@ import orjson
 
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Plan, Span
-from sentinel.core.where import AllOf, Compare, Where, fields_of, holds
+from sentinel.core.where import AllOf, AnyOf, Compare, Where, fields_of, holds
 from sentinel.store.catalogue import Catalogue, Group
 from sentinel.store.codec import micros
 from sentinel.store.counting import ByFields, ByTime, Key
@@ -239,6 +239,10 @@ def _last_seq(where: Where) -> float | None:
     match where:
         case AllOf(items):
             return min((last for item in items if (last := _last_seq(item)) is not None), default=None)
+        case AnyOf(items):
+            each = [_last_seq(item) for item in items]
+            known = [last for last in each if last is not None]
+            return max(known, default=0) if len(known) == len(each) else None
         case Compare("event.sequence", "lt" | "lte", value):
             return value
         case _:

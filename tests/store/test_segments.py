@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span
-from sentinel.core.where import ALWAYS, AnyOf, Exists, Is, Keyword, Like, Not, Where
+from sentinel.core.where import ALWAYS, AllOf, AnyOf, Compare, Exists, Is, Keyword, Like, Not, Where
 from sentinel.store.codec import Census, Encoder, decode, micros, moment_of
 from sentinel.store.embedded import EmbeddedStore
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
@@ -31,6 +31,19 @@ def test_what_was_appended_before_closing_is_there_afterwards_and_known(tmp_path
         store.close()
     store = EmbeddedStore(tmp_path, readonly=True)
     assert [event.seq for event in store.since(0, 1000, 1000)] == list(range(1, 41))
+    store.close()
+
+
+def test_a_segment_that_began_after_all_that_is_asked_for_is_not_read(tmp_path: Path, make: Make) -> None:
+    """Correlations ask so: of each of their parts only what arrived before they began to remember."""
+    store = EmbeddedStore(tmp_path)
+    store.append([make(number) for number in range(10, 20)])
+    before = Compare("event.sequence", "lte", 9)
+    within = AllOf((Compare("event.sequence", "lte", 10), Exists("event.sequence")))
+    parts = AnyOf((AllOf((before, Exists("user.name"))), AllOf((before, Exists("host.name")))))
+    asked = (parts, AnyOf((before, within)), AnyOf((before, Exists("user.name"))), AnyOf(()))
+    said = [store.plan(where, EVER).over.split(" of ")[0] for where in asked]
+    assert said == ["0", "1", "1", "0"]
     store.close()
 
 
