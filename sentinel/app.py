@@ -200,6 +200,7 @@ class App:
             bytes_max=options.bytes_max,
             ballast_bytes=options.ballast_bytes,
             disk_percent_max=options.disk_percent_max,
+            node=self.config.node,
         )
         try:
             yield spool

@@ -32,8 +32,9 @@ from sentinel.core.durable import sync_file, sync_folder
 from sentinel.core.errors import ConfigError, StoreError, UsageError
 from sentinel.sources.book import SourceBook
 from sentinel.spool.disk import DiskSpool
+from sentinel.spool.files import CHECKPOINT, NODE, segment_path
 from sentinel.spool.files import listing as spool_listing
-from sentinel.spool.files import segment_path
+from sentinel.spool.node import before
 from sentinel.store.segments import listing
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
@@ -157,7 +158,8 @@ class _Copy:
     def all(self) -> Made:
         app, config = self._app, self._app.config
         self._segments.mkdir(mode=0o700, parents=True)
-        _copied_if_there(config.spool_dir / "checkpoint", self._segments / "checkpoint")
+        for name in (CHECKPOINT, NODE):
+            _copied_if_there(config.spool_dir / name, self._segments / name)
         self._look_after_spool()
         self._marks()
         for path in sorted(config.data.glob("*.db"), key=_place):
@@ -240,6 +242,7 @@ class _Copy:
 
     def _prove_spool(self, through: int) -> None:
         """Raise StoreError unless every record above `through` that was there is in the copy."""
+        through = max(through, before(self._segments))
         numbers = spool_listing(self._segments).numbers
         with DiskSpool(self._segments, self._app.clock, ballast_bytes=0, disk_percent_max=100) as spool:
             after = max(numbers[0] - 1, through) if numbers else through

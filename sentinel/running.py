@@ -14,12 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from socket import gethostname
 from typing import TYPE_CHECKING
 
-from sentinel import comparing
+from sentinel import comparing, stores
 from sentinel.app import App
 from sentinel.config.options import Config
-from sentinel.core.errors import ConfigError, SentinelError
+from sentinel.core.errors import ConfigError, SentinelError, StoreError
 from sentinel.core.source import Lost, lost
 from sentinel.entrances import entrances
 from sentinel.judge import Talk, judge
@@ -30,6 +31,7 @@ from sentinel.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from sentinel.parse.prepare import Preparer
+    from sentinel.presence import Presence
 
 _PARSING_NICENESS = 2
 _ROOM_SECONDS = 5.0
@@ -108,6 +110,7 @@ class _Running:
         self.entrances = list(entrances(app.config, app.clock))
         self.pipeline = Pipeline(self.spool, self.store, workers, app.form, app.clock, books, losses=self._losses)
         self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
+        self.presence = self._present(app, stack)
         self.keeping = Keeping(app, self.store, stack, talk)
         self.problems = [
             Problems("spool_problem", app.clock, lambda: (*self.spool.problems, *self.pipeline.problems)),
@@ -121,6 +124,21 @@ class _Running:
         self.notifying = threading.Thread(target=keep, name="notify", args=(app.config, self.stop, talk))
         self.comparing = threading.Thread(target=comparing.watch, name="compare", args=(app.config, self.stop, talk))
         self._serve_metrics(app, stack)
+
+    def _present(self, app: App, stack: ExitStack) -> "Presence | None":
+        from sentinel.presence import Presence
+
+        register = stack.enter_context(stores.register(app.config, "writer"))
+        if register is None:
+            return None
+        presence = Presence(register, self.spool, app.clock, gethostname(), "all")
+        try:
+            presence.must()
+        except StoreError as error:  # it goes on receiving, and claims the number before it stores
+            self.talk(f"this machine could not be entered as node {app.config.node} yet: {error}")
+        self.pipeline.may = presence.must
+        self.telling = threading.Thread(target=presence.keep, name="presence", args=(self.stop, self._fail))
+        return presence
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
         found: Counter[tuple[str, Lost]] = Counter()
@@ -148,6 +166,8 @@ class _Running:
         self.keeping.start()
         self.anchoring.start()
         self.comparing.start()
+        if self.presence is not None:
+            self.telling.start()
         if any(one.look_back_days for one in self.indicators):
             self.watching.start()
         if self.channels:
@@ -221,7 +241,7 @@ class _Running:
         self.keeping.end()
         self.anchoring.join()
         self.comparing.join()
-        for one in (self.watching, self.notifying):
+        for one in (self.watching, self.notifying, *((self.telling,) if self.presence is not None else ())):
             if one.is_alive():
                 one.join()
         self.watchdog.end()
@@ -233,9 +253,12 @@ class _Running:
         try:
             self.pipeline.run(self.stop)
         except BaseException as error:
-            self.failed = error
-            self.stop.set()
+            self._fail(error)
             raise
+
+    def _fail(self, error: BaseException) -> None:
+        self.failed = self.failed or error
+        self.stop.set()
 
 
 def _limits(config: Config) -> list[float]:

@@ -13,6 +13,7 @@ from sentinel.detect.exceptions import Exemption
 from sentinel.detect.exempting import expired
 from sentinel.notify.outbox import Health
 from sentinel.sources.book import Progress, Sender
+from sentinel.spool.node import before
 from sentinel.spool.survey import SpoolStats
 
 WAITING_READ_MAX = 100_000
@@ -73,7 +74,7 @@ def look(app: App) -> Status:
         progress, tally = books.accounts()
         # in this order: what enters meanwhile is waiting, and nothing is booked that was not there
         stats = spool.stats()
-        waiting = max(0, spool.last - progress.through)
+        waiting = max(0, spool.last - max(progress.through, before(app.config.spool_dir)))
         unjudged = books.written_after(progress.judged)
         beat, running = last_beat(app.config.beat_file), books.at_work()
         return Status(

@@ -1,10 +1,13 @@
 """Opens the store that is configured, for what is to be done with it and with the key that this needs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
 from sentinel.config.options import Config
 from sentinel.core.folders import made, secret
+from sentinel.core.node import Register
 from sentinel.core.ports import Archive, Form
 
 if TYPE_CHECKING:
@@ -12,6 +15,10 @@ if TYPE_CHECKING:
 
 Role = Literal["reader", "writer", "keeper", "prover"]
 """What is done with the store; see `store.es_keys`."""
+
+
+ASKED_SECONDS = 5.0
+"""So long an answer about the machines may take."""
 
 
 def opened(config: Config, role: Role) -> Archive:
@@ -55,6 +62,19 @@ def elastic(
         timeout_seconds=min(options.timeout_seconds, seconds_max),
         patience=None if attempts is None else Patience(attempts=attempts),
     )
+
+
+@contextmanager
+def register(config: Config, role: Role) -> Iterator[Register | None]:
+    """Open where the machines are entered that share the store, for short questions; None: it is one machine's."""
+    if config.store.kind == "embedded":
+        yield None
+        return
+    store = elastic(config, config.store.prefix, role, seconds_max=ASKED_SECONDS, attempts=1)
+    try:
+        yield store.register()
+    finally:
+        store.close()
 
 
 def keeps(config: Config) -> bool:

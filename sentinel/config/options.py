@@ -24,6 +24,7 @@ from sentinel.config.sources import (
     SyslogSource,
 )
 from sentinel.config.watching import MetricsOptions, SilenceOptions
+from sentinel.core.event import NODES_MAX
 from sentinel.core.retention import Class, Retention
 
 
@@ -78,6 +79,10 @@ class Config(Section):
     data: Path = Field(default_factory=default_data)
     """The folder for everything Sentinel writes: spool, store and state.
     Default: /var/lib/sentinel for root, else ~/.local/state/sentinel."""
+
+    node: int = Field(default=0, ge=0, lt=NODES_MAX)
+    """The number of this machine, where several with one Elasticsearch collect: each needs its own, and keeps it as
+    long as its data folder."""
 
     inventory: Path = INVENTORY
     """The file of which networks, hosts and senders belong to which site and owner; read again when it changes."""

@@ -7,7 +7,8 @@
     │   └── ConflictError      2  … because somebody else was faster; nothing was overwritten
     ├── ConfigError            3  sentinel.toml, a pack or a rule cannot be used as it is
     │   ├── PackError          3
-    │   └── RuleError          3
+    │   ├── RuleError          3
+    │   └── TakenError         3  … because another machine has this one's number
     ├── StoreError             4  the store cannot be reached or refuses to work
     │   └── StoreBusyError     4  … because another process is writing to it
     ├── SpoolError             4  the spool cannot be written or read
@@ -84,6 +85,10 @@ class RuleError(ConfigError):
         super().__init__(f"{path}: {reason}")
         self.path = str(path)
         self.reason = reason
+
+
+class TakenError(ConfigError):
+    """The number of this machine is another's."""
 
 
 class StoreError(SentinelError):

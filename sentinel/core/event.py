@@ -14,6 +14,10 @@ Fields = dict[str, Value]
 
 PARTS_MAX = 1024
 """One raw record becomes at most this many events; the arrival sequence leaves room for them."""
+NODES_MAX = 1024
+"""So many machines write a spool of their own, each with a number from 0 on."""
+RECORDS_MAX = 1 << 43
+"""So many records a node can number: 10 bits of node, 43 of record and 10 of part make 63 bits, a signed long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,10 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A raw record in the spool: `seq` rises by one a record and is never used twice, `written` is when (UTC)."""
+    """A raw record in the spool: `seq` rises by one a record and is never used twice, `written` is when (UTC).
+
+    It begins behind `before_node(number of the node)`, so that no two machines use the same.
+    """
 
     seq: int
     written: datetime
@@ -87,6 +94,16 @@ class Event:
 def arrival(seq: int, part: int) -> int:
     """Return the arrival sequence of the `part`-th event (from 0) of the spool record `seq`."""
     return seq * PARTS_MAX + part
+
+
+def before_node(node: int) -> int:
+    """Return the number behind which the spool records of a node begin."""
+    return node * RECORDS_MAX
+
+
+def node_of(sequence: int) -> int:
+    """Return the node whose record the arrival sequence `sequence` belongs to."""
+    return sequence // (RECORDS_MAX * PARTS_MAX)
 
 
 def record_of(sequence: int) -> int:

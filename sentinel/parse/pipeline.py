@@ -7,7 +7,7 @@ stores nothing twice.
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
@@ -78,6 +78,8 @@ class Pipeline:
     problems: tuple[str, ...] = ()
     """What the processes that read the spool found wrong with it, PROBLEMS_MAX at most."""
     losses: Losses = none_lost
+    may: Callable[[], None] = lambda: None
+    """Raises StoreError while nothing may be stored."""
     enter_seconds: float = ENTER_SECONDS
     beat_seconds: float = BEAT_SECONDS
     _counts: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
@@ -239,6 +241,7 @@ class Pipeline:
         return found
 
     def _put(self, formed: Sequence[Formed]) -> tuple[int, list[int], list[Rejected], bool]:
+        self.may()
         appended = [self.store.keep(one) for one in formed]
         known = [seq for one in appended for seq in one.known]
         rejected = [refused for one in appended for refused in one.rejected]

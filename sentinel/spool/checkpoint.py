@@ -15,28 +15,37 @@ import google_crc32c
 
 from sentinel.core.errors import SpoolError
 from sentinel.spool.files import CHECKPOINT, Disk, replace_file
+from sentinel.spool.node import before
 from sentinel.spool.record import SEQ_MAX
 
 _BYTES_MAX = 4096
 
 
 def load(folder: Path) -> tuple[int, str]:
-    """Return the committed sequence and "", or 0 and what is wrong with the file; one that is absent is well."""
+    """Return the committed sequence and "", or what is wrong with the file; one that is absent is well.
+
+    Where none is known it is that behind which the node's records begin.
+    """
+    seq, problem = _read(folder)
+    return (before(folder), problem) if seq is None else (seq, "")
+
+
+def _read(folder: Path) -> tuple[int | None, str]:
     try:
         fd = os.open(folder / CHECKPOINT, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return 0, ""
+        return None, ""
     except OSError as error:
-        return 0, f"checkpoint cannot be opened ({error.strerror}): records are read again from the oldest"
+        return None, f"checkpoint cannot be opened ({error.strerror}): records are read again from the oldest"
     try:
         data = os.read(fd, _BYTES_MAX)
     except OSError as error:
-        return 0, f"checkpoint cannot be read ({error.strerror}): records are read again from the oldest"
+        return None, f"checkpoint cannot be read ({error.strerror}): records are read again from the oldest"
     finally:
         os.close(fd)
     seq = _decoded(data)
     if seq is None:
-        return 0, f"checkpoint holds {len(data)} bytes that are none: records are read again from the oldest"
+        return None, f"checkpoint holds {len(data)} bytes that are none: records are read again from the oldest"
     return seq, ""
 
 

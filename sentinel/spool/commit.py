@@ -15,7 +15,7 @@ from itertools import chain
 from time import monotonic
 
 from sentinel.core.errors import SpoolError, SpoolFullError
-from sentinel.spool.tail import RECORDS_MAX, Tail
+from sentinel.spool.tail import AT_ONCE_MAX, Tail
 
 _BATCH_BYTES_MAX = 4 << 20
 _FULL_PAUSE_SECONDS = 0.1
@@ -156,7 +156,7 @@ class Committer:
             batch.append(order)
             records += len(order.payloads) - order.done
             size += sum(map(len, order.payloads))
-            if records >= RECORDS_MAX or size >= _BATCH_BYTES_MAX:
+            if records >= AT_ONCE_MAX or size >= _BATCH_BYTES_MAX:
                 break
         return batch
 

@@ -16,6 +16,7 @@ from sentinel.spool import checkpoint, survey
 from sentinel.spool.checkpoint import Keeper
 from sentinel.spool.commit import Committer
 from sentinel.spool.files import SEGMENT_MAX, Disk, refuse_newer
+from sentinel.spool.node import Whose
 from sentinel.spool.quarantine import Problems, Quarantine, size_of
 from sentinel.spool.reader import Reader
 from sentinel.spool.record import RECORD_MAX, payload_of
@@ -35,7 +36,7 @@ class DiskSpool:
     `write`, `put` and `try_put` return when the records survive kill -9 and a power cut. Opening it mends whatever
     a crash or a damaged disk left behind; nothing of that needs a person, all of it is told by `problems`. It is full
     when it holds `bytes_max`, or while the disk is filled to `disk_percent_max` by whomever. `disk` is the seam at
-    which tests make a disk fail.
+    which tests make a disk fail. A new folder becomes that of `node`; that of another node is refused.
     """
 
     def __init__(  # noqa: PLR0913  each is a limit of its own, all but the folder by name
@@ -49,6 +50,7 @@ class DiskSpool:
         disk_percent_max: float = DISK_PERCENT_MAX,
         checkpoint_seconds: float = 1.0,
         disk: Disk | None = None,
+        node: int | None = None,
     ) -> None:
         segment = min(segment_bytes, bytes_max // 4, SEGMENT_MAX - 16 * RECORD_MAX)
         limits = Limits(segment, bytes_max, ballast_bytes, disk_percent_max)
@@ -62,7 +64,7 @@ class DiskSpool:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             refuse_newer(folder)
             self._tail = Tail(folder, clock or SystemClock(), disk, limits, self._problems, self._announce)
-            self._tail.start()
+            self._tail.start(node)
         except OSError as error:
             raise SpoolError(f"the spool {folder} cannot be opened ({error.strerror or error})") from error
         self._reader = Reader(folder, self._tail.state, self._problems, self._quarantine)
@@ -93,6 +95,11 @@ class DiskSpool:
         """Do as `put` does, but raise SpoolFullError with nothing written where `put` would wait for room."""
         payloads = [payload_of(raw) for raw in raws]
         return self._committer.put(payloads, patient=False) if payloads else self._tail.state().floor
+
+    @property
+    def whose(self) -> Whose:
+        """Which node it belongs to, and what tells it from every other spool; raises SpoolError."""
+        return self._tail.named()
 
     def hurry(self) -> None:
         """From now on let nobody wait for room: where `write` and `put` would wait, they raise SpoolFullError."""

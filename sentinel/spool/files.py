@@ -12,13 +12,14 @@ from sentinel.core.kill import point
 from sentinel.spool.record import SEQ_MAX
 
 HEAD, CHECKPOINT, LOCK, BALLAST, QUARANTINE = "head", "checkpoint", "spool.lock", "ballast", "quarantine"
+NODE = "node"
 FORM = "form"
 """Whoever writes segments in another form says so in this file, a number; without it they are in the first."""
 FORM_KNOWN = 1
 ASIDE = ".tmp"
 SEGMENT_MAX = 1 << 30
 """Bytes of a segment at most; what is larger was not written by a spool."""
-_KNOWN = {HEAD, CHECKPOINT, CHECKPOINT + ASIDE, LOCK, BALLAST, QUARANTINE, FORM}
+_KNOWN = {HEAD, CHECKPOINT, CHECKPOINT + ASIDE, LOCK, BALLAST, QUARANTINE, FORM, NODE, NODE + ASIDE}
 _SEGMENT = re.compile(r"([0-9]{20})\.seg")
 _MODE = 0o600
 

@@ -27,7 +27,7 @@ RECORD_MAX = 1 << 20
 """Bytes of a whole record at most; a record of a collector (body at most 256 KiB) is far below."""
 
 SEQ_MAX = (1 << 53) - 1
-"""The arrival sequence, 1024 times as large, still fits into 64 bits with a sign."""
+"""Of the last node's last record: the arrival sequence, 1024 times as large, still fits into 64 bits with a sign."""
 
 _MAGIC = 0xFE
 _TEXT_MAX = 0xFFFF

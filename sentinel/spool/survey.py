@@ -9,6 +9,7 @@ from sentinel.core.event import Entry
 from sentinel.spool import checkpoint
 from sentinel.spool.files import listing
 from sentinel.spool.head import State
+from sentinel.spool.node import before
 from sentinel.spool.quarantine import Problems, Quarantine
 from sentinel.spool.reader import Reader
 
@@ -60,9 +61,9 @@ def segments(folder: Path) -> int:
 def _end(folder: Path, state: State | None) -> State:
     sizes = listing(folder).sizes
     if state is not None or not sizes:
-        return state or State(0, 0, 0, 0, 0)
+        return state or State(0, 0, 0, before(folder), 0)
     last = max(sizes)
-    return State(last, sizes[last], 0, 0, sum(sizes.values()))
+    return State(last, sizes[last], 0, before(folder), sum(sizes.values()))
 
 
 def fsck(

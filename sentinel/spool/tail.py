@@ -16,17 +16,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from sentinel.core.errors import SpoolError, SpoolFullError
+from sentinel.core.event import RECORDS_MAX
 from sentinel.core.kill import point
 from sentinel.core.ports import Clock
 from sentinel.core.room import FULL
 from sentinel.spool import checkpoint
 from sentinel.spool.files import BALLAST, LOCK, Disk, listing, segment_path, write_whole
 from sentinel.spool.head import Head, State
+from sentinel.spool.node import Whose, before, named, settle
 from sentinel.spool.quarantine import Problems, Quarantine
 from sentinel.spool.reader import read_range
-from sentinel.spool.record import HEADER, SEQ_MAX, Stretch, microseconds, record
+from sentinel.spool.record import HEADER, Stretch, microseconds, record
 
-RECORDS_MAX = 1000
+AT_ONCE_MAX = 1000
 """Records that one write and one fdatasync make durable together."""
 
 _APPEND = os.O_RDWR | os.O_APPEND
@@ -55,6 +57,7 @@ class Tail:
         self._lock_fd = disk.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
         self._fd, self._segment = -1, 0
         self._broken: SpoolError | None = None
+        self._before = 0
         self.head = Head(folder, disk)
 
     @contextmanager
@@ -71,9 +74,14 @@ class Tail:
             finally:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
-    def start(self) -> State:
-        """Make the folder usable after whatever happened to it, and return the durable end."""
+    def start(self, node: int | None) -> State:
+        """Make the folder usable after whatever happened to it, and return the durable end.
+
+        Raises SpoolError if it is another node's.
+        """
         with self._locked():
+            settle(self._folder, node)
+            self._before = before(self._folder)
             state = self._current()
             self._provide_ballast()
             return state
@@ -85,6 +93,14 @@ class Tail:
             return known
         with self._locked():
             return self._current()
+
+    def named(self) -> Whose:
+        """Return whose spool it is, having given it a name if it has none; raises SpoolError."""
+        with self._locked():
+            try:
+                return named(self._folder)
+            except OSError as error:
+                raise SpoolError(f"the spool {self._folder} cannot be given a name ({error.strerror})") from error
 
     def alive(self) -> None:
         """Raise the SpoolError that stopped this tail, if one did."""
@@ -139,10 +155,10 @@ class Tail:
     def _block(self, state: State, payloads: Sequence[bytes], *, whole: bool) -> tuple[bytes, int]:
         room = self._limits.total - state.total if state.total else 1 << 62  # an empty spool takes anything once
         end, seq, written = state.offset, state.floor, microseconds(self._clock.now())
-        if seq + len(payloads) > SEQ_MAX:
-            self._fail("has used up its sequence numbers", None)
+        if seq + len(payloads) >= self._before + RECORDS_MAX:
+            self._fail("has used up its sequence numbers: go on with a new `node` and a new folder as `data`", None)
         records: list[bytes] = []
-        for payload in islice(payloads, None if whole else RECORDS_MAX):
+        for payload in islice(payloads, None if whole else AT_ONCE_MAX):
             size = HEADER + len(payload)
             if end - state.offset + size > room:
                 if whole or not records:
@@ -255,7 +271,7 @@ class Tail:
             self._problems.say(problem)
         floor = max(committed, self.head.hint())
         number = found.numbers[-1] if found.sizes else floor + 1
-        if found.sizes and committed and committed + 1 < found.numbers[0]:
+        if found.sizes and committed > self._before and committed + 1 < found.numbers[0]:
             self._problems.say(f"records {committed + 1} to {found.numbers[0] - 1} are missing: a segment was lost")
         try:
             self._fd = self._disk.open(segment_path(self._folder, number), _APPEND | os.O_CREAT)

@@ -45,6 +45,7 @@ from sentinel.store.es_client import TooLargeError, connected, explained, may_pa
 from sentinel.store.es_document import decode
 from sentinel.store.es_ground import found, laid
 from sentinel.store.es_keys import provided
+from sentinel.store.es_nodes import Nodes
 from sentinel.store.es_query import ALL, NONE, Query, all_of, any_of
 from sentinel.store.es_server import Server, has_wildcard, looked_at, secured, troubles
 from sentinel.store.es_snapshots import brought_back, taken
@@ -133,6 +134,10 @@ class ElasticStore:
     def provide_keys(self, folder: Path, *, check: bool = False) -> dict[str, str]:
         """See to the API keys in `folder` and return by role what was wrong; with `check`, change nothing."""
         return provided(self._client, self._ask, self._prefix, folder, check=check)
+
+    def register(self) -> Nodes:
+        """Return where the machines that share this store are entered."""
+        return Nodes(self._client, self._ask, self._prefix)
 
     def kept(self) -> list[Kept]:
         """Return what there is by class and day; see `Archive.kept`."""

@@ -1,7 +1,7 @@
 """API keys, one a role, none of which may more than its role needs.
 
     reader   what judges, searches and shows: reads, and lets the server show what was just written
-    writer   what stores: adds events and reads them; can change none and remove none
+    writer   what stores: adds events and reads them; can change none and remove none; enters its machine
     keeper   what amends, removes old days and makes snapshots
     prover   what tries rules, in indices of its own that are gone afterwards
 
@@ -24,16 +24,19 @@ _LOOK = ["read", "maintenance", "view_index_metadata"]
 
 
 class _May(NamedTuple):
-    """What a role may do with the cluster, and with the indices that are called so."""
+    """What a role may do with the cluster, with the indices that are called so, and with the register of machines."""
 
     cluster: list[str]
     indices: str
     privileges: list[str]
+    nodes: tuple[str, ...] = ()
 
 
 _MAY = {
-    "reader": _May(["monitor"], "{prefix}-events-*", _LOOK),
-    "writer": _May(["monitor"], "{prefix}-events-*", [*_LOOK, "create_doc", "auto_configure"]),
+    "reader": _May(["monitor"], "{prefix}-events-*", _LOOK, tuple(_LOOK)),
+    "writer": _May(
+        ["monitor"], "{prefix}-events-*", [*_LOOK, "create_doc", "auto_configure"], (*_LOOK, "index", "create_index")
+    ),
     "keeper": _May(
         ["monitor", "create_snapshot", "monitor_snapshot"], "{prefix}-events-*", [*_LOOK, "write", "manage"]
     ),
@@ -51,6 +54,8 @@ def wanted(prefix: str, role: str) -> dict[str, Any]:
     """Return what a role may, as Elasticsearch describes roles."""
     may = _MAY[role]
     indices = [{"names": [may.indices.format(prefix=prefix)], "privileges": may.privileges}]
+    if may.nodes:
+        indices.append({"names": [f"{prefix}-nodes"], "privileges": list(may.nodes)})
     return {role: {"cluster": may.cluster, "indices": indices}}
 
 
