@@ -170,7 +170,7 @@ class Removed:
 class Store(Protocol):
     """Where events are kept and found; usable by several processes at once, one of which writes."""
 
-    def keep(self, formed: Formed, /) -> Appended:
+    def keep(self, *formed: Formed) -> Appended:
         """Keep events durably; one that is already there (same id, same UTC day of `ingested`) changes nothing.
 
         Raises StoreError if the store cannot take any now; nothing is then half done that a retry does not mend.

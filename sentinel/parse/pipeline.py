@@ -17,7 +17,7 @@ from typing import Protocol
 
 from sentinel.core.errors import SpoolError, StoreError
 from sentinel.core.event import arrival, record_of
-from sentinel.core.ports import Clock, Form, Formed, Rejected, Spool, Store
+from sentinel.core.ports import Clock, Form, Rejected, Spool, Store
 from sentinel.core.room import no_room
 from sentinel.core.source import Ledger
 from sentinel.parse.booking import Booking, Losses, none_lost
@@ -35,6 +35,8 @@ ENTER_SECONDS = 1.0
 BEAT_SECONDS = 10.0
 """So often the books are told that nothing has come."""
 
+TOGETHER_MAX = 4
+"""So many stretches are stored at once if they are ready: a store that is far away takes them side by side."""
 OWN_READ = 5_000
 PROBLEMS_MAX = 1_000
 
@@ -50,6 +52,10 @@ class Preparing(Protocol):
 
     def ask(self, stretch: Stretch, /) -> None:
         """Have a stretch prepared."""
+
+    @property
+    def ready(self) -> bool:
+        """Say whether `take` would return something without waiting."""
 
     def take(self) -> Prepared | None:
         """Return what is next in order, None if nothing has been asked for; raises SpoolError, and may be asked again.
@@ -86,7 +92,7 @@ class Pipeline:
     _lag: timedelta = timedelta(0)
     _asked: int = -1
     _told: dict[str, float] = field(default_factory=dict)
-    _held: Prepared | None = None
+    _held: list[Prepared] = field(default_factory=list)
     """What the store has not taken yet."""
     _again: bool = False
     """The store may have taken a part of it."""
@@ -113,7 +119,10 @@ class Pipeline:
         return self._lag
 
     def step(self, limit: int = BATCH_MAX) -> int:
-        """Deal with up to `limit` records; returns how many. Raises StoreError or SpoolError with nothing lost."""
+        """Deal with what is prepared, in stretches of up to `limit` records; returns how many records.
+
+        Raises StoreError or SpoolError with nothing lost.
+        """
         try:
             return self._advance(limit)
         finally:
@@ -123,7 +132,7 @@ class Pipeline:
     def settle(self) -> None:
         """Write the books, then let the spool forget what is in them; raises StoreError."""
         now = self.clock.now()
-        self._booking.enter(now, caught_up=self._held is None and self.spool.last <= self._booking.through)
+        self._booking.enter(now, caught_up=not self._held and self.spool.last <= self._booking.through)
         self.spool.commit(self._done)
         self._entered = monotonic()
 
@@ -134,23 +143,31 @@ class Pipeline:
 
     def _advance(self, limit: int) -> int:
         self._ask(limit)
-        if self._held is None:
-            self._held = self.preparing.take()
-        prepared = self._held
-        if prepared is None:
+        if not self._held:
+            self._gather(limit)
+        if not self._held:
             return 0
-        self._tell(prepared)
         again, self._again = self._again, True
-        counts, letters_known = self._keep(prepared, again=again)
-        self._held, self._again = None, False
-        self._done = prepared.stretch.through
+        kept = self._keep(self._held, again=again)
+        held, self._held, self._again = self._held, [], False
+        self._done = held[-1].stretch.through
         # counted only now: what fails and is stored again counts once
-        self._booking.add(prepared, counts, letters_known)
-        for (source, _), count in counts.items():
-            self._counts[source].add(count)
-        if prepared.written is not None:
-            self._lag = self.clock.now() - prepared.written
-        return len(prepared.places)
+        for prepared, (counts, letters_known) in zip(held, kept, strict=True):
+            self._booking.add(prepared, counts, letters_known)
+            for (source, _), count in counts.items():
+                self._counts[source].add(count)
+            if prepared.written is not None:
+                self._lag = self.clock.now() - prepared.written
+        return sum(len(prepared.places) for prepared in held)
+
+    def _gather(self, limit: int) -> None:
+        while (prepared := self.preparing.take()) is not None:
+            self._tell(prepared)
+            self._held.append(prepared)
+            if len(self._held) >= TOGETHER_MAX or not self.preparing.ready:
+                break
+        if len(self._held) > 1:  # so that those who prepare work while the store does
+            self._ask(limit)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a store that refuses is asked again, ever more patiently, and nothing is lost."""
@@ -197,26 +214,44 @@ class Pipeline:
                 _log.warning("%s", remark)
             self._told[remark] = now
 
-    def _keep(self, prepared: Prepared, *, again: bool) -> tuple[dict[Place, Count], Mapping[Place, int]]:
-        """Store; return what became of the records, and how many of the duplicates are dead letters."""
+    def _keep(self, held: Sequence[Prepared], *, again: bool) -> list[tuple[dict[Place, Count], Mapping[Place, int]]]:
+        """Store; return for each what became of the records, and how many of the duplicates are dead letters."""
+        self.may()
+        whole = self.store.keep(*(one for prepared in held for one in prepared.formed))
+        balance = whole.stored
+        told: list[tuple[dict[Place, Count], Mapping[Place, int]]] = []
+        for prepared in held:
+            known = [seq for seq in whole.known if record_of(seq) in prepared.places]
+            refused = [one for one in whole.rejected if record_of(one.seq) in prepared.places]
+            more, counts, letters_known = self._counted(prepared, known, refused, again=again or whole.unsure)
+            balance += more - sum(count.stored for count in counts.values())
+            told.append((counts, letters_known))
+        if balance:
+            _log.error("the books do not balance: the store has %d events more than %s say", balance, told)
+        return told
+
+    def _counted(
+        self, prepared: Prepared, known: list[int], refused: Sequence[Rejected], *, again: bool
+    ) -> tuple[int, dict[Place, Count], Mapping[Place, int]]:
+        """Store the letters of what was refused; return how many events more are there, and the counts of a stretch."""
         counts = {place: replace(count) for place, count in prepared.counts.items()}
         unread = set(prepared.letters)
-        stored, known, refused, unsure = self._put(prepared.formed)
-        again = again or unsure
+        more = 0
         dropped = prepared.dropped
         if refused:
             instead = letters(refused, self.spool, self.form, prepared.places, counts)
             unread |= {one.seq for one in refused}
-            more, known_letters, still, unsure = self._put([instead])
-            again = again or unsure
-            stored += more
-            known += known_letters
-            for one in still:
+            self.may()
+            added = self.store.keep(instead)
+            again = again or added.unsure
+            more += added.stored
+            known += added.known
+            for one in added.rejected:
                 counts[prepared.places[record_of(one.seq)]].dropped += 1
-            dropped += [*instead.rejected, *still]
+            dropped += [*instead.rejected, *added.rejected]
         if known and (again or prepared.stretch.after < self._earlier):
             own = self._own(prepared.stretch)
-            stored += sum(seq in own for seq in known)
+            more += sum(seq in own for seq in known)
             known = [seq for seq in known if seq not in own]
         letters_known: Counter[Place] = Counter()
         for seq in known:
@@ -227,9 +262,7 @@ class Pipeline:
             count.stored = count.events - count.duplicates - count.dropped
         for one in dropped:
             _log.error("the store refuses even the dead letter %s: %s", one.id, one.reason)
-        if stored != sum(count.stored for count in counts.values()):
-            _log.error("the books do not balance: the store says %d, there should be %s", stored, counts)
-        return counts, letters_known
+        return more, counts, letters_known
 
     def _own(self, stretch: Stretch) -> set[int]:
         """Return the sequences of the stretch's own events in the store: these are no duplicates of other records."""
@@ -239,10 +272,3 @@ class Pipeline:
             found |= {event.seq for event in events}
             cursor = events[-1].seq
         return found
-
-    def _put(self, formed: Sequence[Formed]) -> tuple[int, list[int], list[Rejected], bool]:
-        self.may()
-        appended = [self.store.keep(one) for one in formed]
-        known = [seq for one in appended for seq in one.known]
-        rejected = [refused for one in appended for refused in one.rejected]
-        return sum(one.stored for one in appended), known, rejected, any(one.unsure for one in appended)

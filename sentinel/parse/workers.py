@@ -119,6 +119,11 @@ class Workers:
         worker.ask(stretch)
         self._order.append(worker)
 
+    @property
+    def ready(self) -> bool:
+        """Say whether `take` would return something without waiting."""
+        return bool(self._order) and self._order[0].link.poll()
+
     def take(self) -> Prepared | None:
         """Return what is next in order; see `Preparing`."""
         while self._order:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 from threading import Event as Flag
+from time import monotonic
 from typing import Any, TypeVar
 
 import orjson
@@ -41,11 +42,12 @@ from sentinel.store.es_bulk import (
     reason,
     requests,
 )
-from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, retry_after, spoken
+from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, pressed, retry_after, spoken
 from sentinel.store.es_document import decode
 from sentinel.store.es_ground import found, laid
 from sentinel.store.es_keys import provided
 from sentinel.store.es_nodes import Nodes
+from sentinel.store.es_pace import Pace
 from sentinel.store.es_query import ALL, NONE, Query, all_of, any_of
 from sentinel.store.es_server import Server, has_wildcard, looked_at, secured, troubles
 from sentinel.store.es_snapshots import brought_back, taken
@@ -105,6 +107,7 @@ class ElasticStore:
             patience=patience or Patience(),
             pause=pause or self._rest,
             chance=chance or Random(),  # noqa: S311  spreads retries, keeps no secret
+            pace=Pace(request_bytes_max),
         )
         self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix="elastic")
         self._client = connected(url, api_key, ca_cert, timeout_seconds)
@@ -174,18 +177,21 @@ class ElasticStore:
 
     # -- append
 
-    def keep(self, formed: Formed, /) -> Appended:
+    def keep(self, *formed: Formed) -> Appended:
         """Keep events; an event that a lost answer had already stored counts as one that was there before."""
-        if not isinstance(formed, Lines):
-            raise TypeError(f"{type(formed).__name__} is no form of Elasticsearch's")
+        lines: list[Line] = []
+        for one in formed:
+            if not isinstance(one, Lines):
+                raise TypeError(f"{type(one).__name__} is no form of Elasticsearch's")
+            lines += one.lines
         if self._readonly:
             raise StoreError("this store was opened for reading only")
         if self._unmanaged:
             self.setup()
             self._unmanaged = False
         whole = Outcome()
-        batches = requests(formed.lines, self._request_bytes_max)
-        under_way = [self._senders.submit(self._delivery, batch) for batch in batches]
+        size = self._delivery.pace.part(sum(len(line.data) for line in lines), _SENDERS)
+        under_way = [self._senders.submit(self._delivery, batch) for batch in requests(lines, size)]
         wait(under_way)
         for delivered in under_way:
             whole.add(delivered.result())
@@ -207,9 +213,11 @@ class ElasticStore:
             amended(answer)
 
     def _send(self, batch: Sequence[Line]) -> object | Trouble:
+        whole = b"".join(line.data for line in batch)
+        begin = monotonic()
         try:
             answer = self._client.bulk(
-                operations=b"".join(line.data for line in batch),  # type: ignore[arg-type]  # bytes go as they are
+                operations=whole,  # type: ignore[arg-type]  # bytes go as they are
                 filter_path="errors,took,items.*.error,items.*.status",
             )
         except (ApiError, TransportError) as error:
@@ -220,7 +228,9 @@ class ElasticStore:
                 may_pass(error),
                 retry_after(error),
                 divide=divide,
+                pressed=pressed(error),
             )
+        self._delivery.pace.answered(len(whole), monotonic() - begin)
         return answer.body  # type: ignore[no-any-return]  # judged before it is believed
 
     # -- search

@@ -126,11 +126,16 @@ class EmbeddedStore:
         """What was found damaged since this store was opened; damaged files lie in `quarantine/`."""
         return self._problems.known()
 
-    def keep(self, formed: Formed, /) -> Appended:
+    def keep(self, *formed: Formed) -> Appended:
         """Keep events durably; see `Store.keep`."""
-        if not isinstance(formed, Blocks):
-            raise TypeError(f"{type(formed).__name__} is no form of the embedded store")
-        return self._writing().keep(formed.days)
+        stored = 0
+        known: tuple[int, ...] = ()
+        for one in formed:
+            if not isinstance(one, Blocks):
+                raise TypeError(f"{type(one).__name__} is no form of the embedded store")
+            kept = self._writing().keep(one.days)
+            stored, known = stored + kept.stored, known + kept.known
+        return Appended(stored, known)
 
     def append(self, events: Sequence[Event], /) -> Appended:
         """Form events and keep them; see `Store.append`."""

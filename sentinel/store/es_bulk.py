@@ -16,9 +16,10 @@ from sentinel.core.ports import Rejected
 from sentinel.core.retention import Retention
 from sentinel.store.codec import EPOCH, day_of, micros
 from sentinel.store.es_document import UnstorableError, encode
+from sentinel.store.es_pace import Pace
 
-REQUEST_BYTES_MAX = 2 << 20
-"""A request holds so much: enough for the server to work in one go, small enough to prepare the next meanwhile."""
+REQUEST_BYTES_MAX = 4 << 20
+"""A request never holds more, however fast the server takes it (see `es_pace`)."""
 _REASON_MAX = 500
 _ID_BYTES_MAX = 512
 BUSY = frozenset({429, 502, 503, 504})
@@ -240,7 +241,8 @@ def reason(error: object) -> str:
 class Trouble:
     """A request that failed as a whole: the error to raise, whether it may pass, the pause asked for (Retry-After).
 
-    `divide`: it may be too large, or a single event spoils it; smaller requests will show.
+    `divide`: it may be too large, or a single event spoils it; smaller requests will show. `pressed`: it was more than
+    the server takes just now.
     """
 
     error: StoreError
@@ -248,6 +250,7 @@ class Trouble:
     may_pass: bool
     asked: str | None = None
     divide: bool = False
+    pressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,17 +264,20 @@ class Delivery:
     patience: Patience
     pause: Callable[[float], None]
     chance: Random
+    pace: Pace
 
-    def __call__(self, batch: list[Line]) -> Outcome:
-        """Return what became of each line of `batch`."""
+    def __call__(self, batch: list[Line], failures: int = 0) -> Outcome:
+        """Return what became of each line of `batch`, for which so many attempts have failed."""
         whole = Outcome()
-        failures = 0
         while batch:
             point("store.before_bulk")
             answer = self.send(batch)
             point("store.after_bulk")
             asked: str | None = None
+            pressed = isinstance(answer, Trouble) and answer.pressed
             if isinstance(answer, Trouble):
+                if pressed:
+                    self.pace.refused()
                 if answer.divide:
                     whole.add(self._in_parts(batch, str(answer.error)))
                     return whole
@@ -283,11 +289,17 @@ class Delivery:
             else:
                 whole.add(outcome)
                 batch, why = outcome.again, outcome.why
+                if batch:
+                    self.pace.refused()
             if batch:
                 failures += 1
                 if failures >= self.patience.attempts:
                     raise StoreError(f"Elasticsearch takes no events after {failures} attempts: {why}")
                 self.pause(self.patience.pause(failures, asked, self.chance))
+            if pressed:  # the same once more might never be answered in time
+                for part in requests(batch, self.pace.size):
+                    whole.add(self(part, failures))
+                return whole
         return whole
 
     def _in_parts(self, batch: list[Line], why: str) -> Outcome:

@@ -136,6 +136,11 @@ def may_pass(error: ApiError | TransportError) -> bool:
     return isinstance(error, Unreachable | ConnectionTimeout | SerializationError) and not lasting
 
 
+def pressed(error: ApiError | TransportError) -> bool:
+    """Say whether a request was more than the server takes, or takes in time."""
+    return isinstance(error, ConnectionTimeout) or (isinstance(error, ApiError) and error.meta.status in {413, 429})
+
+
 def retry_after(error: ApiError | TransportError) -> str | None:
     """Return the pause the server asks for, as it says it."""
     return error.meta.headers.get("retry-after") if isinstance(error, ApiError) else None

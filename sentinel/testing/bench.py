@@ -247,12 +247,16 @@ def _usage(pid: int) -> tuple[float, list[int]]:
     return sum(cpu for cpu, _ in each), [rss for _, rss in each]
 
 
-def _own_usage(pid: int) -> tuple[float, int]:
+def cpu_seconds(pid: int) -> float:
+    """Return the processor seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_usage(pid: int) -> tuple[float, int]:
     status = Path(f"/proc/{pid}/status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    return ticks / os.sysconf("SC_CLK_TCK"), peak * 1024
+    return cpu_seconds(pid), peak * 1024
 
 
 def _reference(lines: Path, count: int, target: Path) -> Figure:

@@ -101,7 +101,7 @@ class Narrowed:
         """Return the highest sequence stored when it was made."""
         return self._end
 
-    def keep(self, formed: Formed, /) -> Appended:
+    def keep(self, *formed: Formed) -> Appended:
         """Refuse: the past is only read."""
         del formed
         raise StoreError("the past is only read")

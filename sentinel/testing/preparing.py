@@ -15,6 +15,11 @@ class Here:
         """Say whether a stretch may be asked for."""
         return not self._asked
 
+    @property
+    def ready(self) -> bool:
+        """Say that nothing is prepared before it is taken."""
+        return False
+
     def ask(self, stretch: Stretch, /) -> None:
         """Ask for a stretch."""
         self._asked.append(stretch)

@@ -1,11 +1,12 @@
 """How many documents a second the store brings into Elasticsearch, and how many the same bytes make by themselves.
 
-    python tests/bench/bulk.py --url http://127.0.0.1:9200 -n 100000
+    python tests/bench/bulk.py --url http://127.0.0.1:9200 -n 100000 --pid PROCESS_OF_THE_NODE
 
-Both send what is already formed, in batches of 2,000 documents as the pipeline does, to new indices with the same
-template on the same node, turn and turn about. `raw` is urllib with as many requests under way as the store has, and
-reads nothing of the answer but its status. One JSON line: documents a second of each
-(median), their ratio, and processor seconds of this process a million documents; of the server nothing is known here.
+Both send what is already formed to new indices with the same template on the same node, turn and turn about. The store
+is given four stretches of 1,000 documents at once, as the pipeline does when it has much to do; `raw` is urllib with
+requests of 1 MiB, as many under way as the store has, and reads nothing of the answer but its status. One JSON line:
+documents a second of each (median), their ratio, and processor seconds a million documents, of this process and, with
+its number, of the node's.
 """
 
 import argparse
@@ -17,15 +18,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from os import getpid
 from statistics import median
 from uuid import uuid4
 
 from sentinel.core.clock import iso
 from sentinel.core.event import Event, Fields
+from sentinel.parse.pipeline import TOGETHER_MAX
 from sentinel.store.elastic import ElasticStore
-from sentinel.store.es_bulk import REQUEST_BYTES_MAX, Former, Lines, requests
+from sentinel.store.es_bulk import Former, Lines, requests
+from sentinel.testing.bench import cpu_seconds
 
-BATCH = 2_000
+BATCH = 1_000
+REQUEST_BYTES = 1 << 20
 SENDERS = 2
 CHECKED_MAX = 100_000
 """So many are counted one by one; of more only the last is looked for."""
@@ -57,7 +62,7 @@ def batches(prefix: str, number: int) -> list[Lines]:
 
 
 def raw(url: str, formed: Sequence[Lines]) -> None:
-    """Send the requests that the store would send."""
+    """Send the same lines in requests of one size."""
 
     def post(data: bytes) -> None:
         request = urllib.request.Request(  # noqa: S310  the node given
@@ -67,19 +72,19 @@ def raw(url: str, formed: Sequence[Lines]) -> None:
             answer.read()
 
     with ThreadPoolExecutor(SENDERS) as pool:
-        for one in formed:
-            under_way = requests(one.lines, REQUEST_BYTES_MAX)
-            list(pool.map(post, [b"".join(line.data for line in batch) for batch in under_way]))
+        lines = (line for one in formed for line in one.lines)
+        list(pool.map(post, [b"".join(line.data for line in batch) for batch in requests(lines, REQUEST_BYTES)]))
 
 
-def measured(work: Callable[[], None], number: int) -> tuple[float, float]:
-    """Return documents a second and processor seconds a million documents."""
-    wall, used = time.perf_counter(), time.process_time()
+def measured(work: Callable[[], None], number: int, pid: int) -> tuple[float, float, float]:
+    """Return documents a second, and processor seconds a million documents here and of the node."""
+    wall, used, served = time.perf_counter(), time.process_time(), cpu_seconds(pid or getpid())
     work()
-    return number / (time.perf_counter() - wall), (time.process_time() - used) / number * 1_000_000
+    spent = time.process_time() - used, cpu_seconds(pid or getpid()) - served
+    return number / (time.perf_counter() - wall), *(one / number * 1_000_000 for one in spent)  # type: ignore[return-value]  # mypy loses the length
 
 
-def once(url: str, number: int, kind: str) -> tuple[float, float]:
+def once(url: str, number: int, kind: str, pid: int) -> tuple[float, float, float]:
     """Measure one way into indices of its own; ends the program if not all of it is there afterwards."""
     prefix = f"bench-{uuid4().hex[:8]}"
     store = ElasticStore(url, prefix=prefix)
@@ -87,10 +92,10 @@ def once(url: str, number: int, kind: str) -> tuple[float, float]:
     formed = batches(prefix, number)
 
     def keep() -> None:
-        for one in formed:
-            store.keep(one)
+        for at in range(0, len(formed), TOGETHER_MAX):
+            store.keep(*formed[at : at + TOGETHER_MAX])
 
-    told = measured(keep if kind == "store" else lambda: raw(url, formed), number)
+    told = measured(keep if kind == "store" else lambda: raw(url, formed), number, pid)
     stored = len(store.since(0, number, number)) if number <= CHECKED_MAX else store.newest()
     store.forget()
     store.close()
@@ -105,13 +110,16 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("-n", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pid", type=int, default=0, help="the node's process")
     given = parser.parse_args()
-    found: dict[str, list[tuple[float, float]]] = {"raw": [], "store": []}
+    found: dict[str, list[tuple[float, float, float]]] = {"raw": [], "store": []}
     for _ in range(given.rounds):
         for kind, rows in found.items():
-            rows.append(once(given.url, given.n, kind))
-    speeds = {kind: median(speed for speed, _ in rows) for kind, rows in found.items()}
-    used = {f"{kind}_cpu_seconds": round(median(cpu for _, cpu in rows), 1) for kind, rows in found.items()}
+            rows.append(once(given.url, given.n, kind, given.pid))
+    speeds = {kind: median(row[0] for row in rows) for kind, rows in found.items()}
+    used = {f"{kind}_cpu_seconds": round(median(row[1] for row in rows), 1) for kind, rows in found.items()}
+    if given.pid:
+        used |= {f"{kind}_node_cpu_seconds": round(median(row[2] for row in rows), 1) for kind, rows in found.items()}
     told = {f"{kind}_per_second": round(speed) for kind, speed in speeds.items()}
     sys.stdout.write(json.dumps({**told, "ratio": round(speeds["store"] / speeds["raw"], 2), **used}) + "\n")
 

@@ -47,11 +47,12 @@ class MemoryStore:
         self.events: dict[str, Event] = {}
         self.told = 0
 
-    def keep(self, formed: Formed, /) -> Appended:
-        assert isinstance(formed, Plain)
-        known = tuple(event.seq for event in formed.events if event.id in self.events)
-        self.events |= {event.id: event for event in formed.events if event.id not in self.events}
-        return Appended(len(formed.events) - len(known), known)
+    def keep(self, *formed: Formed) -> Appended:
+        known, before = [], len(self.events)
+        for event in (event for one in formed if isinstance(one, Plain) for event in one.events):
+            known += [event.seq] if event.id in self.events else []
+            self.events.setdefault(event.id, event)
+        return Appended(len(self.events) - before, tuple(known))
 
     def append(self, events: Sequence[Event], /) -> Appended:
         return self.keep(Plain(events))

@@ -220,6 +220,45 @@ def test_a_request_too_large_for_something_on_the_way_is_divided(behind: Elastic
     assert [(one.seq, one.reason) for one in done.rejected] == [(31, done.rejected[0].reason)]
 
 
+def test_a_server_that_is_pressed_gets_smaller_requests_until_it_takes_more(
+    opened: Any, gate: Any, pauses: list[float], status: Any, make: Make
+) -> None:
+    store = opened(gate.url, pause=pauses.append, request_bytes_max=400_000)
+    sizes: list[int] = []
+
+    def measured(passage: Any) -> None:
+        sizes.append(len(passage.body))
+        passage.reply(*passage.forward())
+
+    events = [make(n, {"message": "x" * 1_000}) for n in range(1, 701)]
+    gate.always, gate.faults = measured, [status(429)] * 2  # both that are under way
+    assert store.append(events[:500]).stored == 500
+    assert max(sizes) <= 200_000, "what was refused came again as large"
+    sizes.clear()
+    assert store.append(events[500:]).stored == 200
+    assert max(sizes) <= 200_000
+    assert stored(store) == list(range(1, 701))
+
+
+def test_a_request_that_is_not_answered_in_time_comes_again_in_halves(
+    opened: Any, gate: Any, pauses: list[float], make: Make
+) -> None:
+    store = opened(gate.url, pause=pauses.append, timeout_seconds=2, request_bytes_max=400_000)
+    store.append([make(1)])
+
+    def slow_with_large_ones(passage: Any) -> None:
+        if len(passage.body) > 150_000:
+            time.sleep(3)
+            passage.close_connection = True
+        else:
+            passage.reply(*passage.forward())
+
+    gate.always = slow_with_large_ones
+    assert store.append([make(n, {"message": "x" * 1_000}) for n in range(2, 202)]).stored == 200
+    assert pauses
+    assert stored(store) == list(range(1, 202))
+
+
 def test_a_refusal_that_is_no_events_fault_rejects_no_event(behind: ElasticStore, gate: Any, make: Make) -> None:
     def full(passage: Any) -> None:
         error = {"type": "validation_exception", "reason": "this action would add [2] shards"}

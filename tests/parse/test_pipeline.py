@@ -16,7 +16,7 @@ from sentinel.core.ports import Appended, Formed, Rejected, Span, Store
 from sentinel.core.where import Exists
 from sentinel.parse.packs import load
 from sentinel.parse.pipeline import Pipeline
-from sentinel.parse.prepare import Count, Preparer
+from sentinel.parse.prepare import Count, Prepared, Preparer
 from sentinel.parse.record import Reader, Reading
 from sentinel.parse.route import Router
 from sentinel.sources.book import SourceBook
@@ -37,6 +37,7 @@ class Faulty:
     def __init__(self, store: EmbeddedStore) -> None:
         self.store = store
         self.refusals = 0
+        self.calls: list[int] = []
         self.lost_answers = 0
         self.refuses: Callable[[Event], bool] = lambda _: False
         self.when_formed = False
@@ -47,12 +48,13 @@ class Faulty:
         formed = Former()([event for event in events if event not in refused])
         return replace(formed, rejected=[Rejected(event.id, event.seq, "too green") for event in refused])
 
-    def keep(self, formed: Formed, /) -> Appended:
-        assert isinstance(formed, Blocks)
+    def keep(self, *formed: Formed) -> Appended:
         if self.refusals:
             self.refusals -= 1
             raise StoreError("shut")
-        events = [decode(line) for block in formed.days for line in block.data.splitlines()]
+        blocks = [block for one in formed if isinstance(one, Blocks) for block in one.days]
+        self.calls.append(len(formed))
+        events = [decode(line) for block in blocks for line in block.data.splitlines()]
         appended = self.store.append([event for event in events if not self.refuses(event)])
         if self.lost_answers:
             self.lost_answers -= 1
@@ -129,6 +131,47 @@ def test_a_step_stores_and_then_commits(pipeline: Pipeline, spool: DiskSpool, st
     assert spool.committed == 3
     assert pipeline.counts["kitchen"] == Count(received=3, events=3, deadletter=1, stored=3)
     assert pipeline.step() == 0
+
+
+class Ahead(Here):
+    """Has everything prepared before it is taken, up to six stretches."""
+
+    @property
+    def wants(self) -> bool:
+        return len(self._asked) < 6
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._asked)
+
+    def take(self) -> Prepared | None:
+        return self.preparer.prepare(self._asked.pop(0)) if self._asked else None
+
+
+@pytest.mark.parametrize("pipeline", [False, True], indirect=True)
+def test_stretches_that_are_ready_are_stored_at_once_and_each_is_counted_and_booked(
+    pipeline: Pipeline, spool: DiskSpool, store: Faulty, books: SourceBook
+) -> None:
+    assert isinstance(pipeline.preparing, Here)
+    pipeline.preparing = Ahead(pipeline.preparing.preparer)
+    store.refuses = lambda event: event.fields.get("message") == "green"
+    store.refusals = 1
+    bodies = ["a", "bad", "green", "a", "a", "bad", "a", "a", "a", "green"]
+    spool.put(records(*bodies[:5]) + records(*bodies[5:], source="cellar"))
+    with pytest.raises(StoreError):
+        pipeline.step(limit=2)
+    store.lost_answers = 1
+    with pytest.raises(StoreError):
+        pipeline.step(limit=2)
+    assert pipeline.step(limit=2) == 8
+    assert pipeline.step(limit=2) == 2
+    assert max(store.calls) >= 4
+    assert sorted(str(event.fields.get("message"))[:5] for event in stored(store)) == [
+        *["a"] * 6, "burnt", "burnt", *["the s"] * 2
+    ]  # fmt: skip
+    assert pipeline.counts["kitchen"] == Count(received=5, events=5, deadletter=2, stored=5)
+    assert pipeline.counts["cellar"] == Count(received=5, events=5, deadletter=2, stored=5)
+    assert spool.committed == books.through == 10
 
 
 def test_equal_lines_stay_as_many_events(pipeline: Pipeline, spool: DiskSpool, store: Faulty) -> None:
