@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sentinel.core.alert import Desk
     from sentinel.core.calendar import Calendars
     from sentinel.core.case import Cases
+    from sentinel.core.journal import Journal
     from sentinel.core.ports import Archive, Clock, Form, Store
     from sentinel.core.source import Identity, Owner
     from sentinel.detect.choosing import Choice
@@ -56,6 +57,7 @@ class App:
     clock: "Clock" = field(default_factory=SystemClock)
     margin: timedelta = timedelta(days=1)
     """How far around an alert its evidence is looked for."""
+    _journals: "dict[str, Journal | None]" = field(default_factory=dict)
 
     @cached_property
     def packs(self) -> "Packs":
@@ -281,6 +283,12 @@ class App:
         with self.book() as book:
             yield RecordedDesk(book, self.audit)
 
+    def journal(self, name: str) -> "Journal | None":
+        """Return the journal of what machines share that is called `name`; None: nothing is shared."""
+        if name not in self._journals:
+            self._journals[name] = stores.journal(self.config, name)
+        return self._journals[name]
+
     @contextmanager
     def book(self) -> Iterator["Book"]:
         """Open the book of alerts for Sentinel itself; what people do goes through `desk`."""
@@ -289,7 +297,8 @@ class App:
         made(self.config.data)
         options = self.config.detect
         quiet = timedelta(hours=options.quiet_hours)
-        with Book(self.config.state_file, self.clock, quiet, options.budget_per_hour) as book:
+        journal = self.journal("state")
+        with Book(self.config.state_file, self.clock, quiet, options.budget_per_hour, journal) as book:
             yield book
 
     @contextmanager
@@ -330,7 +339,7 @@ class App:
         from sentinel.cases.book import CaseBook
 
         made(self.config.data)
-        with CaseBook(self.config.cases_file, self.clock) as book:
+        with CaseBook(self.config.cases_file, self.clock, self.journal("cases")) as book:
             yield RecordedCases(book, self.audit)
 
     @contextmanager

@@ -2,28 +2,30 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sentinel.app import App
 from sentinel.beat import BEGINNING, Pulse, last_beat
 from sentinel.config.options import Config
-from sentinel.core.errors import SentinelError, StoreBusyError
+from sentinel.core.errors import FencedError, SentinelError, StoreBusyError, StoreError
 from sentinel.core.event import arrival
 from sentinel.core.folders import made
 from sentinel.core.lock import HeldLock
 from sentinel.core.room import no_room
+from sentinel.lease import Lease, name
 from sentinel.processes import follow
 from sentinel.proving import proven
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
     from sentinel.core.ports import Store
+    from sentinel.core.replica import Replica
     from sentinel.detect.past import Past
     from sentinel.detect.rules import Rules
     from sentinel.detect.runner import Runner, RunReport
@@ -35,6 +37,8 @@ Talk = Callable[[str], None]
 
 _ASKED_SECONDS = 0.5
 """So often is looked whether another judge has ended, or a full disk has room."""
+_AGAIN_SECONDS = 2.0
+"""So long after what machines share was away it is asked again."""
 _JUDGING_NICENESS = 5
 """In a flood receiving comes first: a datagram not received is lost, a rule judges late events as well."""
 
@@ -49,7 +53,7 @@ def judge(config: Config, talk: Talk, stuck: str, link: Connection) -> None:
         app = App(config)
         with _turn(app, talk, link) as pulse:
             if pulse is not None:
-                _once_there_is_room(lambda: _judged(app, talk, stuck, pulse, link), talk, pulse, link)
+                _once_there_is_room(lambda: _led(app, talk, stuck, pulse, link), talk, pulse, link)
     except SentinelError as error:
         talk(f"rules: {error}")
         sys.exit(error.exit_code)
@@ -114,8 +118,53 @@ def _once_there_is_room(work: Callable[[], None], talk: Talk, pulse: Pulse, link
             return
 
 
-def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> None:
-    """Run the rules at their pace; say so over `link`, and end when its other end is closed."""
+def _led(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> None:
+    """Judge; where machines share the alerts, as long as and whenever it is this one that does."""
+    from sentinel.alert.file import open_file
+
+    journal = app.journal("state")
+    if journal is None:
+        _judged(app, talk, stuck, pulse, link, None)
+        return
+    with closing(cast("Replica", open_file(app.config.state_file, journal))) as db:
+        lease = Lease(db, name(app.config.data), app.config.detect.lease_seconds)
+        while _ours(lease, talk, pulse, link):
+            try:
+                with lease.kept(talk):
+                    _judged(app, talk, stuck, pulse, link, lease)
+            except FencedError as error:
+                talk(f"rules: {error}")
+            except StoreError as error:
+                if no_room(error):
+                    raise
+                talk(f"rules: {error}: trying again")
+                link.poll(_AGAIN_SECONDS)
+            if link.poll(0):
+                return
+
+
+def _ours(lease: Lease, talk: Talk, pulse: Pulse, link: Connection) -> bool:
+    # wait until this machine is the one that judges; False: the end came first
+    told = ""
+    while True:
+        try:
+            holder = lease.take()
+            said = f"{holder} judges; this machine waits, and takes over when that one gives no sign of life"
+        except StoreError as error:
+            holder, said = "nobody", f"{error}: waiting for what machines share"
+        if not holder:
+            return True
+        if said != told:
+            talk(f"rules: {said}")
+            told = said
+            _told_ready(link)
+        pulse.beat("")
+        if link.poll(_ASKED_SECONDS):
+            return False
+
+
+def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection, lease: Lease | None) -> None:
+    """Run the rules at their pace; say so over `link`, and end when its other end is closed, or the lease is lost."""
     from sentinel.detect.schedule import Schedule
 
     def told(report: "RunReport") -> None:
@@ -133,6 +182,8 @@ def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) ->
         app.spool() as spool,
         app.past(store) as past,
     ):
+        if lease is not None:
+            desk.guard(lease.check)
         if past.set_aside is not None:
             talk(f"what rules had learnt was damaged and is learnt anew; what it was is in {past.set_aside}")
         _told_ready(link)
@@ -141,7 +192,9 @@ def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) ->
         schedule.start()
         try:
             with suppress(BrokenPipeError):
-                link.poll(None)
+                while not link.poll(None if lease is None else _ASKED_SECONDS):
+                    if lease is not None and lease.lost.is_set():
+                        break
         finally:
             store.give_up()
             schedule.stop()

@@ -12,7 +12,10 @@ from sentinel.core.ports import Archive, Form
 
 if TYPE_CHECKING:
     from sentinel.store.elastic import ElasticStore
+    from sentinel.store.es_journal import ElasticJournal
 
+SHARING_SECONDS = 8.0
+"""So long an answer may take when what machines share is read or changed: others of this machine wait."""
 Role = Literal["reader", "writer", "keeper", "prover"]
 """What is done with the store; see `store.es_keys`."""
 
@@ -75,6 +78,25 @@ def register(config: Config, role: Role) -> Iterator[Register | None]:
         yield store.register()
     finally:
         store.close()
+
+
+def journal(config: Config, name: str) -> "ElasticJournal | None":
+    """Return the journal of what machines share that is called `name`; None: nothing is shared, the store is here."""
+    options = config.store
+    if options.kind == "embedded":
+        return None
+    from sentinel.store.es_journal import ElasticJournal
+
+    path = options.keys / "sharer" if options.keys else options.api_key_file
+    return ElasticJournal(
+        options.url,
+        f"{options.prefix}-state",
+        name,
+        ca_cert=options.ca_cert,
+        api_key=secret(path) if path else None,
+        replicas=options.replicas,
+        timeout_seconds=min(options.timeout_seconds, SHARING_SECONDS),
+    )
 
 
 def keeps(config: Config) -> bool:

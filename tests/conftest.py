@@ -127,8 +127,11 @@ def elastic_prefix(elastic_url: str) -> Iterator[str]:
     """Return how the names of a test's indices may begin; they are gone when it ends."""
     prefix = f"t{uuid4().hex[:12]}"
     yield prefix
-    with _NO_PROXY.open(f"{elastic_url}/_cat/indices/{prefix}*?h=index&format=json", timeout=60) as answer:
-        doomed = [f"{one['index']}" for one in json.load(answer)]
-    for path in [*doomed, f"_index_template/{prefix}*"]:
+    doomed = []
+    for what, column, kind in (("indices", "index", ""), ("templates", "name", "_index_template/")):
+        asked = f"{elastic_url}/_cat/{what}/{prefix}*?h={column}&format=json"
+        with _NO_PROXY.open(asked, timeout=60) as answer:
+            doomed += [f"{kind}{one[column]}" for one in json.load(answer)]
+    for path in doomed:
         request = urllib.request.Request(f"{elastic_url}/{path}", method="DELETE")  # noqa: S310  the node's own address
         _NO_PROXY.open(request, timeout=60).close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self, cast, get_args
+from typing import Self, TypeVar, cast, get_args
 
 from sentinel.alert import changing, statistics, suppressing
 from sentinel.alert.budget import BUDGET_PER_HOUR
@@ -29,11 +29,14 @@ from sentinel.core.alert import (
     Suppression,
     Verdict,
 )
-from sentinel.core.database import micros, moment, reading, told, writing
+from sentinel.core.database import micros, moment, reading, told, writing, written
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Key, Level
 from sentinel.core.errors import StoreBusyError, UsageError
+from sentinel.core.journal import Journal
 from sentinel.core.ports import Clock
+from sentinel.core.replica import Replica
 
+T = TypeVar("T")
 QUIET = timedelta(hours=24)
 MANY_MAX = 1_000
 """So many alerts may be changed at once."""
@@ -52,19 +55,24 @@ class Book:
     """Alerts in the state file `path`; any number of processes and threads may use it at once.
 
     `quiet` is how long (in event time) nothing may happen until a repeat is a new alert, `budget_per_hour` how many
-    alerts a rule may begin in an hour until the others become one. Every method raises StoreError if the file cannot be
-    used.
+    alerts a rule may begin in an hour until the others become one. With a `journal` the file is this machine's copy of
+    what machines share. Every method raises StoreError if the file cannot be used.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, quiet: timedelta = QUIET, budget_per_hour: int = BUDGET_PER_HOUR
+        self,
+        path: Path,
+        clock: Clock,
+        quiet: timedelta = QUIET,
+        budget_per_hour: int = BUDGET_PER_HOUR,
+        journal: Journal | None = None,
     ) -> None:
         self._path = path
         self._clock = clock
         self._quiet = quiet
         self._budget = budget_per_hour
         self._lock = threading.RLock()
-        self._db = open_file(path)
+        self._db = open_file(path, journal)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -79,9 +87,19 @@ class Book:
         with self._lock:
             self._db.close()
 
+    def guard(self, check: Callable[[sqlite3.Connection], None]) -> None:
+        """Let `check` raise before anything is written, where machines share this."""
+        if isinstance(self._db, Replica):
+            self._db.guard = check
+
+    @property
+    def behind(self) -> str:
+        """Why what other machines have written could not be looked for; nothing if it was, or there are none."""
+        return self._db.sight.why if isinstance(self._db, Replica) else ""
+
     def cursor(self) -> int:
         """Return the sequence up to which everything has been judged, 0 at the beginning."""
-        with self._lock, told(self._path):
+        with self._lock, told(self._path), reading(self._db):
             return self._cursor()
 
     def _cursor(self) -> int:
@@ -114,7 +132,9 @@ class Book:
         meanwhile, nothing is written and StoreBusyError raised. The cursor never moves back. What `also` writes is
         written in the same transaction.
         """
-        with self._lock, told(self._path), writing(self._db):
+        findings = tuple(findings)
+
+        def folded() -> tuple[str, ...]:
             there = self._cursor()
             if after is not None and there != after:
                 raise StoreBusyError(f"{self._path}: another process has judged up to {there}; only one should")
@@ -124,10 +144,18 @@ class Book:
             folding.finish()
             kill.point("alert.before_cursor")
             also(self._db)
-            self._db.execute("INSERT OR REPLACE INTO progress VALUES ('judged', ?)", (max(cursor, there),))
+            if cursor > there:
+                self._db.execute("INSERT OR REPLACE INTO progress VALUES ('judged', ?)", (cursor,))
             kill.point("alert.before_commit")
+            return tuple(folding.raised)
+
+        raised = self._write(folded)
         kill.point("alert.after_commit")
-        return tuple(folding.raised)
+        return raised
+
+    def _write(self, work: Callable[[], T]) -> T:
+        with self._lock, told(self._path):
+            return written(self._db, work)
 
     def alerts(self, *, states: tuple[State, ...] = (), limit: int = 1000, suppressed: bool = False) -> list[Alert]:
         """Return alerts, those last seen latest first; `states` empty means all; suppressed ones only if asked for."""
@@ -174,24 +202,27 @@ class Book:
     def suppress(self, alert_id: str, who: str, until: datetime, reason: str) -> Suppression:
         """Show nobody what an alert is about for a while; raises UsageError if it is so already."""
         changing.named(who)
-        with self._lock, told(self._path), writing(self._db):
-            return suppressing.suppress(self._db, self._number(alert_id), self._clock.now(), until, (who, reason))
+        return self._write(
+            lambda: suppressing.suppress(self._db, self._number(alert_id), self._clock.now(), until, (who, reason))
+        )
 
     def unsuppress(self, number: int, who: str, note: str = "") -> Suppression:
         """End a suppression: what it is about is shown again; raises UsageError."""
         changing.named(who, note)
-        with self._lock, told(self._path), writing(self._db):
-            return suppressing.unsuppress(self._db, number, self._clock.now(), who, note)
+        return self._write(lambda: suppressing.unsuppress(self._db, number, self._clock.now(), who, note))
 
     def adopt(self, given: Suppression) -> None:
         """Take over a suppression of another book, as it held there."""
         key = FLOOD if given.flood else identity(given.key)
-        with self._lock, told(self._path), writing(self._db):
+
+        def adopted() -> None:
             self._db.execute("INSERT OR IGNORE INTO subjects (rule_id, identity) VALUES (?, ?)", (given.rule_id, key))
             row = self._db.execute(
                 "SELECT number FROM subjects WHERE rule_id = ? AND identity = ?", (given.rule_id, key)
             ).fetchone()
             suppressing.adopt(self._db, given, int(row[0]))
+
+        self._write(adopted)
 
     def suppressions(self, *, ended: bool = False, limit: int = 1000) -> list[Suppression]:
         """Return the suppressions that hold, those that end first first; with `ended` all, latest first."""
@@ -230,8 +261,7 @@ class Book:
         if len(seen) > MANY_MAX:
             raise UsageError(f"{len(seen)} alerts are too many at once; change up to {MANY_MAX}")
         by = changing.By(who, note, self._clock.now())
-        with self._lock, told(self._path), writing(self._db):
-            return [self._change(one, action, by) for one in seen]
+        return self._write(lambda: [self._change(one, action, by) for one in seen])
 
     def _change(self, seen: Seen, action: Action, by: changing.By) -> Outcome:
         try:

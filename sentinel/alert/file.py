@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from sentinel.core.database import Shape, open_database
+from sentinel.core.journal import Journal
 
 VERSION = 4
 _APPLICATION = 0x5E_17_1E_01
@@ -93,6 +94,6 @@ _SCHEMA = (
 )
 
 
-def open_file(path: Path) -> sqlite3.Connection:
+def open_file(path: Path, journal: Journal | None = None) -> sqlite3.Connection:
     """Open the state file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel."""
-    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA, {1: _SINCE_2, 2: _SINCE_3, 3: _SINCE_4}))
+    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA, {1: _SINCE_2, 2: _SINCE_3, 3: _SINCE_4}), journal)

@@ -30,9 +30,10 @@ from sentinel.core.case import (
     SetTask,
     Task,
 )
-from sentinel.core.database import micros, moment, reading, told, writing
+from sentinel.core.database import micros, moment, reading, told, written
 from sentinel.core.errors import ConflictError, NotThereError, UsageError
 from sentinel.core.event import Event
+from sentinel.core.journal import Journal
 from sentinel.core.ports import Clock
 from sentinel.core.where import plain, values
 
@@ -72,13 +73,16 @@ def digest(text: str) -> str:
 
 
 class CaseBook:
-    """Cases in the file `path`; any number of processes and threads may use it at once. Methods raise StoreError."""
+    """Cases in the file `path`; any number of processes and threads may use it at once. Methods raise StoreError.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    With a `journal` the file is this machine's copy of what machines share.
+    """
+
+    def __init__(self, path: Path, clock: Clock, journal: Journal | None = None) -> None:
         self._path = path
         self._clock = clock
         self._lock = threading.RLock()
-        self._db = open_file(path)
+        self._db = open_file(path, journal)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -123,7 +127,8 @@ class CaseBook:
         now = self._clock.now()
         _bounded(who, note)
         title = _titled(title)
-        with self._lock, told(self._path), writing(self._db):
+
+        def opened() -> Case:
             row = self._db.execute(
                 "INSERT INTO cases (title, state, opened) VALUES (?, 'open', ?)", (title, micros(now))
             )
@@ -132,22 +137,30 @@ class CaseBook:
             self._enter(_By(number, who, note, now), "opened")
             return self._case(number)
 
+        with self._lock, told(self._path):
+            return written(self._db, opened)
+
     def change(self, number: int, action: CaseAction, who: str, note: str = "", version: int | None = None) -> Case:
         """Change a case, seen at `version`; raises UsageError, ConflictError if somebody has changed it since."""
         _bounded(who, note)
         by = _By(number, who, note, self._clock.now())
-        with self._lock, told(self._path), writing(self._db):
+
+        def changed() -> Case | ConflictError:
             there = self._case(number)
             conflict = self._conflict(there, action, by, version)
-            if conflict is None:
-                if there.state == "closed" and not isinstance(action, ReopenCase | AddNote):
-                    raise UsageError(f"case {number} is closed; to go on with it: sentinel cases reopen {number}")
-                self._do(there, action, by)
-                kill.point("cases.before_commit")
-            found = self._case(number)
-        if conflict is not None:
-            raise conflict
-        return found
+            if conflict is not None:
+                return conflict
+            if there.state == "closed" and not isinstance(action, ReopenCase | AddNote):
+                raise UsageError(f"case {number} is closed; to go on with it: sentinel cases reopen {number}")
+            self._do(there, action, by)
+            kill.point("cases.before_commit")
+            return self._case(number)
+
+        with self._lock, told(self._path):
+            done = written(self._db, changed)
+        if isinstance(done, ConflictError):
+            raise done
+        return done
 
     def _conflict(self, there: Case, action: CaseAction, by: _By, version: int | None) -> ConflictError | None:
         if version is None or version == there.version or not isinstance(action, _EXCLUSIVE):

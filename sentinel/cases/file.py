@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from sentinel.core.database import Shape, open_database
+from sentinel.core.journal import Journal
 
 VERSION = 1
 _APPLICATION = 0x5E_17_1E_0C
@@ -32,6 +33,6 @@ _SCHEMA = (
 )
 
 
-def open_file(path: Path) -> sqlite3.Connection:
+def open_file(path: Path, journal: Journal | None = None) -> sqlite3.Connection:
     """Open the file of cases, making it if there is none; raises StoreError."""
-    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA))
+    return open_database(path, Shape(_APPLICATION, VERSION, _SCHEMA), journal)

@@ -63,6 +63,9 @@ def _steps(app: App, store: ElasticStore, *, check: bool) -> Iterator[Check]:
     more = f" and {len(different) - 1} more" if len(different) > 1 else ""
     found = f"{different[0]}{more}" if different else "as they are needed"
     yield Check("template and mappings", "fail" if different and check else "ok", found, _done(different, check=check))
+    missing = store.share(app.config.store.replicas, check=check)
+    yield Check("what machines share", "fail" if missing and check else "ok", missing[0] if missing else "there",
+                _done(missing, check=check))  # fmt: skip
     yield from _keys(app, store, check=check)
 
 

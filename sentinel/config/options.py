@@ -51,6 +51,10 @@ class DetectOptions(Section):
     stuck_seconds: float = Field(default=180.0, ge=5, le=3600)
     """A process that judges and shows no sign of life for so long is ended and begun anew; an alert tells of it."""
 
+    lease_seconds: float = Field(default=15.0, ge=1, le=600)
+    """Where several machines share an Elasticsearch, one judges; another takes over if that one gives no sign of life
+    for so long."""
+
     quiet_hours: float = Field(default=24.0, gt=0)
     """After so many hours without a repeat, the same thing is a new alert instead of a higher count."""
 

@@ -5,15 +5,22 @@ finds another one at work waits up to BUSY_SECONDS.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from sentinel.core.errors import StoreBusyError, StoreError
+from sentinel.core.errors import OvertakenError, StoreBusyError, StoreError
+from sentinel.core.journal import Journal
+from sentinel.core.replica import Replica
 
+T = TypeVar("T")
 BUSY_SECONDS = 30
+_OVERTAKEN_MAX = 8
+"""So often in a row another machine may be faster."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -31,43 +38,59 @@ class Shape:
     upgrades: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
-def open_database(path: Path, shape: Shape) -> sqlite3.Connection:
-    """Open the file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel."""
+def open_database(path: Path, shape: Shape, journal: Journal | None = None) -> sqlite3.Connection:
+    """Open the file, making it if there is none; raises StoreError if it is not ours or of a newer Sentinel.
+
+    With a `journal` the file is this machine's copy of what machines share; see `core.replica`.
+    """
     with told(path):
-        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        factory = sqlite3.Connection if journal is None else Replica
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=factory)
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA foreign_keys=ON")
+            if isinstance(db, Replica) and db.shared:
+                _share(db, path, shape, journal)
             _prepare(db, path, shape)
+            if isinstance(db, Replica):
+                _share(db, path, shape, journal)
         except BaseException:
             db.close()
             raise
     return db
 
 
+def _share(db: Replica, path: Path, shape: Shape, journal: Journal | None) -> None:
+    db.journal, db.path, db.form, db.patience = journal, path, shape.version, BUSY_SECONDS
+    db.renew = partial(_form, db, path, shape)
+
+
 def _prepare(db: sqlite3.Connection, path: Path, shape: Shape) -> None:
-    if _facts(db) == (shape.application, shape.version):
-        return
-    with writing(db):
-        # another process may have made it since the first look
-        application, version = _facts(db)
-        if application == 0 and version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in shape.schema:
+    if _facts(db) != (shape.application, shape.version):
+        with writing(db):
+            _form(db, path, shape)
+
+
+def _form(db: sqlite3.Connection, path: Path, shape: Shape) -> None:
+    # another process may have made it since the first look
+    application, version = _facts(db)
+    if application == 0 and version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        for statement in shape.schema:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id={shape.application}")
+        db.execute(f"PRAGMA user_version={shape.version}")
+    elif application != shape.application:
+        raise StoreError(f"{path}: a database of another program; name another folder for Sentinel's data")
+    elif version > shape.version:
+        raise StoreError(
+            f"{path}: written by a newer Sentinel (form {version}, we know {shape.version}); upgrade Sentinel"
+        )
+    else:
+        for old in range(version, shape.version):
+            for statement in shape.upgrades.get(old, ()):
                 db.execute(statement)
-            db.execute(f"PRAGMA application_id={shape.application}")
-            db.execute(f"PRAGMA user_version={shape.version}")
-        elif application != shape.application:
-            raise StoreError(f"{path}: a database of another program; name another folder for Sentinel's data")
-        elif version > shape.version:
-            raise StoreError(
-                f"{path}: written by a newer Sentinel (form {version}, we know {shape.version}); upgrade Sentinel"
-            )
-        else:
-            for old in range(version, shape.version):
-                for statement in shape.upgrades.get(old, ()):
-                    db.execute(statement)
-            db.execute(f"PRAGMA user_version={shape.version}")
+        db.execute(f"PRAGMA user_version={shape.version}")
 
 
 def _facts(db: sqlite3.Connection) -> tuple[int, int]:
@@ -98,7 +121,14 @@ def set_aside_if_damaged(path: Path) -> Path | None:
 
 @contextmanager
 def writing(db: sqlite3.Connection) -> Iterator[None]:
-    """Do all or nothing; nobody else writes meanwhile."""
+    """Do all or nothing; nobody else writes meanwhile.
+
+    Of a file that machines share OvertakenError is raised if another machine was faster: see `written`.
+    """
+    if isinstance(db, Replica) and db.journal is not None:
+        with db.turn():
+            yield
+        return
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -109,9 +139,23 @@ def writing(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def written(db: sqlite3.Connection, work: Callable[[], T]) -> T:
+    """Return what `work` returns, done in a transaction; it is done again if another machine was faster."""
+    for tries in range(_OVERTAKEN_MAX):
+        try:
+            with writing(db):
+                return work()
+        except OvertakenError:
+            if tries == _OVERTAKEN_MAX - 1:
+                raise
+    raise AssertionError("not reached")
+
+
 @contextmanager
 def reading(db: sqlite3.Connection) -> Iterator[None]:
-    """See one state of the file for several questions."""
+    """See one state of the file for several questions: of one that machines share, what others wrote until just now."""
+    if isinstance(db, Replica) and db.journal is not None:
+        db.look()
     db.execute("BEGIN")
     try:
         yield

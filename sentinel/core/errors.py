@@ -11,6 +11,8 @@
     │   └── TakenError         3  … because another machine has this one's number
     ├── StoreError             4  the store cannot be reached or refuses to work
     │   └── StoreBusyError     4  … because another process is writing to it
+    │       ├── OvertakenError 4  … because another machine wrote at the same moment
+    │       └── FencedError    4  … because another machine does this work by now
     ├── SpoolError             4  the spool cannot be written or read
     │   └── SpoolFullError     4  … because it has reached its bound
     ├── AuditError             4  what is to be done cannot be written down, so it is not done
@@ -99,6 +101,14 @@ class StoreError(SentinelError):
 
 class StoreBusyError(StoreError):
     """Another process holds the store's writer lock; the message says which."""
+
+
+class OvertakenError(StoreBusyError):
+    """Another machine wrote what all share at the same moment; nothing was changed."""
+
+
+class FencedError(StoreBusyError):
+    """Another machine does by now what this one was to do; nothing was changed."""
 
 
 class SpoolError(SentinelError):

@@ -24,7 +24,7 @@ from sentinel.core.event import Event, Value
 from sentinel.core.ports import Appended, Formed, Kept, Plan, Removed, Span
 from sentinel.core.retention import Retention
 from sentinel.core.where import Where, holds
-from sentinel.store import es_days
+from sentinel.store import es_days, es_journal
 from sentinel.store import es_mapping as es
 from sentinel.store.es_bulk import (
     REQUEST_BYTES_MAX,
@@ -117,6 +117,10 @@ class ElasticStore:
     def setup(self, *, check: bool = False) -> list[str]:
         """See to index template and mappings and return how they differed; with `check`, change nothing."""
         return laid(self._client, self._ask, self._prefix, self._template, check=check)
+
+    def share(self, replicas: int | None, *, check: bool = False) -> list[str]:
+        """See to the index of what machines share and return what was wrong; with `check`, change nothing."""
+        return es_journal.laid(self._client, self._ask, f"{self._prefix}-state", replicas, check=check)
 
     def look(self) -> Server:
         """Return what the server is; raises StoreError."""

@@ -4,6 +4,7 @@
     writer   what stores: adds events and reads them; can change none and remove none; enters its machine
     keeper   what amends, removes old days and makes snapshots
     prover   what tries rules, in indices of its own that are gone afterwards
+    sharer   what reads and changes alerts, cases and messages, which machines share; no events
 
 A key is a file of its name (mode 0600) in a folder; `id` before the colon of its decoded text finds it on the server.
 """
@@ -41,6 +42,7 @@ _MAY = {
         ["monitor", "create_snapshot", "monitor_snapshot"], "{prefix}-events-*", [*_LOOK, "write", "manage"]
     ),
     "prover": _May(["monitor", "manage_index_templates"], "{prefix}-proof-*", ["all"]),
+    "sharer": _May([], "{prefix}-state", ["read", "write", "view_index_metadata"]),
 }
 ROLES = tuple(_MAY)
 

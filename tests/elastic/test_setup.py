@@ -215,7 +215,7 @@ def test_keys_are_made_once_given_the_right_role_again_and_made_anew_if_they_are
     assert not folder.exists()
     store.provide_keys(folder)
     files = {one.name: one.read_text() for one in folder.iterdir()}
-    assert files.keys() == {"reader", "writer", "keeper", "prover"}
+    assert files.keys() == {"reader", "writer", "keeper", "prover", "sharer"}
     assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
     assert set(store.provide_keys(folder, check=True).values()) == {""}
 
