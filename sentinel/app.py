@@ -264,7 +264,7 @@ class App:
         from sentinel.notify.outbox import Outbox
 
         made(self.config.data)
-        with Outbox(self.config.notify_file) as outbox:
+        with Outbox(self.config.notify_file, self.journal("notify")) as outbox:
             yield outbox
 
     @cached_property

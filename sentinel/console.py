@@ -5,10 +5,10 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from sentinel.config import state_file
 from sentinel.ui.console.services import Chain, Pulse, Services
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sentinel.core.incident import Incident
     from sentinel.core.listing import Listings
     from sentinel.core.ports import Clock
+    from sentinel.core.replica import Replica
     from sentinel.core.scene import Dossier, Scene
     from sentinel.core.slip import Slip
     from sentinel.detect.exempting import Renewal
@@ -50,6 +51,7 @@ class Opened:
         self._renewal: Renewal | None = None
         self._loading = threading.Lock()
         self._app: App | None = None
+        self._ended = threading.Event()
         self._booked: tuple[datetime, int] | None = None
         self.desk = self.once(lambda app: app.desk())
         self.store = self.once(lambda app: app.reading())
@@ -60,7 +62,28 @@ class Opened:
         with self._loading:
             if self._app is None:
                 self._app = self._load()
+                if self._app.config.store.kind != "embedded":
+                    threading.Thread(target=self._follow, args=(self._app,), name="follow", daemon=True).start()
             return self._app
+
+    def _follow(self, app: "App") -> None:
+        # what other machines write is taken in here, so no screen waits for a store that does not answer
+        from sentinel.alert import file as alerts
+        from sentinel.cases import file as cases
+        from sentinel.core.replica import FRESH_SECONDS
+
+        with ExitStack() as stack:
+            copies = [
+                stack.enter_context(closing(cast("Replica", opened(path, app.journal(name)))))
+                for opened, path, name in (
+                    (alerts.open_file, app.config.state_file, "state"),
+                    (cases.open_file, app.config.cases_file, "cases"),
+                )
+            ]
+            while not self._ended.is_set():
+                for one in copies:
+                    one.follow()
+                self._ended.wait(FRESH_SECONDS)
 
     def once(self, opening: Callable[["App"], AbstractContextManager[T]]) -> Callable[[], T]:
         """Return what opens a thing at the first call and returns the same at every other."""
@@ -79,6 +102,7 @@ class Opened:
 
     def close(self) -> None:
         """Let go of everything."""
+        self._ended.set()
         with self._lock:
             self._stack.close()
 

@@ -126,9 +126,16 @@ def _led(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> No
     if journal is None:
         _judged(app, talk, stuck, pulse, link, None)
         return
+    told = False
+
+    def waits() -> None:
+        nonlocal told
+        pulse.beat("")
+        told = told or _told_ready(link)
+
     with closing(cast("Replica", open_file(app.config.state_file, journal))) as db:
         lease = Lease(db, name(app.config.data), app.config.detect.lease_seconds)
-        while _ours(lease, talk, pulse, link):
+        while lease.awaited(link.poll, lambda text: talk(f"rules: {text}"), waits):
             try:
                 with lease.kept(talk):
                     _judged(app, talk, stuck, pulse, link, lease)
@@ -141,26 +148,6 @@ def _led(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> No
                 link.poll(_AGAIN_SECONDS)
             if link.poll(0):
                 return
-
-
-def _ours(lease: Lease, talk: Talk, pulse: Pulse, link: Connection) -> bool:
-    # wait until this machine is the one that judges; False: the end came first
-    told = ""
-    while True:
-        try:
-            holder = lease.take()
-            said = f"{holder} judges; this machine waits, and takes over when that one gives no sign of life"
-        except StoreError as error:
-            holder, said = "nobody", f"{error}: waiting for what machines share"
-        if not holder:
-            return True
-        if said != told:
-            talk(f"rules: {said}")
-            told = said
-            _told_ready(link)
-        pulse.beat("")
-        if link.poll(_ASKED_SECONDS):
-            return False
 
 
 def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection, lease: Lease | None) -> None:

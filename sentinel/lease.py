@@ -18,6 +18,7 @@ from sentinel.core.durable import write_file
 from sentinel.core.errors import FencedError, OvertakenError, StoreError
 from sentinel.core.replica import Replica
 
+_ASKED_SECONDS = 0.5
 _BEATS = 3
 """So many beats a lease has time for."""
 
@@ -55,6 +56,27 @@ class Lease:
                 self._token = token + 1
                 return ""
         return held(self._db)[0]
+
+    def awaited(self, ended: Callable[[float], bool], talk: Callable[[str], None], waits: Callable[[], None]) -> bool:
+        """Take it as soon as that can be, and say what is waited for; False if `ended` (within seconds) came first.
+
+        `waits` is called at each look in vain.
+        """
+        told = ""
+        while True:
+            try:
+                holder = self.take()
+                said = f"{holder} does this; this machine waits, and takes over when that one gives no sign of life"
+            except StoreError as error:
+                holder, said = "nobody", f"{error}: waiting for what machines share"
+            if not holder:
+                return True
+            if said != told:
+                talk(said)
+                told = said
+            waits()
+            if ended(_ASKED_SECONDS):
+                return False
 
     def check(self, db: sqlite3.Connection) -> None:
         """Raise FencedError if it is another's by now."""

@@ -7,11 +7,12 @@ up its own channel only.
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from multiprocessing.connection import Connection
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -23,12 +24,15 @@ from sentinel.core.alert import Alert
 from sentinel.core.audit import SENTINEL
 from sentinel.core.detection import LEVELS, Detection, Finding
 from sentinel.core.errors import NotThereError, SentinelError, UsageError
+from sentinel.core.folders import made as made_folder
 from sentinel.core.folders import secret
 from sentinel.core.where import AnyOf
+from sentinel.lease import Lease, name
 from sentinel.processes import begun, follow
 
 if TYPE_CHECKING:
     from sentinel.alert.book import Book
+    from sentinel.core.replica import Replica
     from sentinel.notify.door import Target
     from sentinel.notify.message import Words
     from sentinel.notify.outbox import Outbox
@@ -87,16 +91,38 @@ def notify(config: Config, talk: Talk, link: Connection) -> None:
 
 def _notify(app: App, talk: Talk, link: Connection) -> None:
     from sentinel.notify.door import opened
+    from sentinel.notify.outbox import open_file
 
     opened()
+    journal = app.journal("notify")
+    if journal is None:
+        _told(app, talk, link, None)
+        return
+    made_folder(app.config.data)
+    with closing(cast("Replica", open_file(app.config.notify_file, journal))) as db:
+        lease = Lease(db, name(app.config.data), app.config.detect.lease_seconds)
+        while lease.awaited(link.poll, lambda text: talk(f"notify: {text}"), lambda: None):
+            with lease.kept(talk):
+                _told(app, talk, link, lease)
+            if link.poll(0):
+                return
+
+
+def _told(app: App, talk: Talk, link: Connection, lease: Lease | None) -> None:
+    # tell until the end, or until another machine does; what was being sent then is not entered here any more
     stop = threading.Event()
     with app.outbox() as outbox, app.book() as book:
-        for channel in app.config.channels:
-            sender = made(app, channel, outbox, book, talk)
-            threading.Thread(target=_channel, args=(sender, stop, talk), name=channel.name, daemon=True).start()
+        if lease is not None:
+            outbox.guard(lease.check)
+        senders = [made(app, channel, outbox, book, talk) for channel in app.config.channels]
+        threads = [
+            threading.Thread(target=_channel, args=(one, stop, talk), name=one.name, daemon=True) for one in senders
+        ]
+        for thread in threads:
+            thread.start()
         rounds = Rounds(app, outbox, book)
         told = ""
-        while not link.poll(LOOK_SECONDS):
+        while not link.poll(LOOK_SECONDS) and (lease is None or not lease.lost.is_set()):
             try:
                 rounds.go()
                 told = ""
@@ -105,6 +131,9 @@ def _notify(app: App, talk: Talk, link: Connection) -> None:
                     talk(f"notify: {error}")
                 told = str(error)
         stop.set()
+        if lease is not None and lease.lost.is_set():
+            for thread in threads:
+                thread.join()
 
 
 def _channel(sender: "Sender", stop: threading.Event, talk: Talk) -> None:

@@ -58,10 +58,16 @@ class _Sight:
     lock: threading.Lock = field(default_factory=threading.Lock)
     due: float = float("-inf")
     why: str = ""
+    followed: bool = False
     pulse: tuple[int, int] = (0, 0)
 
 
 _sights: dict[Path, _Sight] = {}
+
+
+def behind() -> list[str]:
+    """Return why copies that this process has read may lack what other machines wrote, if they may."""
+    return sorted({one.why for one in _sights.values() if one.why})
 
 
 class Replica(sqlite3.Connection):
@@ -166,8 +172,17 @@ class Replica(sqlite3.Connection):
 
     def look(self) -> None:
         """Take in what others have written, if that was not looked for just now; `sight` says why it could not be."""
+        if not self.sight.followed and time.monotonic() >= self.sight.due:
+            self._look()
+
+    def follow(self) -> None:
+        """Take in what others have written; from now on no other connection of this process does, or waits for it."""
+        self.sight.followed = True
+        self._look()
+
+    def _look(self) -> None:
         sight = self.sight
-        if time.monotonic() < sight.due or not sight.lock.acquire(blocking=sight.due == float("-inf")):
+        if not sight.lock.acquire(blocking=sight.due == float("-inf")):
             return
         try:
             super().execute(f"PRAGMA busy_timeout={_LOOK_MILLISECONDS}")

@@ -4,8 +4,9 @@ A message has the id of its first alert, reason and channel: whoever queues the 
 """
 
 import json
+import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,8 +16,10 @@ from typing import Self, cast
 
 from sentinel.core import kill
 from sentinel.core.alert import Alert
-from sentinel.core.database import Shape, micros, moment, open_database, reading, told, writing
+from sentinel.core.database import Shape, micros, moment, open_database, reading, told, writing, written
 from sentinel.core.detection import LEVELS, Level
+from sentinel.core.journal import Journal
+from sentinel.core.replica import Replica
 from sentinel.notify.message import Message, State
 
 KEPT = timedelta(days=30)
@@ -68,13 +71,21 @@ class Health:
     error: str = ""
 
 
-class Outbox:
-    """The messages in the file `path`; any number of processes and threads; raises StoreError."""
+def open_file(path: Path, journal: Journal | None = None) -> sqlite3.Connection:
+    """Open the file of messages, making it if there is none; raises StoreError."""
+    return open_database(path, _SHAPE, journal)
 
-    def __init__(self, path: Path) -> None:
+
+class Outbox:
+    """The messages in the file `path`; any number of processes and threads; raises StoreError.
+
+    With a `journal` the file is this machine's copy of what machines share.
+    """
+
+    def __init__(self, path: Path, journal: Journal | None = None) -> None:
         self._path = path
         self._lock = threading.RLock()
-        self._db = open_database(path, _SHAPE)
+        self._db = open_file(path, journal)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -85,9 +96,19 @@ class Outbox:
         with self._lock:
             self._db.close()
 
+    def guard(self, check: Callable[[sqlite3.Connection], None]) -> None:
+        """Let `check` raise before anything is written, where machines share this."""
+        if isinstance(self._db, Replica):
+            self._db.guard = check
+
+    def claim(self, message: Message) -> None:
+        """Make sure that what becomes of another try can be entered, where machines share this."""
+        if isinstance(self._db, Replica):
+            self._all("UPDATE messages SET state = state WHERE id = ?", [message])
+
     def cursor(self, name: str) -> int | None:
         """Return how far something has been taken, None at the beginning."""
-        with self._lock, told(self._path):
+        with self._lock, told(self._path), reading(self._db):
             row = self._db.execute("SELECT value FROM cursor WHERE name = ?", (name,)).fetchone()
         return None if row is None else int(row[0])
 
@@ -204,13 +225,17 @@ class Outbox:
 
     def end(self, message: Message, state: State, now: datetime, error: str = "") -> None:
         """Enter what became of a message."""
-        with self._lock, told(self._path), writing(self._db):
+
+        def ended() -> None:
             self._db.execute(
                 "UPDATE messages SET state = ?, ended_at = ?, error = ?, attempts = attempts + ? WHERE id = ?",
                 (state, micros(now), error, state != "dropped", message.id),
             )
             if state == "sent":
                 self._db.execute("INSERT OR REPLACE INTO channels (name) VALUES (?)", (message.channel,))
+
+        with self._lock, told(self._path):
+            written(self._db, ended)
 
     def failed(self, message: Message, now: datetime, again: datetime, error: str) -> None:
         """Enter a try that failed; the message is due again, and the channel rests until then."""
@@ -228,7 +253,7 @@ class Outbox:
 
     def health(self, channel: str) -> Health:
         """Return how a channel fares."""
-        with self._lock, told(self._path):
+        with self._lock, told(self._path), reading(self._db):
             row = self._db.execute(
                 "SELECT failing, failures, again_at, error FROM channels WHERE name = ?", (channel,)
             ).fetchone()
@@ -249,7 +274,7 @@ class Outbox:
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Return how many messages there are by channel and state."""
-        with self._lock, told(self._path):
+        with self._lock, told(self._path), reading(self._db):
             rows = self._db.execute("SELECT channel, state, count(*) FROM messages GROUP BY channel, state").fetchall()
         return {(str(channel), str(state)): int(number) for channel, state, number in rows}
 

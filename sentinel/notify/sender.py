@@ -74,6 +74,7 @@ class Sender:
             return False
         message = due[0]
         if message.title:
+            self.outbox.claim(message)
             self._send(message)
             return True
         fresh = [one for one in due if not one.title]

@@ -14,8 +14,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from sentinel import stores
+from sentinel.alert.book import Book
 from sentinel.config import parse
 from sentinel.config.options import Config
+from sentinel.core.clock import SystemClock
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.ports import Kept, Span
@@ -23,6 +25,7 @@ from sentinel.core.retention import Class, Retention
 from sentinel.core.where import ALWAYS, Compare, Exists, Is, Like, Not, Where, holds
 from sentinel.store import es_document, es_mapping, es_server
 from sentinel.store.elastic import ElasticStore
+from sentinel.store.es_journal import ElasticJournal
 from tests import shared
 from tests.elastic.gate import Gate, Passage
 
@@ -179,6 +182,13 @@ def test_over_tls_each_role_may_what_it_needs_and_no_more(tmp_path: Path, make: 
     assert keeper.drop(day).count == 2
     assert keeper.troubles() == []
     assert writer.append([make(1)]).stored == 1
+    with Book(tmp_path / "state.db", SystemClock(), journal=stores.journal(config, "state")) as book:
+        book.record([], book.cursor() + 1)
+    keys = {role: (node.keys / role).read_text() for role in ("reader", "writer")}
+    for key in keys.values():
+        journal = ElasticJournal(node.url, "keyed-state", "state", ca_cert=node.ca, api_key=key)
+        with pytest.raises(StoreError, match=refused):
+            journal.beat(1, 1)
     proof = stores.elastic(config, "keyed-proof-1", "prover")
     assert proof.append([make(1)]).stored == 1
     proof.forget()

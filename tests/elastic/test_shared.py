@@ -30,7 +30,10 @@ from sentinel.core.errors import ConflictError, FencedError, OvertakenError, Sto
 from sentinel.core.journal import Entry
 from sentinel.core.replica import Replica
 from sentinel.lease import Lease
+from sentinel.notify.outbox import Outbox, Pace
+from sentinel.notify.outbox import open_file as outbox_file
 from sentinel.store.es_journal import ElasticJournal
+from tests import warm
 from tests.elastic.gate import Gate, Passage
 from tests.elastic.machine import START, found
 from tests.running import eventually
@@ -257,6 +260,28 @@ def test_of_two_that_begin_at_once_one_judges_and_the_other_knows_who(machines: 
     assert got[0] != got[1]
 
 
+def test_a_command_says_that_it_may_lack_what_others_wrote(
+    machines: Machines, elastic_url: str, elastic_prefix: str
+) -> None:
+    gate = Gate(elastic_url.removeprefix("http://"))
+    config = machines.folder / "sentinel.toml"
+    config.write_text(
+        f'data = "{machines.path("one").parent}"\n[store]\nkind = "elasticsearch"\nurl = "{gate.url}"\n'
+        f'prefix = "{elastic_prefix}"\n'
+    )
+    (raised,) = machines.book("two").record([found(1)], 1)
+    listed = warm.texts("alerts", "list", "--config", str(config))
+    assert raised[:8] in listed.stdout
+    assert not listed.stderr
+    gate.close()
+    listed = warm.texts("alerts", "list", "--config", str(config))
+    assert raised[:8] in listed.stdout
+    assert "what other machines have written meanwhile is not in this" in listed.stderr
+    closed = warm.texts("alerts", "close", raised, "--verdict", "benign", "--config", str(config))
+    assert closed.returncode == 4
+    assert machines.book("two").alert(raised).state == "new"
+
+
 def test_no_clock_that_is_set_makes_a_lease_fall_and_silence_does(machines: Machines) -> None:
     book, now = machines.book("one"), [0.0]
     book.record([found(1)], 1)
@@ -300,7 +325,7 @@ def test_a_holder_that_slept_longer_than_its_lease_changes_nothing_when_it_wakes
     assert dump(look) == dump(machines.copy("one")) == dump(machines.copy("two"))
 
 
-@pytest.mark.parametrize("point", ["replica.appended", "alert.before_commit"])
+@pytest.mark.parametrize("point", ["replica.appended", "replica.before_commit"])
 def test_whoever_is_killed_in_the_midst_of_it_another_goes_on_with_all_of_it(machines: Machines, point: str) -> None:
     killed = machines.judging("one", SENTINEL_KILL_AT=f"{point}:4")
     said(killed, "2")
@@ -315,6 +340,36 @@ def test_whoever_is_killed_in_the_midst_of_it_another_goes_on_with_all_of_it(mac
     look = machines.book("look")
     once_each(look, look.cursor())
     assert dump(machines.copy("one")) == dump(look), "what was appended and not kept here comes back"
+
+
+def test_what_one_machine_was_to_tell_the_next_one_tells_and_nobody_twice(machines: Machines) -> None:
+    book = machines.book("one")
+    alerts = book.named(book.record([found(1), found(2)], 2))
+    boxes, leases = [], []
+    for machine in ("one", "two"):
+        path = machines.path(machine).with_name("notify.db")
+        boxes.append(machines.stack.enter_context(Outbox(path, machines.journal("notify"))))
+        copy = machines.stack.enter_context(closing(outbox_file(path, machines.journal("notify"))))
+        leases.append(Lease(cast("Replica", copy), machine, LEASE_SECONDS))
+    pace = Pace(timedelta(), timedelta())
+    assert leases[0].take() == ""
+    boxes[0].guard(leases[0].check)
+    boxes[0].take(alerts[:1], 1, {"mail": "low"}, machines.clock.now(), pace)
+    (told,) = boxes[0].due("mail", machines.clock.now())
+    boxes[0].end(told, "sent", machines.clock.now())
+    boxes[0].take(alerts[1:], 2, {"mail": "low"}, machines.clock.now(), pace)
+    (trying,) = boxes[0].due("mail", machines.clock.now())
+    eventually(lambda: not leases[1].take())
+    boxes[1].guard(leases[1].check)
+    assert boxes[1].cursor("alerts") == 2
+    boxes[1].take(alerts, 2, {"mail": "low"}, machines.clock.now(), pace)
+    (due,) = boxes[1].due("mail", machines.clock.now())
+    assert due.alerts == (alerts[1].id,)
+    with pytest.raises(FencedError, match="two has taken this over"):
+        boxes[0].claim(trying)
+    boxes[1].claim(due)
+    boxes[1].end(due, "sent", machines.clock.now())
+    assert dump(cast("Replica", boxes[0]._db)) == dump(cast("Replica", boxes[1]._db))
 
 
 @pytest.fixture

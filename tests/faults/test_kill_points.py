@@ -34,12 +34,14 @@ ELSEWHERE = {
     "pull.kept": "tests/whole/test_pull.py",
     "join.durable": "tests/whole/test_joined.py",
     "join.entered": "tests/whole/test_joined.py",
+    "replica.appended": "tests/elastic/test_shared.py",
+    "replica.before_commit": "tests/elastic/test_shared.py",
     "store.amend_renamed": "tests/store/test_crashes.py",
     "store.amend_written": "tests/store/test_crashes.py",
     "store.drop_half": "tests/store/test_crashes.py",
 }
-"""Points that want an API to be asked, the lines of a mail, a repair, old days, or rules of others, with who tests
-them."""
+"""Points that want an API to be asked, the lines of a mail, a repair, old days, rules of others, or several machines,
+with who tests them."""
 ELASTIC = ("store.before_bulk", "store.after_bulk")
 LOAD_SECONDS = 20.0
 OLD_DAYS = 5
