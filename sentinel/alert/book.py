@@ -29,7 +29,7 @@ from sentinel.core.alert import (
     Suppression,
     Verdict,
 )
-from sentinel.core.database import micros, moment, reading, told, writing, written
+from sentinel.core.database import alone, micros, moment, reading, told, writing, written
 from sentinel.core.detection import EVIDENCE_MAX, Finding, Key, Level
 from sentinel.core.errors import StoreBusyError, UsageError
 from sentinel.core.journal import Journal
@@ -73,6 +73,7 @@ class Book:
         self._budget = budget_per_hour
         self._lock = threading.RLock()
         self._db = open_file(path, journal)
+        alone(self._db)
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -30,7 +30,7 @@ from sentinel.core.case import (
     SetTask,
     Task,
 )
-from sentinel.core.database import micros, moment, reading, told, written
+from sentinel.core.database import alone, micros, moment, reading, told, written
 from sentinel.core.errors import ConflictError, NotThereError, UsageError
 from sentinel.core.event import Event
 from sentinel.core.journal import Journal
@@ -83,6 +83,7 @@ class CaseBook:
         self._clock = clock
         self._lock = threading.RLock()
         self._db = open_file(path, journal)
+        alone(self._db)
 
     def __enter__(self) -> Self:
         """Return itself."""

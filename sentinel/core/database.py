@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sentinel.core.errors import OvertakenError, StoreBusyError, StoreError
 from sentinel.core.journal import Journal
-from sentinel.core.replica import Replica
+from sentinel.core.replica import TABLES, Replica
 
 T = TypeVar("T")
 BUSY_SECONDS = 30
@@ -59,6 +59,14 @@ def open_database(path: Path, shape: Shape, journal: Journal | None = None) -> s
             db.close()
             raise
     return db
+
+
+def alone(db: sqlite3.Connection) -> None:
+    """Let a file that is not opened as a copy of what machines share be this machine's own from now on."""
+    if not isinstance(db, Replica) and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'replica'").fetchone():
+        with writing(db):
+            for table in TABLES:
+                db.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _share(db: Replica, path: Path, shape: Shape, journal: Journal | None) -> None:

@@ -37,13 +37,13 @@ BASE_EVERY = 5_000
 """After so many entries a new base is published."""
 KEPT_ENTRIES = 2_000
 """So many entries before the base are kept, for copies that are a little behind."""
-_TABLES = (
+TABLES = {
     # of which journal this is a copy, and how far
-    "CREATE TABLE replica (journal TEXT NOT NULL, seq INTEGER NOT NULL, nonce TEXT NOT NULL)",
+    "replica": "CREATE TABLE replica (journal TEXT NOT NULL, seq INTEGER NOT NULL, nonce TEXT NOT NULL)",
     # which machine does what only one may
-    "CREATE TABLE lease (holder TEXT NOT NULL, token INTEGER NOT NULL)",
-    "INSERT INTO lease VALUES ('', 0)",
-)
+    "lease": "CREATE TABLE lease (holder TEXT NOT NULL, token INTEGER NOT NULL)",
+}
+"""What a copy has beside its content."""
 _CHANGE = frozenset({"INSERT", "REPLACE", "UPDATE", "DELETE"})
 _MAKE = frozenset({"CREATE", "ALTER", "DROP"})
 _TURNS_MAX = 5
@@ -293,8 +293,9 @@ class Replica(sqlite3.Connection):
         # nobody has a journal yet, or it is gone: what is here is its beginning
         if mark is None:
             mark = (uuid4().hex, 0, uuid4().hex)
-            for statement in _TABLES:
+            for statement in TABLES.values():
                 super().execute(statement)
+            super().execute("INSERT INTO lease VALUES ('', 0)")
             super().execute("INSERT INTO replica VALUES (?, ?, ?)", mark)
         super().execute("COMMIT")
         self._publish(mark, None)
@@ -355,12 +356,9 @@ class Replica(sqlite3.Connection):
             source.execute("VACUUM INTO ?", (str(aside),))
 
     def _holds(self) -> bool:
-        tables = (
-            super()
-            .execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('replica', 'lease')")
-            .fetchall()
-        )
-        return any(super(Replica, self).execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for (name,) in tables)  # noqa: S608  our own tables
+        rows = super().execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        tables = {str(name) for (name,) in rows} - TABLES.keys()
+        return any(super(Replica, self).execute(f'SELECT 1 FROM "{one}" LIMIT 1').fetchone() for one in tables)  # noqa: S608  our own tables
 
 
 def _apart(tail: Tail, mark: tuple[str, int, str] | None) -> bool:

@@ -16,7 +16,7 @@ from typing import Self, cast
 
 from sentinel.core import kill
 from sentinel.core.alert import Alert
-from sentinel.core.database import Shape, micros, moment, open_database, reading, told, writing, written
+from sentinel.core.database import Shape, alone, micros, moment, open_database, reading, told, writing, written
 from sentinel.core.detection import LEVELS, Level
 from sentinel.core.journal import Journal
 from sentinel.core.replica import Replica
@@ -86,6 +86,7 @@ class Outbox:
         self._path = path
         self._lock = threading.RLock()
         self._db = open_file(path, journal)
+        alone(self._db)
 
     def __enter__(self) -> Self:
         """Return itself."""

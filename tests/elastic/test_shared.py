@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -417,6 +418,34 @@ def test_an_index_that_is_gone_is_begun_anew_and_a_file_of_elsewhere_is_refused(
     with pytest.raises(StoreError, match="move this file away"):
         machines.book("alone").record([found(4)], 4)
     once_each(one, 2)
+
+
+def test_a_copy_that_went_another_way_than_the_index_is_kept_aside_and_the_index_counts(machines: Machines) -> None:
+    one = machines.book("one")
+    for number in (1, 2, 3):
+        one.record([found(number)], number)
+    # as after a failover to a node that had not got the last entry
+    machines.journal()._client.delete(index=machines.index, id="state-3")
+    other = machines.book("other")
+    once_each(other, 2)
+    other.record([found(4)], 3)
+    assert dump(one) == dump(other)
+    aside = machines.path("one").with_suffix(".apart-1")
+    with closing(sqlite3.connect(aside)) as kept:
+        assert ("event-3",) in kept.execute("SELECT event FROM evidence").fetchall()
+
+
+def test_a_machine_that_no_longer_shares_goes_on_alone_and_says_so_if_it_is_to_share_again(machines: Machines) -> None:
+    one, two = machines.book("one"), machines.book("two")
+    one.record([found(1)], 1)
+    one.shut()
+    with Book(machines.path("one"), machines.clock) as alone:
+        alone.record([found(2)], 2)
+        once_each(alone, 2)
+    two.record([found(3)], 2)
+    with pytest.raises(StoreError, match="move this file away"):
+        machines.book("one").record([found(4)], 4)
+    once_each(two, 2)
 
 
 def test_a_newer_form_reaches_all_machines_and_an_older_sentinel_says_so(machines: Machines, tmp_path: Path) -> None:
