@@ -179,8 +179,6 @@ class ElasticStore:
         """Forget every event under this prefix, and the index template: for stores that are made for a while."""
         es_days.forgotten(self._client, self._ask, self._prefix)
 
-    # -- append
-
     def keep(self, *formed: Formed) -> Appended:
         """Keep events; an event that a lost answer had already stored counts as one that was there before."""
         lines: list[Line] = []
@@ -332,8 +330,6 @@ class ElasticStore:
         """Let go of the connections."""
         self._senders.shutdown()
         self._client.close()
-
-    # -- asking
 
     def _refresh(self) -> None:
         # a key that may only read may not refresh: it sees what the server shows of its own accord, five seconds later
