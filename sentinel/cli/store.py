@@ -1,4 +1,4 @@
-"""`sentinel store`: makes an Elasticsearch server what Sentinel needs, and says what it can do."""
+"""`sentinel store`: makes an Elasticsearch server what Sentinel needs, says what it can do, gives Kibana its views."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,21 +9,19 @@ import typer
 from sentinel.app import App
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, recorded, show, talk
 from sentinel.core.check import Check
-from sentinel.core.errors import Exit
+from sentinel.core.errors import ConfigError, Exit
+from sentinel.core.retention import STANDARD
 from sentinel.store.elastic import ElasticStore
+from sentinel.store.kibana import saved
 from sentinel.ui import tables
 
 EXAMPLE = """
 sentinel store setup --check
 sentinel store setup --admin /root/elastic-password
+sentinel store kibana > sentinel.ndjson
 """
 
 verb = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
-
-
-@verb.callback()
-def _group() -> None:
-    """Keep `setup` a word of its own."""
 
 
 @verb.command()
@@ -55,6 +53,16 @@ def setup(
     if any(one.state == "fail" for one in done):
         talk("something is to be done: sentinel store setup --admin FILE" if check else "see what failed above", "red")
         raise typer.Exit(Exit.FINDING)
+
+
+@verb.command()
+def kibana(config: ConfigOption = None) -> None:
+    """Write data views, searches and a dashboard for Kibana 8.8 or later to import, as NDJSON; asks no server."""
+    options = application(config).config
+    if options.store.kind == "embedded":
+        raise ConfigError("Kibana reads Elasticsearch only: see `sentinel config explain store.kind`")
+    names = (STANDARD, *(one.name for one in options.classes))
+    emit(*saved(options.store.prefix, names))
 
 
 def _steps(app: App, store: ElasticStore, *, check: bool) -> Iterator[Check]:

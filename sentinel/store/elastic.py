@@ -37,12 +37,11 @@ from sentinel.store.es_bulk import (
     Trouble,
     amended,
     amendment,
-    divisible,
     index_of,
     reason,
     requests,
 )
-from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, pressed, retry_after, spoken
+from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, retry_after, spoken, trouble
 from sentinel.store.es_document import decode
 from sentinel.store.es_ground import found, laid
 from sentinel.store.es_keys import provided
@@ -101,7 +100,6 @@ class ElasticStore:
         self._readonly = readonly
         self._unmanaged = manage and not readonly
         self._given_up = Flag()
-        self._request_bytes_max = request_bytes_max
         self._delivery = Delivery(
             send=self._send,
             patience=patience or Patience(),
@@ -209,7 +207,7 @@ class ElasticStore:
         """Let `new` be there instead of `gone`; see `Store.amend`."""
         if self._readonly:
             raise StoreError("this store was opened for reading only")
-        for batch in requests(amendment(self._form, gone, new), self._request_bytes_max):
+        for batch in requests(amendment(self._form, gone, new), self._delivery.pace.most):
             whole = b"".join(line.data for line in batch)
             answer = self._ask(lambda whole=whole: self._client.bulk(operations=whole).body)  # type: ignore[misc]  # a default binds the loop's variable
             amended(answer)
@@ -223,15 +221,7 @@ class ElasticStore:
                 filter_path="errors,took,items.*.error,items.*.status",
             )
         except (ApiError, TransportError) as error:
-            divide = isinstance(error, ApiError) and divisible(error.meta.status, error.body)
-            return Trouble(
-                explained(error, self._url, self._timeout_seconds),
-                error,
-                may_pass(error),
-                retry_after(error),
-                divide=divide,
-                pressed=pressed(error),
-            )
+            return trouble(error, self._url, self._timeout_seconds)
         self._delivery.pace.answered(len(whole), monotonic() - begin)
         return answer.body  # type: ignore[no-any-return]  # judged before it is believed
 

@@ -24,7 +24,7 @@ from elasticsearch import (
 )
 
 from sentinel.core.errors import StoreError
-from sentinel.store.es_bulk import BUSY, reason
+from sentinel.store.es_bulk import BUSY, Trouble, divisible, reason
 
 _ANSWER_SECONDS_MAX = 60.0
 
@@ -136,9 +136,12 @@ def may_pass(error: ApiError | TransportError) -> bool:
     return isinstance(error, Unreachable | ConnectionTimeout | SerializationError) and not lasting
 
 
-def pressed(error: ApiError | TransportError) -> bool:
-    """Say whether a request was more than the server takes, or takes in time."""
-    return isinstance(error, ConnectionTimeout) or (isinstance(error, ApiError) and error.meta.status in {413, 429})
+def trouble(error: ApiError | TransportError, url: str, timeout_seconds: float) -> Trouble:
+    """Return what a bulk request to `url` that failed as a whole means for the next."""
+    divide = isinstance(error, ApiError) and divisible(error.meta.status, error.body)
+    pressed = error.meta.status in {413, 429} if isinstance(error, ApiError) else isinstance(error, ConnectionTimeout)
+    said = explained(error, url, timeout_seconds)
+    return Trouble(said, error, may_pass(error), retry_after(error), divide=divide, pressed=pressed)
 
 
 def retry_after(error: ApiError | TransportError) -> str | None:
