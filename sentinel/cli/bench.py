@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -37,6 +37,7 @@ sentinel bench detect --rules sigma/rules --events windows.jsonl.xz --judged 100
 sentinel bench lateness
 sentinel bench week --days 7 --seed 2
 sentinel bench city --days 7 --seed 1 --seeds 10
+sentinel bench scale --events 100000 1000000 10000000 --json
 """
 
 QUESTIONS = (
@@ -200,6 +201,32 @@ def city(  # noqa: PLR0913, PLR0917  an option each
     scores = shown.scored(days, learning_days, range(seed, seed + seeds), scale, [_there(path) for path in rules or []])
     if not shown.told(scores, json=json):
         raise typer.Exit(Exit.FINDING)
+
+
+@verb.command()
+def scale(  # noqa: PLR0913, PLR0917  an option each
+    further: Annotated[list[int] | None, typer.Argument(help="Further sizes.", show_default=False)] = None,
+    events: Annotated[
+        list[int] | None, typer.Option("--events", "-n", min=1000, help="Stored events at which is measured.")
+    ] = None,
+    store: Annotated[str, typer.Option(help="elasticsearch, or embedded.")] = "elasticsearch",
+    elasticsearch: Annotated[str, typer.Option(help="This node instead of one started for it.")] = "",
+    rules: Annotated[list[Path] | None, typer.Option(help="Rule files or folders; nothing: the shipped ones.")] = None,
+    more: Annotated[int, typer.Option(min=1000, help="New events that are measured at each size.")] = 100_000,
+    query_seconds: Annotated[int, typer.Option(min=1, help="How long rules may be asked of the store.")] = 30,
+    seed: SeedOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """Measure what an event costs as ever more are stored, how that grows, and what 2,000 to 200,000 a second need."""
+    from sentinel.cli import scale as shown
+
+    if store not in {"elasticsearch", "embedded"}:
+        raise UsageError(f"there is no store {store}: elasticsearch or embedded")
+    sizes = [*(events or ()), *(further or ())] or [100_000, 1_000_000, 10_000_000]
+    paths = [_there(path) for path in rules or []]
+    with nullcontext("") if store == "embedded" else shown.node(elasticsearch) as url:
+        costs = list(shown.measured(sizes, measure.Node(url or None), paths, more, seed, query_seconds))
+    shown.told(costs, json=json)
 
 
 def _scan(events: Sequence[Event], batch: Sequence[object]) -> None:
