@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -145,6 +145,12 @@ class Opened:
         """Return a rule that is on, None if it is not."""
         self._renew()
         return self.app.rules.get(rule_id)
+
+    def titles(self) -> Mapping[str, str]:
+        """Return what the rules are called in German, by their English titles."""
+        self._renew()
+        every = (*self.app.rules.detections, *(one.detection for one in self.app.rules.off))
+        return {one.title: one.title_de for one in every if one.title_de}
 
     def slip(self, start: "datetime", end: "datetime") -> "Slip":
         """Return what could not be seen in a stretch of time."""
@@ -291,6 +297,7 @@ def services(load: Callable[[], "App"], data: Path, clock: "Clock", who: str) ->
             deeds=opened.deeds,
             chain=opened.chain,
             rule=opened.rule,
+            titles=opened.titles,
             slip=opened.slip,
             exceptions=lambda: opened,
             dossier=opened.dossier,

@@ -204,8 +204,8 @@ class AlertListings:
 def _narrower(asked: _Asked, before: _Asked) -> bool:
     """Say whether all that is wanted was wanted before: the same, but for words that have become longer or more."""
     words, old = asked.wanted.words, before.wanted.words
-    bare = replace(asked, wanted=replace(asked.wanted, words=()))
-    if bare != replace(before, wanted=replace(before.wanted, words=())):
+    bare = replace(asked, wanted=replace(asked.wanted, words=(), meant={}))
+    if bare != replace(before, wanted=replace(before.wanted, words=(), meant={})):
         return False
     # what follows a backslash may change what it means
     return all("\\" not in one and any(word.startswith(one) for word in words) for one in old)
@@ -227,10 +227,16 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, object]]:
     for column, allowed in sets:
         if allowed:
             conditions.append(f"{column} IN ({', '.join(named(one) for one in sorted(allowed))})")
-    conditions += [_contains(word, named) for word in wanted.words]
-    conditions += [f"NOT {_contains(word, named)}" for word in wanted.none]
-    conditions += [_like("title", f"*{rule}*", named) for rule in wanted.rules]
-    conditions += [f"NOT {_like('title', f'*{rule}*', named)}" for rule in wanted.no_rules]
+
+    def called(text: str) -> str:
+        meant = wanted.meant.get(text, ())
+        as_well = f" OR title IN ({', '.join(named(title) for title in meant)})" if meant else ""
+        return f"({_like('title', f'*{text}*', named)}{as_well})"
+
+    conditions += [_contains(word, called, named) for word in wanted.words]
+    conditions += [f"NOT {_contains(word, called, named)}" for word in wanted.none]
+    conditions += [called(rule) for rule in wanted.rules]
+    conditions += [f"NOT {called(rule)}" for rule in wanted.no_rules]
     conditions += [_holds(field, pattern, named) for field, pattern in wanted.keys]
     conditions += [f"NOT {_holds(field, pattern, named)}" for field, pattern in wanted.no_keys]
     if wanted.whose:
@@ -245,9 +251,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, object]]:
     return conditions, given
 
 
-def _contains(word: str, named: Callable[[object], str]) -> str:
+def _contains(word: str, called: Callable[[str], str], named: Callable[[object], str]) -> str:
     shape = f"*{word}*"
-    texts = [_like("title", shape, named), _like("summary", shape, named), _like("key", shape, named, json_text=True)]
+    texts = [called(word), _like("summary", shape, named), _like("key", shape, named, json_text=True)]
     return f"({' OR '.join(texts)})"
 
 

@@ -16,6 +16,7 @@ VERBS = {
     "incidents": "Alerts that belong together: list, show.",
     "cases": "What a team does about one thing: new, events, note, task, export, verify.",
     "entity": "What is known of a host, user, address, mail address or file; a host's processes.",
+    "network": "Which segments speak to which, and what the sensor found between them.",
     "rules": "Sigma rules: list, check, test, coverage.",
     "health": "For monitoring: whether events are stored and judged.",
     "notify": "Notifications: list, test.",

@@ -6,6 +6,7 @@ import typer
 
 from sentinel.app import App
 from sentinel.cli.common import (
+    SCHEMA,
     ConfigOption,
     JsonOption,
     LimitOption,
@@ -77,15 +78,20 @@ def show_(
 def replay(
     letter_id: Annotated[str, typer.Argument(help="The dead letter's id, or the beginning of it.")] = "",
     every: Annotated[bool, typer.Option("--all", help="All that are still unread.")] = False,
+    source: Annotated[str, typer.Option("--source", help="With --all: only those of this source.")] = "",
     limit: LimitOption = REPLAYED_MAX,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Bring records in again; those that can be read now become the events they should have been, once."""
-    if bool(letter_id) == every:
-        raise UsageError("name one dead letter, or say --all")
+    if bool(letter_id) == every or (source and not every):
+        raise UsageError("name one dead letter, or say --all, or --all --source NAME")
     app = application(config)
-    with recorded(app, "deadletter.replay", letter_id), app.reading() as store:
-        number = bring_in(app, [_one(app, store, letter_id)] if letter_id else unread(app, store, limit))
+    with recorded(app, "deadletter.replay", letter_id, source=source), app.reading() as store:
+        found = [_one(app, store, letter_id)] if letter_id else unread(app, store, limit, source)
+        number = bring_in(app, found)
+    if json:
+        emit({"schema": SCHEMA, "records": number, "dead_letters": [one.id for one in found]})
     talk(f"{number} records are in the spool again; `sentinel run` reads them, then: sentinel deadletter list")
 
 

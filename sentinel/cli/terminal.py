@@ -1,6 +1,7 @@
 """The console on this terminal. Nothing here loads typer or pydantic: that takes longer than the first rows."""
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
 SWITCH_SECONDS = 0.001
 """So long a thread that asks a store may keep Python from a key (Python's own: 5 ms)."""
 
+ESCAPE_MILLISECONDS = "25"
+"""So long Esc may turn out to begin another key, unless the operator's ESCDELAY says otherwise (Textual's own: 100)."""
+
 
 def opened(screen: str = "", subject: str = "", config: Path | None = None) -> None:
     """Open the console and come back when it ends; raises UsageError, ConfigError."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the console needs a terminal; for programs there is --json: sentinel alerts list --json")
+    os.environ.setdefault("ESCDELAY", ESCAPE_MILLISECONDS)
     gc.disable()
     sys.setswitchinterval(SWITCH_SECONDS)
     from sentinel.console import services
@@ -40,7 +45,6 @@ def _application(given: Path | None) -> "App":
     from sentinel.app import App
 
     made = App(load(given))
-    # what is loaded stays: to look through it for garbage would hold up keys for some 30 ms each time
+    # what is loaded stays; the console looks through the rest while nobody presses a key
     gc.freeze()
-    gc.enable()
     return made

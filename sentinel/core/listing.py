@@ -1,7 +1,7 @@
 """Alerts as a list that is too long to hold: what is asked for, one row of it, and who answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -17,7 +17,8 @@ class Wanted:
 
     `words` stand in the title, the key or the summary, whatever their case; `none` do not. `levels` and `states` empty
     mean all. `rules` and `keys` are patterns with `*`, of a part of the title and of a whole value of the field, or of
-    any field if that is "". `whose` names who has it, "" nobody. `suppressed` ones only if asked for.
+    any field if that is "". `whose` names who has it, "" nobody. `suppressed` ones only if asked for. `meant`: titles
+    that a word, or a pattern of `rules`, stands for beside those that it stands in: they are shown in another language.
     """
 
     levels: frozenset[Level] = frozenset()
@@ -34,6 +35,7 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     suppressed: bool = False
+    meant: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

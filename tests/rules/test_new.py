@@ -108,11 +108,14 @@ def test_a_question_becomes_a_rule_with_events_that_prove_it(town: City) -> None
     folder = town.folder / "drafts"
     query = "event.dataset:sshd.log and user.name:an* and (event.outcome:success or source.ip:10.0.0.0/8) last 1h"
     words = ("rules", "new", "anna_in", "--from", query, "--attack", "T1078", "--level", "high", "--to", str(folder))
-    assert "nothing is written" in town.sentinel(*words).stderr
+    (shown,) = town.json(*words)
+    assert not shown["written"]
     assert not folder.exists()
     done = town.sentinel(*words, "--yes")
     assert "its events are real data" in done.stderr
     rule = folder / "anna_in.yml"
+    assert str(rule) in shown["files"]
+    assert "source.ip|cidr: 10.0.0.0/8" in shown["text"]
     assert len((folder / "anna_in.fires.jsonl").read_text().splitlines()) == 1
     quiet = (folder / "anna_in.quiet.jsonl").read_text()
     farthest = quiet.splitlines()[2]

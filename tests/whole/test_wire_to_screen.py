@@ -88,7 +88,9 @@ def test_what_cannot_be_read_waits_as_a_dead_letter_until_its_pack_is_mended(
     city.stop()
     parser.write_text(head + 'def parse(raw: Raw):\n    """Read."""\n    yield syslog.fields(syslog.read(raw))\n')
     city.start()
-    city.sentinel("deadletter", "replay", "--all")
+    assert city.json("deadletter", "replay", "--all", "--source", "nobody")[0]["records"] == 0
+    (again,) = city.json("deadletter", "replay", "--all", "--source", letter["sentinel.source"])
+    assert again["dead_letters"] == [letter["event.id"]]
     patiently(lambda: not city.json("deadletter", "list"))
     city.sentinel("deadletter", "show", letter["event.id"][:8])
     assert len(city.json("query", "event.dataset:kasse.log since 2026-01-01")) == 1

@@ -42,6 +42,7 @@ def except_(  # noqa: PLR0913, PLR0917  options of a command
     field: Annotated[list[str] | None, typer.Option(help="A field of it, or FIELD=VALUE; all must be met.")] = None,
     owner: Annotated[str, typer.Option(help="Who answers for it; nothing: you.")] = "",
     yes: YesOption = False,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Write an exception to a rule: a Sigma filter file among your own rules. It is shown first."""
@@ -50,14 +51,19 @@ def except_(  # noqa: PLR0913, PLR0917  options of a command
     there, default = _origin(app, detection, origin)
     terms = Terms(reason.strip(), (owner or operator()).strip(), moment(until, app.clock.now()))
     made = excepting.draft(app, detection, excepting.conditions(field or default, there), terms)
-    stdout().print(safe(made.text.rstrip("\n")), soft_wrap=True)
+    if not json:
+        stdout().print(safe(made.text.rstrip("\n")), soft_wrap=True)
     before, after = excepting.effect(app, made)
     days = excepting.EFFECT_DAYS
     talk(f"of {before:,} events that met the rule in the last {days} days {before - after:,} would not have")
-    if not agreed(f"write it to {made.path.parent}?", yes=yes):
+    writes = agreed(f"write it to {made.path.parent}?", yes=yes)
+    path = excepting.write(app, made, operator()) if writes else made.path
+    if json:
+        counted = {"days": days, "met": before, "met_then": after}
+        emit({"schema": SCHEMA, "written": writes, "path": path, "text": made.text, **counted})
+    if not writes:
         talk("nothing is written; --yes writes it", "yellow")
         return
-    path = excepting.write(app, made, operator())
     talk(f"{path}: a Sentinel at work reads it within {2 * app.config.detect.every_seconds:g} seconds")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sentinel.cli.common import ConfigOption, YesOption, agreed, application, stdout, talk
+from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, YesOption, agreed, application, emit, stdout, talk
 from sentinel.cli.who import operator
 from sentinel.core.detection import LEVELS
 from sentinel.drafts import Draft, Wish, draft
@@ -21,6 +21,7 @@ def new(  # noqa: PLR0913, PLR0917  options of a command
     logsource: Annotated[str, typer.Option(help="product=linux,service=sshd; nothing: that of the events found.")] = "",
     to: Annotated[Path, typer.Option(help="The folder to write to.")] = Path(),
     yes: YesOption = False,
+    json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Write a rule from a question, and beside it events that raise it and near misses, as they are stored.
@@ -30,11 +31,17 @@ def new(  # noqa: PLR0913, PLR0917  options of a command
     app = application(config)
     wish = Wish(name, query, operator(), title, level, tuple(attack or ()), logsource)
     drafted = draft(app, wish, to)
-    stdout().print(safe(drafted.text.rstrip("\n")), soft_wrap=True)
-    if not agreed(f"write {', '.join(map(str, drafted.files))}?", yes=yes):
+    if not json:
+        stdout().print(safe(drafted.text.rstrip("\n")), soft_wrap=True)
+    writes = agreed(f"write {', '.join(map(str, drafted.files))}?", yes=yes)
+    if writes:
+        drafted.write()
+    if json:
+        said = {"files": list(drafted.files), "without_events": list(drafted.missing)}
+        emit({"schema": SCHEMA, "written": writes, "text": drafted.text, **said})
+    if not writes:
         talk("nothing is written; --yes writes it", "yellow")
         return
-    drafted.write()
     _next(drafted, tagged=bool(attack))
 
 

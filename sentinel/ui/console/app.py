@@ -1,23 +1,28 @@
 """The console itself: it opens screens, remembers where the operator is, and has questions answered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import ClassVar
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import App
+from textual.screen import Screen
 
 from sentinel.core.errors import ConfigError
 from sentinel.ui.console import gate, keymap, session
 from sentinel.ui.console.actions import EVERYWHERE
 from sentinel.ui.console.asking import Answered, Asking
-from sentinel.ui.console.draw import Line, Look, Piece, heading, sign
+from sentinel.ui.console.draw import Line, Look, Piece, sign
+from sentinel.ui.console.helping import keys_of
 from sentinel.ui.console.modals import Choice, Menu, Reading
 from sentinel.ui.console.page import Page
+from sentinel.ui.console.painting import Painted
 from sentinel.ui.console.screens import NAMES, screen, screens
 from sentinel.ui.console.services import Pulse, Services
 from sentinel.ui.console.themes import LOOKS, theme
-from sentinel.ui.words import LANGUAGES, N_, _, language, number, speak
+from sentinel.ui.console.tidying import Tidying
+from sentinel.ui.words import LANGUAGES, N_, _, language, learn, number, read, speak
 
 Chosen = Callable[[str], object]
 PROBLEMS = {
@@ -45,6 +50,8 @@ class Console(App[None]):
         gate.shut()
         super().__init__()
         self.animation_level = "none"
+        self._painted = Painted()
+        self._tidying = Tidying()
         self.services = services
         self.asking = Asking(self.post_message)
         self.waiting_seconds = 0.0
@@ -87,6 +94,18 @@ class Console(App[None]):
             self.call_after_refresh(self.page.say, problem, "warning")
         self.call_after_refresh(self._settle)
         self.set_timer(SETTLED_SECONDS, self._look_closer)
+
+    def _display(self, screen: Screen[object], renderable: object) -> None:
+        super()._display(screen, self._painted.only_new(renderable))  # type: ignore[arg-type]  # what Textual has made
+
+    async def on_event(self, event: events.Event) -> None:
+        """Give an event to whom it is for."""
+        self._tidying.heard(event)
+        await super().on_event(event)
+
+    def on_resize(self) -> None:
+        """Paint all of it: a terminal that has changed shows what it likes."""
+        self._painted.forget()
 
     # -- where the operator is
 
@@ -144,13 +163,14 @@ class Console(App[None]):
             self._look_closer()
 
     def _look_closer(self) -> None:
-        """Do what the first rows need not wait for: load the other screens, check the configuration."""
+        """Do what the first rows need not wait for: load the other screens and language, check the configuration."""
         if self._looked:
             return
         self._looked = True
 
         def question() -> str:
             screens()
+            read()
             try:
                 self.services.check()
             except ConfigError as error:
@@ -164,11 +184,23 @@ class Console(App[None]):
                 return
             self._beat()
             self.set_interval(PULSE_SECONDS, self._beat)
+            self._learn()
 
         # the screen below all others is always there to hear it
         self.page.ask("check", question, then, owner=self.screen_stack[0])
 
+    def _learn(self) -> None:
+        def then(titles: Mapping[str, str]) -> None:
+            learn(titles)
+            if titles:
+                self.page.retell()
+
+        # rules are read for that, which only who speaks German needs
+        if language() != "en":
+            self.page.ask("titles", self.services.titles, then, owner=self.screen_stack[0])
+
     def _beat(self) -> None:
+        self._tidying.tidy()
         page = self.page
 
         def then(pulse: Pulse) -> None:
@@ -303,27 +335,7 @@ class Console(App[None]):
 
     def show_help(self, page: Page) -> None:
         """Show every key that does something on a screen, those that do nothing now with the reason."""
-
-        def lines() -> list[Line]:
-            made = [heading(page.crumb())]
-            own = {one.name for one in page.ACTIONS}
-            for name, one in sorted(page.actions().items(), key=lambda item: item[0] not in own):
-                why = page.why_not(name)
-                if not hasattr(page, f"do_{name}") and not page.reason(name):
-                    continue
-                keys = f"{self.keymap.shown(page.NAME, name):<14} "
-                pieces: list[Piece] = [(keys, "muted" if why else "key"), (_(one.help), "muted" if why else "plain")]
-                if why:
-                    pieces.append((f"  ({why})", "muted"))
-                made.append(Line(pieces, indent=15))
-                if name == page.ACTIONS[-1].name if page.ACTIONS else False:
-                    made += [Line(), heading(_("Everywhere"))]
-            made += [Line(), heading(_("Screens"))]
-            return made + [
-                Line(((f"{kind.KEY:<14} ", "key"), (_(kind.LABEL), "plain"))) for kind in screens().values() if kind.KEY
-            ]
-
-        self.push_screen(Reading(_("Keys"), lines))
+        self.push_screen(Reading(_("Keys"), lambda: keys_of(page, self.keymap)))
 
     # -- how it speaks and looks
 
@@ -331,6 +343,7 @@ class Console(App[None]):
         """Speak the other language, at once."""
         speak(LANGUAGES[(LANGUAGES.index(language()) + 1) % len(LANGUAGES)])
         self.remembered.console["language"] = language()
+        self._learn()
         self.keep()
         self.page.retell()
 

@@ -11,7 +11,7 @@ from sentinel.core.where import Is, plain, values
 from sentinel.ui.console.acting import SHORT, STATES
 from sentinel.ui.console.draw import Line, Piece, facts, heading, line
 from sentinel.ui.explaining import asked, words
-from sentinel.ui.words import _, either, moment, ngettext, number
+from sentinel.ui.words import _, either, moment, ngettext, number, titled
 from sentinel.ui.words.stages import retold
 
 RAW_MAX = 64 << 10
@@ -256,4 +256,4 @@ def _like(one: Brief) -> Line:
     about = ", ".join(plain(value) for _name, value in one.key)
     word: Piece = (f"{verdict:<7} ", "bad" if one.verdict == "true_positive" else "muted")
     pieces: list[Piece] = [(f"{moment(one.last_seen, seconds=False)} ", "muted"), word]
-    return Line((*pieces, (one.title, "link"), (f"  {about}", "muted")), go=("alert", one.id), wraps=False)
+    return Line((*pieces, (titled(one.title), "link"), (f"  {about}", "muted")), go=("alert", one.id), wraps=False)

@@ -7,7 +7,9 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Region, Size
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import Input
 
 from sentinel.ui.console.draw import Line, Piece, line
@@ -29,8 +31,11 @@ class Choice:
 
 class _Modal(ModalScreen[object]):
     DEFAULT_CSS = """
-    _Modal { align: center middle; background: $background 60%; }
-    _Modal > Vertical { width: 76; max-width: 96%; height: auto; max-height: 90%; background: $surface; padding: 1 2; }
+    _Modal { align: center middle; }
+    _Modal > Vertical {
+        width: 76; max-width: 96%; height: auto; max-height: 90%;
+        background: $surface; border: round $primary; padding: 0 1;
+    }
     _Modal Input { border: none; height: 1; padding: 0 1; background: $panel; }
     _Modal Input:focus { border: none; background: $background; }
     _Modal Pane { height: auto; max-height: 100%; background: $surface; }
@@ -40,6 +45,24 @@ class _Modal(ModalScreen[object]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
+        self._below: list[Strip] = []
+        self._below_size = Size(0, 0)
+
+    def leave(self, answer: object = None) -> None:
+        """Close it, once: of keys pressed quickly more than one may mean that."""
+        if self.is_active:
+            self.dismiss(answer)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines of the screen below it as they stood when it was opened; that rests meanwhile."""
+        if self._below_size != self.size:
+            stack = self.app.screen_stack
+            below = stack[stack.index(self) - 1] if self in stack else stack[-1]
+            if below.size != self.size:
+                below._screen_resized(self.size)  # noqa: SLF001  Textual is pinned, and does so with a screen it sees through
+            self._below, self._below_size = below._compositor.render_strips(self.size), self.size  # noqa: SLF001  as above
+        strips = self._below[crop.y : crop.bottom]
+        return strips if crop.column_span == (0, self.size.width) else [one.crop(*crop.column_span) for one in strips]
 
     def _heading(self, width: int) -> list[Line]:
         del width
@@ -101,7 +124,7 @@ class Menu(_Modal):
         pane = self.query_one(Pane)
         match event.key:
             case "escape":
-                self.dismiss(None)
+                self.leave()
             case "up" | "down":
                 pane.move("up" if event.key == "up" else "down")
             case "k" | "j" if not self._typed:
@@ -118,7 +141,7 @@ class Menu(_Modal):
     def on_click(self, event: events.Click) -> None:
         """Leave when clicked beside."""
         if event.widget is self:
-            self.dismiss(None)
+            self.leave()
 
     def _choose(self) -> None:
         at = self.query_one(Pane).cursor
@@ -128,7 +151,7 @@ class Menu(_Modal):
             self._why = self._shown[at].why_not
             self.query_one("#why").refresh()
             return
-        self.dismiss(self._shown[at].value)
+        self.leave(self._shown[at].value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +226,7 @@ class Form(_Modal):
         """Move between fields and options, leave."""
         match event.key:
             case "escape":
-                self.dismiss(None)
+                self.leave()
             case "tab" | "shift+tab":
                 self._go(1 if event.key == "tab" else -1)
             case "up" | "down":
@@ -240,7 +263,7 @@ class Form(_Modal):
         if wrong is not None:
             self._input(wrong).focus()
             return
-        self.dismiss({one.name: self._input(one).value.strip() for one in self._fields})
+        self.leave({one.name: self._input(one).value.strip() for one in self._fields})
 
     def _sound(self, one: Field) -> bool:
         text = self._input(one).value.strip()
@@ -277,7 +300,7 @@ class Reading(_Modal):
         ways = {"up": "up", "k": "up", "down": "down", "j": "down", "pageup": "page_up", "pagedown": "page_down",
                 "home": "top", "end": "end"}  # fmt: skip
         if event.key in {"escape", "q", "question_mark", "enter"}:
-            self.dismiss(None)
+            self.leave()
         elif event.key in ways:
             self.query_one(Pane).move(ways[event.key])  # type: ignore[arg-type]  # the values are ways
         else:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -14,10 +13,10 @@ from textual.widgets import Input
 from sentinel.ui.console.actions import EVERYWHERE, Action
 from sentinel.ui.console.asking import ANSWER_SECONDS, Question
 from sentinel.ui.console.draw import Line, Look, Piece
-from sentinel.ui.console.panes import Pane, Said, Way
+from sentinel.ui.console.panes import Box, Pane, Said, Way
 from sentinel.ui.console.services import Services
 from sentinel.ui.console.table import Table
-from sentinel.ui.words import _
+from sentinel.ui.words import _, language
 
 if TYPE_CHECKING:
     from sentinel.ui.console.app import Console
@@ -56,13 +55,14 @@ class Page(Screen[None]):
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  Textual's own attribute
     BINDINGS: ClassVar[list[object]] = []  # type: ignore[assignment]  # the key map has them
+    BLANK = True  # nothing of it is seen between its parts
 
     def __init__(self, subject: str = "") -> None:
         super().__init__()
         self.subject = subject
         self._pressed: tuple[str, ...] = ()
         self._said: tuple[str, Told] = ("", "muted")
-        self._was_there = False
+        self._told: tuple[str, str] | None = None
 
     # -- what a screen is made of
 
@@ -151,27 +151,37 @@ class Page(Screen[None]):
     def compose(self) -> ComposeResult:
         """Yield the frame and the body."""
         yield Said(self._header, ground="bar", id="header")
-        with Container(id="body"):
+        with Box(id="body"):
             yield from self.body()
         yield Said(self._telling, id="telling")
         yield Said(self._footer, ground="bar", id="footer")
 
     def on_screen_resume(self) -> None:
         """Come into view."""
-        if self._was_there:
+        now = language(), self.look.name
+        if self._told is None:
+            self.telling()
+        elif self._told != now:
             self.retell()
         else:
-            self.telling()
-        self._was_there = True
+            self._retell_panes()
+            self.refresh_frame()
+        self._told = now
         self.entered()
 
     def retell(self) -> None:
         """Draw everything anew: the language or the theme may be another."""
+        self._retell_panes()
+        for widget in self.query("*"):
+            if isinstance(widget, Pane | Table):
+                widget.redraw()
+            else:
+                widget.refresh()
+
+    def _retell_panes(self) -> None:
         for pane in self.query(Pane):
             pane.retell()
         self.telling()
-        for widget in self.query("*"):
-            widget.refresh()
 
     def refresh_frame(self) -> None:
         """Draw the header and the keys anew."""
@@ -229,8 +239,16 @@ class Page(Screen[None]):
         getattr(self, f"do_{action}")()
 
     async def on_key(self, event: events.Key) -> None:
-        """Do what the key means here."""
+        """Do what the key means here.
+
+        A key pressed quickly behind one that has opened something, or a field, is for that: never an action here.
+        """
         typing = isinstance(self.focused, Input)
+        # a field keeps every letter that comes to it
+        if self.console.screen is not self or (typing and event.is_printable):
+            self.console.screen.call_later(self.console.post_message, events.Key(event.key, event.character))
+            event.stop()
+            return
         if typing and event.key not in {"escape", "tab", "shift+tab", "ctrl+p", "ctrl+q", "up", "down"}:
             return
         pressed = (*self._pressed, event.key)

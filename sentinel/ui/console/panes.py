@@ -5,6 +5,7 @@ from itertools import zip_longest
 from typing import ClassVar, Literal, Self, cast
 
 from textual import events
+from textual.containers import Container
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -20,6 +21,12 @@ Way = Literal["up", "down", "page_up", "page_down", "top", "end"]
 def look_of(widget: Widget) -> Look:
     """Return how things look at present."""
     return cast("Look", widget.app.look)  # type: ignore[attr-defined]  # the console's own application, which knows this module
+
+
+class Box(Container):
+    """What holds other parts and shows nothing itself."""
+
+    BLANK = True
 
 
 class Said(Widget):
@@ -131,11 +138,10 @@ class Pane(ScrollView, can_focus=True):
         self._strips = Strips()
         self.cursor = 0
 
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Draw it anew; without regions nothing of what was drawn is kept."""
-        if not regions:
-            self._strips.clear()
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+    def redraw(self) -> None:
+        """Draw it anew and keep nothing of what was drawn; `refresh` draws only lines that have changed."""
+        self._strips.clear()
+        self.refresh()
 
     def show(self, lines: Sequence[Line], *, keep: bool = False) -> None:
         """Show these lines from the top, or with `keep` from where it stands."""
@@ -200,7 +206,7 @@ class Pane(ScrollView, can_focus=True):
         at = y + self.scroll_offset.y
         width = self.size.width
         if at >= len(self._rows):
-            return strip((), width, look_of(self), self._ground)
+            return self._strips.at(at, ((), self._ground, width), lambda: strip((), width, look_of(self), self._ground))
         ground = self._ground
         if at == self.cursor and self.has_focus:
             ground = "cursor"
@@ -237,11 +243,3 @@ class Pane(ScrollView, can_focus=True):
             self.choose()
         elif row < len(self._rows):
             self.go_to(row)
-
-    def on_focus(self) -> None:
-        """Show the cursor."""
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """Hide the cursor."""
-        self.refresh()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -69,6 +69,7 @@ class Services:
     alerts by now, the highest risk first. `hunted` writes down that a question is asked, before it is; `draft` makes a
     rule of a question: its query, the rule's file name, title and level, the folder. `deeds` are the audit log's, the
     latest first. `slip` says what could not be seen between two moments.
+    `titles` are what the rules are called in German, by their English titles.
     `glance` is the dossier of an alert, and its scene if that costs little by now.
     `replay` brings in again what is unread of a source, and returns how many records that is.
     """
@@ -93,6 +94,7 @@ class Services:
     deeds: "Callable[[], Sequence[Entry]]"
     chain: "Callable[[], Chain]"
     rule: "Callable[[str], Detection | None]"
+    titles: "Callable[[], Mapping[str, str]]"
     slip: "Callable[[datetime, datetime], Slip]"
     exceptions: "Callable[[], Exceptions]"
     dossier: "Callable[[str], Dossier]"

@@ -6,7 +6,7 @@ Textual's `DataTable` holds every cell: 100,000 rows took it 20 s and 176 MB.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from textual import events
 from textual.geometry import Region, Size
@@ -156,7 +156,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
             self.cursor = place
             self._scroll(max(0, place - max(0, beside)))
             self._noticed()
-            self.refresh()
+            self.redraw()
             self.screen.post_message(self.Filled(self))  # type: ignore[arg-type]  # who hears it knows what rows it has
 
         self._ask(question, then)
@@ -173,7 +173,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
                 self._blocks.clear()
                 self._take(got)
                 self._noticed()
-                self.refresh()
+                self.redraw()
                 self._want()
 
         self._ask(lambda: _Loaded(first, rows.window(first, 2 * BLOCK), self._total, None), then)
@@ -181,7 +181,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
     def _ask(self, question: Callable[[], _Loaded[R]], then: Callable[[_Loaded[R]], None]) -> None:
         def failed(why: str) -> None:
             self.problem = why
-            self.refresh()
+            self.redraw()
             self.screen.failed(why)  # type: ignore[attr-defined]  # a table stands on a page
 
         self.screen.ask("rows", question, then, failed=failed, owner=self)  # type: ignore[attr-defined]  # as above
@@ -214,7 +214,7 @@ class Table(ScrollView, Generic[R], can_focus=True):
                 self.problem = ""
                 top = self.scroll_offset.y
                 if any(top // BLOCK <= block <= (top + self.size.height) // BLOCK for block in missing):
-                    self.refresh()
+                    self.redraw()
                 if self.cursor // BLOCK in missing:
                     self._noticed()
                 self._want()
@@ -256,12 +256,12 @@ class Table(ScrollView, Generic[R], can_focus=True):
             else:
                 self.marks[key] = self.row
             self.move("down")
-            self.refresh()
+            self.redraw()
 
     def unmark(self) -> None:
         """Mark nothing any more."""
         self.marks.clear()
-        self.refresh()
+        self.redraw()
 
     # -- moving
 
@@ -311,11 +311,10 @@ class Table(ScrollView, Generic[R], can_focus=True):
 
     # -- drawing
 
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Draw it anew; without regions nothing of what was drawn is kept."""
-        if not regions:
-            self._strips.clear()
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+    def redraw(self) -> None:
+        """Draw it anew and keep nothing of what was drawn; `refresh` draws only lines that have changed."""
+        self._strips.clear()
+        self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines in a region of it."""
@@ -392,9 +391,3 @@ class Table(ScrollView, Generic[R], can_focus=True):
             if place == self.cursor:
                 self.choose()
             self.go_to(place)
-
-    def on_focus(self) -> None:
-        """Show the cursor as one that moves, or as one that stays."""
-        self.refresh()
-
-    on_blur = on_focus

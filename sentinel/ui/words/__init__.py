@@ -20,9 +20,11 @@ class _Speech:
 
     language: Language = "en"
     texts: dict[str, tuple[str, ...]]
+    titles: Mapping[str, str]
 
     def __init__(self) -> None:
         self.texts = {}
+        self.titles = {}
 
 
 _speech = _Speech()
@@ -31,8 +33,32 @@ _speech = _Speech()
 def speak(language: Language) -> None:
     """Say everything in this language from now on."""
     _speech.language = language
-    if language != "en" and not _speech.texts:
-        _speech.texts = catalogue(FOLDER / language)
+    if language != "en":
+        read()
+
+
+def read() -> None:
+    """Read the German texts, so that `speak` need not."""
+    if not _speech.texts:
+        _speech.texts = catalogue(FOLDER / "de")
+
+
+def learn(titles: Mapping[str, str]) -> None:
+    """Know from now on what rules are called in German, by their English titles."""
+    _speech.titles = titles
+
+
+def titled(english: str) -> str:
+    """Return what a rule, or its alerts, are called in the language that is spoken, as far as that is known."""
+    return either(english, _speech.titles.get(english, ""))
+
+
+def titles_with(text: str) -> tuple[str, ...]:
+    """Return the English titles that are shown in German with this text in them, whatever its case."""
+    if _speech.language != "de":
+        return ()
+    wanted = text.casefold()
+    return tuple(english for english, german in _speech.titles.items() if wanted in german.casefold())
 
 
 def either(english: str, german: str) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.strip import Strip
 
@@ -22,7 +23,7 @@ from sentinel.detect.rules import Rules
 from sentinel.ui.console.app import Console
 from sentinel.ui.console.screens import alerts
 from sentinel.ui.console.services import Services
-from sentinel.ui.words import speak
+from sentinel.ui.words import learn, speak
 from tests.living import LOGIN, City
 
 SIZES = [(80, 24), (120, 36), (160, 45)]
@@ -41,6 +42,7 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     time.tzset()
     speak("en")
+    learn({})
     monkeypatch.setattr(alerts, "REST_SECONDS", 0.001)
     yield
     monkeypatch.undo()
@@ -82,6 +84,12 @@ class Hands:
     async def press(self, *keys: str) -> None:
         """Press keys, named as Textual names them, and wait until every question has its answer."""
         await self.pilot.press(*keys)
+        await self.settled()
+
+    async def press_at_once(self, *keys: str) -> None:
+        """Press keys so quickly that the console finds all of them when it looks for the first."""
+        for key in keys:
+            self.console.post_message(Key(key, key if len(key) == 1 else " " if key == "space" else None))
         await self.settled()
 
     async def write(self, text: str) -> None:

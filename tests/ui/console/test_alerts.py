@@ -323,3 +323,24 @@ def test_what_was_drawn_in_parts_is_what_would_be_drawn_anew(terminal: Callable[
 def table(opened: Terminal) -> list[str]:
     """Return what stands in a terminal's table; what stands beside comes when the store has been asked."""
     return [line[:68] for line in opened.screen().splitlines()[2:-2]]
+
+
+def test_who_speaks_german_reads_german_titles_and_finds_alerts_by_them(desk_at: At, busy: City) -> None:
+    title = next(one.title_de for one in busy.app.rules.detections if one.title.startswith("Root logged in"))
+    word = max(title.split(), key=len)
+
+    async def play(hands: Hands) -> None:
+        assert "Root logged in" in hands.line("08:00:00")
+        await hands.press("m")
+        assert title in hands.seen()
+        assert title[:20] in hands.line("08:00:00")
+        for said, many in ((word.lower(), "2 Alarme"), (f"rule:{word}", "2 Alarme"), (f"-{word}", "0 Alarme")):
+            await hands.press("slash", "ctrl+u")
+            await hands.write(said)
+            assert many in hands.seen(), said
+        await hands.press("enter", "m")
+        await hands.press("slash", "ctrl+u")
+        await hands.write(word)
+        assert "0 alerts" in hands.seen()
+
+    desk_at(play)

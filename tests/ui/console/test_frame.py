@@ -252,3 +252,29 @@ def test_what_cannot_be_opened_here_says_why(desk_at: At, busy: City) -> None:
 
     del busy
     desk_at(play)
+
+
+def test_keys_that_close_a_text_pressed_at_once_close_it_once(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("question_mark")
+        await hands.press_at_once("escape", "question_mark", "escape")
+        assert len(hands.console.screen_stack) == 2
+        assert "2 alerts" in hands.seen()
+
+    desk_at(play)
+
+
+def test_what_is_typed_before_a_form_or_field_is_there_is_for_it(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press_at_once("N", *"uaab", "space", *"c")
+        assert "uaab c" in hands.seen()
+        await hands.press_at_once("enter", "enter", "enter")
+        assert len(hands.console.screen_stack) == 2
+        await hands.press_at_once("slash", *"aucn")
+        assert "aucn" in hands.seen()
+
+    desk_at(play)
+    with busy.app.desk() as desk:
+        said = [change for one in desk.alerts() for change in one.history if change.note == "uaab c"]
+        assert [one.state for one in desk.alerts()] == ["new", "new"]
+    assert len(said) == 1

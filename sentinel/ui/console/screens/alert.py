@@ -17,7 +17,7 @@ from sentinel.ui.console.acting import SHORT, STATES, Acting
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, level, line, slip_lines
 from sentinel.ui.console.panes import Pane, Said
-from sentinel.ui.words import N_, _, either, moment, ngettext
+from sentinel.ui.words import N_, _, moment, ngettext, titled
 
 TABS = (N_("Evidence"), N_("Rule"), N_("Timeline"), N_("Entity"), N_("History"), N_("Raw"))
 LINES_MAX = 20_000
@@ -163,8 +163,7 @@ class Alert(Acting):
         if self._dossier is None:
             return [Line(((f" {self._problem or '…'}", "bad" if self._problem else "muted"),))]
         alert = self._dossier.alert
-        rule = self._scene.rule if self._scene else None
-        title = either(alert.title, rule.title_de if rule else "")
+        title = titled(alert.title)
         first: list[Piece] = [(" ", "plain"), level(alert.level), (f" {title}", "strong")]
         verdict = f" {_(SHORT[alert.verdict])}" if alert.verdict else ""
         state = f"{_(STATES[alert.state])}{verdict} {alert.assignee}".rstrip()

@@ -25,7 +25,7 @@ from sentinel.ui.console.modals import Choice
 from sentinel.ui.console.page import Remembered
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.table import Column, Table
-from sentinel.ui.words import N_, _, moment, ngettext, number
+from sentinel.ui.words import N_, _, moment, ngettext, number, titled, titles_with
 from sentinel.ui.words.stages import retold
 
 COLUMNS = (
@@ -148,6 +148,8 @@ class Alerts(Acting):
         except UsageError as error:
             self.say(retold(str(error)), "warning")
             return
+        texts = (*asked.words, *asked.none, *asked.rules, *asked.no_rules)
+        asked = replace(asked, meant={one: found for one in texts if (found := titles_with(one))})
         services, order, turned = self.services, self._order, self._reversed
         shown = cast("Listing | None", self.table.rows) if narrow else None
 
@@ -187,7 +189,7 @@ class Alerts(Acting):
 
     def do_filter(self) -> None:
         """Go into the field."""
-        self.query_one("#filter").focus()
+        self.set_focus(self.query_one("#filter"))
 
     def do_load_new(self) -> None:
         """Ask again; the cursor stays where it is."""
@@ -332,7 +334,7 @@ class Alerts(Acting):
             level(row.level),
             (self._when(row), "muted"),
             (number(row.count), "plain"),
-            (row.title, "strong" if row.state == "new" else "plain"),
+            (titled(row.title), "strong" if row.state == "new" else "plain"),
             (host, "plain"),
             (others, "plain"),
             (", ".join(row.attack), "muted"),
@@ -349,7 +351,7 @@ class Alerts(Acting):
         if row is None:
             return []
         return [
-            heading(row.title),
+            heading(titled(row.title)),
             Line((level(row.level), (f"  {state(row)}  {', '.join(row.attack)}", "muted"))),
             Line(),
             *(

@@ -100,7 +100,7 @@ class Audit(Page):
 
     def do_filter(self) -> None:
         """Go to the filter."""
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     def do_load_new(self) -> None:
         """Read the log again."""

@@ -19,7 +19,7 @@ from sentinel.ui.console.draw import Line, Piece, facts, heading, level, line
 from sentinel.ui.console.modals import Reading
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.services import Services
-from sentinel.ui.words import N_, _, moment, number
+from sentinel.ui.words import N_, _, moment, number, titled
 from sentinel.ui.words.stages import retold
 
 SHOWN_MAX = 500
@@ -197,7 +197,7 @@ def _alert(one: Alert | str) -> Line:
 
 
 def _named(one: Alert) -> list[Piece]:
-    return [level(one.level), (f" {one.title}", "link")]
+    return [level(one.level), (f" {titled(one.title)}", "link")]
 
 
 def _kept(one: Evidence) -> Line:

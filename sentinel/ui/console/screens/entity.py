@@ -22,7 +22,7 @@ from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, heading, histogram, level, line
 from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
-from sentinel.ui.words import N_, _, moment, number
+from sentinel.ui.words import N_, _, moment, number, titled
 
 SPANS = tuple(timedelta(days=one) for one in (1, 7, 30, 90, 365))
 ALERTS_LOOKED_AT = 1_000
@@ -187,7 +187,7 @@ class EntityPage(Page):
 
     def do_filter(self) -> None:
         """Go to the field."""
-        self.query_one("#filter").focus()
+        self.set_focus(self.query_one("#filter"))
 
     def do_hunt(self) -> None:
         """Ask for its events."""
@@ -258,7 +258,7 @@ def _alert(one: Alert) -> Line:
         word,
         (" " * (5 - len(word[0])), "plain"),
     ]
-    return Line([*pieces, (one.title, "link"), (f"  {state}", "muted")], go=("alert", one.id))
+    return Line([*pieces, (titled(one.title), "link"), (f"  {state}", "muted")], go=("alert", one.id))
 
 
 def _process(depth: int, one: Process) -> Line:

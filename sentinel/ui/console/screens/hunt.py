@@ -230,7 +230,7 @@ class Hunt(Page):
 
     def do_filter(self) -> None:
         """Go to the question."""
-        self.typed.focus()
+        self.set_focus(self.typed)
 
     def do_only(self) -> None:
         """Ask only for events with the value under the cursor."""

@@ -14,7 +14,7 @@ from sentinel.ui.console.draw import Line, Piece, Tone, heading, level, line
 from sentinel.ui.console.page import Page
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.table import Column, Listed, Table
-from sentinel.ui.words import N_, _, moment, number
+from sentinel.ui.words import N_, _, moment, number, titled
 from sentinel.ui.words.stages import retold
 
 COLUMNS = (
@@ -141,7 +141,7 @@ class IncidentList(Page):
         ]
         made += [Line(), heading(_("Its alerts"))]
         made += [
-            Line([level(one.level), (f" {one.title}", "link"), (f"  {moment(one.last_seen)}", "muted")],
+            Line([level(one.level), (f" {titled(one.title)}", "link"), (f"  {moment(one.last_seen)}", "muted")],
                  go=("alert", one.id))
             for one in row.alerts
         ]  # fmt: skip

@@ -21,6 +21,7 @@ from sentinel.ui.words import N_, _, number
 SPANS = tuple(timedelta(hours=one) for one in (1, 4, 12, 24, 72, 168, 720))
 NAME_WIDE = 16
 CELL_WIDE = 7
+"""A cell is at least so wide; what the screen is too narrow for then stands in the table alone."""
 COLUMNS = (
     Column(N_("FROM"), 16, grows=True),
     Column(N_("TO"), 16, grows=True),
@@ -42,7 +43,7 @@ class Network(Page):
         Action("unfold", N_("Unfold"), N_("Show numbered segments (school-01, school-02) one by one, or together")),
     )
     DEFAULT_CSS = """
-    Network #matrix { height: 1fr; }
+    Network #matrix { height: auto; max-height: 50%; }
     Network #pairs { height: 1fr; }
     """
 
@@ -109,21 +110,24 @@ class Network(Page):
         shown = self.shown if self.is_mounted else None
         if shown is None or not shown.pairs:
             return []
-        names = shown.names()[: max(1, (self.size.width - NAME_WIDE - 3) // (CELL_WIDE + 1))]
+        room = self.size.width - NAME_WIDE - 3
+        names = shown.names()[: max(1, room // (CELL_WIDE + 1))]
+        # whole names, as far as there is room
+        wide = min(room // len(names) - 1, max(CELL_WIDE, *(len(_said(name)) + 1 for name in names)))
         head: list[Piece] = [(cell(_("from ↓  to →"), NAME_WIDE), "muted")]
-        head += [(f" {cell(_said(name), CELL_WIDE, right=True)}", "title") for name in names]
-        return [Line(head, wraps=False), *(self._row(shown, source, names) for source in names)]
+        head += [(f" {cell(_said(name), wide, right=True)}", "title") for name in names]
+        return [Line(head, wraps=False), *(self._row(shown, source, names, wide) for source in names)]
 
-    def _row(self, shown: Matrix, source: str, names: Sequence[str]) -> Line:
+    def _row(self, shown: Matrix, source: str, names: Sequence[str], wide: int) -> Line:
         pieces: list[Piece] = [(cell(_said(source), NAME_WIDE), "title")]
         for destination in names:
             traffic = shown.pairs.get((source, destination))
             if traffic is None:
-                pieces.append((f" {'·':>{CELL_WIDE}}", "muted"))
+                pieces.append((f" {'·':>{wide}}", "muted"))
             elif traffic.findings:
-                pieces.append((f" {'✗' + _short(traffic.findings):>{CELL_WIDE}}", "bad"))
+                pieces.append((f" {'✗' + _short(traffic.findings):>{wide}}", "bad"))
             else:
-                pieces.append((f" {_short(traffic.events):>{CELL_WIDE}}", "plain"))
+                pieces.append((f" {_short(traffic.events):>{wide}}", "plain"))
         return Line(pieces, wraps=False)
 
     def _cells(self, row: Row) -> Sequence[Piece]:

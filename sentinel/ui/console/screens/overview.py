@@ -21,7 +21,7 @@ from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.services import Chain, Services
 from sentinel.ui.console.surveys import Books, OnCall, Overview, RuleNumbers
 from sentinel.ui.senders import rough
-from sentinel.ui.words import N_, _, moment, ngettext, number
+from sentinel.ui.words import N_, _, moment, ngettext, number, titled
 from sentinel.ui.words.stages import retold
 
 AGAIN_SECONDS = 15.0
@@ -185,7 +185,7 @@ class OverviewPage(Page):
             made.append(Line(sign("good", _("no critical or high alert waits to be seen"))))
         else:
             waits = _("waits {time}: {title}").format(
-                time=rough((now - work.oldest.raised_at).total_seconds()), title=work.oldest.title
+                time=rough((now - work.oldest.raised_at).total_seconds()), title=titled(work.oldest.title)
             )
             made.append(
                 Line((level(work.oldest.level), (" ", "plain"), (waits, "strong")), go=("alert", work.oldest.id))
@@ -253,7 +253,12 @@ def _open(one: Level) -> tuple[str, str]:
 def _brief(one: Brief) -> Line:
     about = ", ".join(plain(value) for _name, value in one.key)
     seen = moment(one.last_seen, seconds=False, day=False)
-    pieces: list[Piece] = [(f"{seen} ", "muted"), level(one.level), (f" {one.title}", "plain"), (f"  {about}", "muted")]
+    pieces: list[Piece] = [
+        (f"{seen} ", "muted"),
+        level(one.level),
+        (f" {titled(one.title)}", "plain"),
+        (f"  {about}", "muted"),
+    ]
     return Line(pieces, go=("alert", one.id), wraps=False)
 
 

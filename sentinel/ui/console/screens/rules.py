@@ -33,7 +33,7 @@ TECHNIQUES = (
     Column(N_("TECHNIQUE"), 14, grows=True),
     Column(N_("HAS RULE"), 8),
     Column(N_("HAS DATA"), 8),
-    Column(N_("HAS FIRED"), 12),
+    Column(N_("HAS FIRED"), 13),
 )
 STATES: dict[RuleState, tuple[str, Tone]] = {
     "on": (N_("on"), "good"),
@@ -173,7 +173,7 @@ class RulesPage(Page):
 
     def do_filter(self) -> None:
         """Go to the filter."""
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     def do_load_new(self) -> None:
         """Look again."""

@@ -19,7 +19,7 @@ from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.question import QuestionInput
 from sentinel.ui.tables import value_text
-from sentinel.ui.words import N_, _, moment, ngettext
+from sentinel.ui.words import N_, _, moment, ngettext, titled
 
 WIDTHS = tuple(timedelta(minutes=one) for one in (1, 5, 15, 30, 60, 240, 720, 1440, 4320, 10_080))
 ALERTS_MAX = 500
@@ -114,7 +114,7 @@ class Timeline(Page):
             Told(
                 one.first_seen,
                 one.level,
-                f"{one.title}: {', '.join(plain(value) for _name, value in one.key)}",
+                f"{titled(one.title)}: {', '.join(plain(value) for _name, value in one.key)}",
                 ("alert", one.id),
             )
             for one in alerts
@@ -197,7 +197,7 @@ class Timeline(Page):
 
     def do_filter(self) -> None:
         """Go to the question."""
-        self.query_one(QuestionInput).focus()
+        self.set_focus(self.query_one(QuestionInput))
 
     def do_hunt(self) -> None:
         """Ask the same in the hunt."""

@@ -1,0 +1,44 @@
+"""When Python looks for garbage: while nobody presses a key, for it keeps a key waiting as long as ten others take."""
+
+import gc
+import time
+from collections.abc import Callable
+
+from textual import events
+
+QUIET_SECONDS = 2.0
+AWAY_SECONDS = 60.0
+OBJECTS_MIN = 20_000
+"""Fewer new objects are not worth looking through."""
+OBJECTS_MAX = 500_000
+"""So many are looked through even while keys are pressed: memory is bounded too."""
+
+
+class Tidying:
+    """What `cli.terminal` has switched off is done when there is time for it. `clock` returns monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pressed = clock()
+        self._all_done = False
+
+    def heard(self, event: events.Event) -> None:
+        """Take note of keys and of the mouse among all events."""
+        if isinstance(event, events.InputEvent):
+            self._pressed = self._clock()
+            self._all_done = False
+
+    def tidy(self) -> bool:
+        """Look for garbage if there is time: among what is new, and once nobody is there any more among all of it."""
+        if gc.isenabled():
+            return False
+        quiet = self._clock() - self._pressed
+        made = gc.get_count()[0]
+        if quiet > AWAY_SECONDS and not self._all_done:
+            self._all_done = True
+            gc.collect()
+        elif made > (OBJECTS_MIN if quiet > QUIET_SECONDS else OBJECTS_MAX):
+            gc.collect(1)
+        else:
+            return False
+        return True
