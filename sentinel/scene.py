@@ -14,7 +14,7 @@ from sentinel.core.scene import BEFORE, LOOKED_BACK, Doings, Dossier, Reasons, S
 from sentinel.core.where import Is, plain, values
 from sentinel.core.wildcard import escaped
 from sentinel.detect.documents import read_text
-from sentinel.detect.explaining import why
+from sentinel.detect.explaining import asked_of, names_of
 from sentinel.excepting import evidence
 from sentinel.respond.language import EARLIEST
 from sentinel.respond.writing import written
@@ -52,9 +52,9 @@ def scene(app: App, store: Store, alert: Alert) -> Scene:
     reasons: tuple[Reasons, ...] = ()
     names: dict[str, tuple[str, ...]] = {}
     if rule is not None and named:
-        found = why(store, rule, app.rules.origins.get(rule.id, ()), named[-1])
-        reasons = tuple(Reasons(one.name, one.step) for one in found.asked)
-        names = dict(found.names)
+        origins = app.rules.origins.get(rule.id, ())
+        reasons = tuple(Reasons(one.name, one.step) for one in asked_of(origins, named[::-1]))
+        names = names_of(origins)
     return Scene(
         rule=rule,
         text="" if rule is None else _told(rule.path),

@@ -62,11 +62,21 @@ class Why:
 
 def why(store: Store, detection: Detection, origins: Sequence[Plain], event: Event) -> Why:
     """Explain a rule on an event, which need not be stored; raises StoreError."""
-    asked = tuple(Asked(one.detection.title, explained(one.detection.where, event)) for one in origins)
+    asked = asked_of(origins, (event,))
     rule = detection.correlation
     groups = () if rule is None else tuple(_groups(store, detection, rule, event))
     fires = any(one.findings for one in groups) if rule is not None else holds(detection.where, event)
-    return Why(detection, fires, asked, groups, _names(origins))
+    return Why(detection, fires, asked, groups, names_of(origins))
+
+
+def asked_of(origins: Sequence[Plain], events: Sequence[Event]) -> tuple[Asked, ...]:
+    """Return what each rule about single events asks, and found in the first of some events that meets it.
+
+    If none does, in the first of all: there is one at least.
+    """
+    meets = (next((event for event in events if holds(one.detection.where, event)), events[0]) for one in origins)
+    pairs = zip(origins, meets, strict=True)
+    return tuple(Asked(one.detection.title, explained(one.detection.where, event)) for one, event in pairs)
 
 
 def _groups(store: Store, detection: Detection, rule: Correlation, event: Event) -> Iterator[Around]:
@@ -96,8 +106,8 @@ def _around(
     return Around(key, tuple(ordered), len(found) > AROUND_MAX, fired)
 
 
-def _names(origins: Sequence[Plain]) -> dict[str, tuple[str, ...]]:
-    # of the names that a field may have those that stand in the rule's file
+def names_of(origins: Sequence[Plain]) -> dict[str, tuple[str, ...]]:
+    """Return what rules call fields, by ECS name: of the names that one may have those in the rule's file."""
     found: dict[str, dict[str, None]] = {}
     for one in origins:
         try:

@@ -21,7 +21,6 @@ _STEPS = tuple(
     timedelta(seconds=one)
     for one in (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400, 28 * 86_400)
 )
-_SLOW = "a text of which the beginning is not given is looked for in every value: narrow the time, or name more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +206,17 @@ def _warnings(where: Where) -> Iterator[str]:
         case Not(item):
             yield from _warnings(item)
         case Keyword():
-            yield f"words without a field: {_SLOW}"
+            yield _slow("words without a field")
         case Like(field, pattern) if tokens(pattern)[:1] == ("*",):
-            yield f"{field}: {_SLOW}"
+            yield _slow(field)
         case Matches(field, regex) if not regex.startswith("^"):
-            yield f"{field}: {_SLOW}"
+            yield _slow(field)
         case _:
             return
+
+
+def _slow(what: str) -> str:
+    return f"{what}: a text whose beginning is not given is looked for in every value: narrow the time, or name more"
 
 
 def _floor(moment: datetime, width: timedelta) -> datetime:

@@ -67,6 +67,7 @@ class Console(App[None]):
         self.refused = ""
         """What is wrong with the configuration, if that has ended the console."""
         self._looked = False
+        self._learning = False
         self._keymap_problem = ""
         try:
             self.keymap = keymap.load(_actions, services.keys_file)
@@ -184,23 +185,26 @@ class Console(App[None]):
                 return
             self._beat()
             self.set_interval(PULSE_SECONDS, self._beat)
-            self._learn()
 
         # the screen below all others is always there to hear it
         self.page.ask("check", question, then, owner=self.screen_stack[0])
 
     def _learn(self) -> None:
+        """Have the rules read: at once for who speaks German, for all others when nobody presses a key."""
+        if self._learning or not (self._tidying.quiet or language() != "en"):
+            return
+        self._learning = True
+
         def then(titles: Mapping[str, str]) -> None:
             learn(titles)
-            if titles:
-                self.page.retell()
+            self.page.retell()
+            self.page.learnt()
 
-        # rules are read for that, which only who speaks German needs
-        if language() != "en":
-            self.page.ask("titles", self.services.titles, then, owner=self.screen_stack[0])
+        self.page.ask("titles", self.services.titles, then, owner=self.screen_stack[0])
 
     def _beat(self) -> None:
         self._tidying.tidy()
+        self._learn()
         page = self.page
 
         def then(pulse: Pulse) -> None:

@@ -23,7 +23,7 @@ from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, Tone, facts, line
 from sentinel.ui.console.modals import Choice, Field, Form, Reading, said
 from sentinel.ui.console.page import Page
-from sentinel.ui.words import N_, _, ngettext, number
+from sentinel.ui.words import N_, _, ngettext, number, titled
 from sentinel.ui.words.stages import retold
 
 LONG_SECONDS = 600.0
@@ -199,7 +199,7 @@ def into_case(page: Page, ids: Sequence[str], title: str = "") -> None:
             if value:
                 put(next(one for one in there if str(one.number) == value))
             else:
-                new_case(page, put, title)
+                new_case(page, put, titled(title))
 
         text = ngettext("Put {n} alert into which case?", "Put {n} alerts into which case?", len(ids))
         page.console.choose(text, choices, chosen, typed=True)

@@ -16,13 +16,14 @@ from sentinel.ui.words.stages import retold
 
 RAW_MAX = 64 << 10
 GLANCED_MAX = 5
+GLANCED_LINES_MAX = 3
 HEX_WIDTH = 16
 VALUE_MAX = 300
 FIELDS_FIRST = ("@timestamp", "event.action", "event.outcome", "message")
 
 
-def evidence(dossier: Dossier, scene: Scene) -> Iterator[Line]:
-    """Yield why it fired, whether that has happened before, and the lines that raised it."""
+def evidence(dossier: Dossier, scene: Scene, most: int | None = None) -> Iterator[Line]:
+    """Yield why it fired, whether that has happened before, and the lines that raised it, the latest `most` of them."""
     yield heading(_("Why it fired"))
     if scene.changed:
         yield line(_("the rule has changed since: these are its conditions of now"), "warning")
@@ -40,7 +41,7 @@ def evidence(dossier: Dossier, scene: Scene) -> Iterator[Line]:
         yield Line(((_("happened before: "), "muted"), told))
     yield Line()
     yield heading(_("Evidence") + "  " + ngettext("{n} event", "{n} events", len(scene.evidence)))
-    for event in scene.evidence:
+    for event in scene.evidence[-(most or len(scene.evidence)) :]:
         yield Line(((f"{moment(event.timestamp)} ", "muted"), (raw(event), "plain")), fact=(_("raw line"), raw(event)))
 
 
@@ -128,7 +129,7 @@ def raws(scene: Scene, *, as_bytes: bool) -> Iterator[Line]:
 def glance(dossier: Dossier, scene: Scene | None) -> Iterator[Line]:
     """Yield what fits beside a list: why it fired and the next step if that is known, how good the rule is."""
     if scene is not None:
-        yield from evidence(dossier, scene)
+        yield from evidence(dossier, scene, GLANCED_LINES_MAX)
         yield Line()
         yield heading(_("Next step"))
         yield from _next(scene)

@@ -237,10 +237,10 @@ class Form(_Modal):
         event.prevent_default()
 
     def _at(self) -> int:
-        return next((at for at, one in enumerate(self._fields) if self._input(one).has_focus), 0)
+        return next((at for at, one in enumerate(self._fields) if self._input(one) is self.focused), 0)
 
     def _go(self, by: int) -> None:
-        self._input(self._fields[(self._at() + by) % len(self._fields)]).focus()
+        self.set_focus(self._input(self._fields[(self._at() + by) % len(self._fields)]))
 
     def _turn(self, by: int) -> None:
         one = self._fields[self._at()]

@@ -101,6 +101,9 @@ class Page(Screen[None]):
     def telling(self) -> None:
         """Do what is to be done when the language has changed, beside drawing everything anew."""
 
+    def learnt(self) -> None:
+        """Do what is to be done once the rules have been read."""
+
     # -- what it may use
 
     @property

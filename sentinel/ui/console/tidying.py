@@ -28,16 +28,20 @@ class Tidying:
             self._pressed = self._clock()
             self._all_done = False
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody has pressed a key for a while."""
+        return self._clock() - self._pressed > QUIET_SECONDS
+
     def tidy(self) -> bool:
         """Look for garbage if there is time: among what is new, and once nobody is there any more among all of it."""
         if gc.isenabled():
             return False
-        quiet = self._clock() - self._pressed
         made = gc.get_count()[0]
-        if quiet > AWAY_SECONDS and not self._all_done:
+        if self._clock() - self._pressed > AWAY_SECONDS and not self._all_done:
             self._all_done = True
             gc.collect()
-        elif made > (OBJECTS_MIN if quiet > QUIET_SECONDS else OBJECTS_MAX):
+        elif made > (OBJECTS_MIN if self.quiet else OBJECTS_MAX):
             gc.collect(1)
         else:
             return False

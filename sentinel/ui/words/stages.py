@@ -100,6 +100,8 @@ SENTENCES = (
     N_("no event it is about has a field {name}; say --field {same}=VALUE"),
     N_("{path} is there already; choose another name"),
     N_("Sigma cannot say exactly this question; say it in simpler words"),
+    N_("{what}: a text whose beginning is not given is looked for in every value: narrow the time, or name more"),
+    N_("words without a field"),
     # what could not be seen
     N_("nothing was heard of it"),
     N_("nothing had been received yet, or it is too long ago"),

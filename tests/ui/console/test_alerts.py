@@ -9,10 +9,11 @@ import pytest
 from sentinel.core.alert import Acknowledge, Alert, Seen
 from sentinel.core.detection import LEVELS, Detection, Finding
 from sentinel.core.errors import StoreError
-from sentinel.core.scene import Scene
+from sentinel.core.scene import Dossier, Scene
 from sentinel.core.where import Exists
 from sentinel.ui.console.services import Services
-from tests.living import City
+from sentinel.ui.console.tidying import Tidying
+from tests.living import LOGIN, City
 from tests.ui.console.conftest import FIRST, LAST, SIZES, At, Hands, Terminal
 
 
@@ -344,3 +345,65 @@ def test_who_speaks_german_reads_german_titles_and_finds_alerts_by_them(desk_at:
         assert "0 alerts" in hands.seen()
 
     desk_at(play)
+
+
+def test_the_list_says_what_an_alert_without_a_host_is_about(desk_at: At, busy: City) -> None:
+    busy.judge([busy.event(LOGIN | {"host.name": (), "source.ip": "203.0.113.99"})])
+
+    async def play(hands: Hands) -> None:
+        await hands.press("slash", "ctrl+u")
+        await hands.write("203.0.113.99")
+        assert "203.0.113.99" in hands.line("CRIT")[:72]
+
+    desk_at(play)
+
+
+def test_the_preview_says_why_as_soon_as_the_rules_have_been_read(desk_at: At, busy: City) -> None:
+    read: list[bool] = []
+
+    def unread(given: Services) -> Services:
+        def titles() -> dict[str, str]:
+            read.append(True)
+            return {}
+
+        def glance(alert_id: str) -> tuple[Dossier, Scene | None]:
+            return given.glance(alert_id) if read else (given.dossier(alert_id), None)
+
+        return replace(given, titles=titles, glance=glance)
+
+    async def play(hands: Hands) -> None:
+        assert "How good this rule is" in hands.seen()
+        assert "Why it fired" not in hands.seen()
+        hands.console._tidying = Tidying(iter(range(0, 1_000, 10)).__next__)
+        hands.console._beat()
+        await hands.settled()
+        assert read == [True]
+        assert "Why it fired" in hands.seen()
+
+    desk_at(play, but=unread)
+
+
+def test_a_new_case_is_called_as_the_alert_is_and_two_keys_at_once_make_it(desk_at: At, busy: City) -> None:
+    async def play(hands: Hands) -> None:
+        await hands.press("m", "e", "enter")
+        await hands.press_at_once("enter", "enter")
+        assert "1 Root per SSH aus dem Internet angemeldet" in hands.seen()
+
+    desk_at(play)
+
+
+def test_each_part_of_a_chain_is_explained_by_the_event_that_met_it(desk_at: At, busy: City) -> None:
+    failed = LOGIN | {"event.outcome": "failure", "source.ip": "203.0.113.99", "message": "Failed password"}
+    came = LOGIN | {"source.ip": "203.0.113.99", "user.name": "eva"}
+    busy.judge([*(busy.event(failed) for _ in range(12)), busy.event(came)])
+
+    async def play(hands: Hands) -> None:
+        await hands.press("slash", "ctrl+u")
+        await hands.write('rule:"after many that failed" 203.0.113.99')
+        assert "✓ event.outcome is “failure”" in hands.seen()
+        assert "✓ event.outcome is “success”" in hands.seen()
+        assert "✗ " not in hands.seen().partition("Why it fired")[2]
+        assert hands.seen().count("Failed password") == 2
+        assert "Next step" in hands.seen()
+
+    desk_at(play, size=(160, 45))

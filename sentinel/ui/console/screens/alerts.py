@@ -285,6 +285,10 @@ class Alerts(Acting):
             self.set_timer(REST_SECONDS, self._rested)
         self._moved = monotonic()
 
+    def learnt(self) -> None:
+        """Show why the alert under the cursor fired."""
+        self.on_table_moved()
+
     @property
     def resting(self) -> bool:
         """Whether it waits for the cursor to rest, to ask then what the preview shows."""
@@ -297,7 +301,8 @@ class Alerts(Acting):
             return
         self._moved = None
         row, services = self.table.row, self.services
-        if row is None or (self._glanced is not None and self._glanced[0] == Seen(row.id, row.version)):
+        known = self._glanced
+        if row is None or (known is not None and known[0] == Seen(row.id, row.version) and known[2] is not None):
             return
 
         def then(found: tuple[Dossier, Scene | None]) -> None:
@@ -328,14 +333,13 @@ class Alerts(Acting):
         return [Line(pieces)]
 
     def _cells(self, row: Brief) -> Sequence[Piece]:
-        host = next((plain(value) for name, value in row.key if name in HOSTS), "")
-        others = ", ".join(plain(value) for name, value in row.key if name not in HOSTS)
+        first, others = about(row)
         return (
             level(row.level),
             (self._when(row), "muted"),
             (number(row.count), "plain"),
             (titled(row.title), "strong" if row.state == "new" else "plain"),
-            (host, "plain"),
+            (first, "plain"),
             (others, "plain"),
             (", ".join(row.attack), "muted"),
             (state(row), "muted" if row.state == "closed" else "plain"),
@@ -380,6 +384,12 @@ class Alerts(Acting):
         if self._glanced is None or self._glanced[0] != of:
             return []
         return [Line(), *deciding.glance(*self._glanced[1:])]
+
+
+def about(row: Brief) -> tuple[str, str]:
+    """Return the host an alert is about, without one the first that it is about, and all others."""
+    parts = sorted(row.key, key=lambda one: one[0] not in HOSTS)
+    return plain(parts[0][1]) if parts else "", ", ".join(plain(value) for _name, value in parts[1:])
 
 
 def state(row: Brief) -> str:

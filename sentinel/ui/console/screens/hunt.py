@@ -126,7 +126,7 @@ class Hunt(Page):
         self.typed.take(text)
         hints = (*search.misspelt(question), *hunting.warnings(question.where))
         if hints:
-            self.say(hints[0], "warning")
+            self.say(retold(hints[0]), "warning")
         self.ask("recorded", lambda: self.services.hunted(text), lambda _entry: self._look(question))
 
     def _look(self, question: Question) -> None:
