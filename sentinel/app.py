@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sentinel.core.case import Cases
     from sentinel.core.journal import Journal
     from sentinel.core.ports import Archive, Clock, Form, Store
+    from sentinel.core.reached import Reached
     from sentinel.core.source import Identity, Owner
     from sentinel.detect.choosing import Choice
     from sentinel.detect.past import Past
@@ -364,7 +365,7 @@ class App:
             yield books
 
     @contextmanager
-    def joiner(self, store: "Store", start: int) -> Iterator["Joiner"]:
+    def joiner(self, store: "Store", start: "Reached") -> Iterator["Joiner"]:
         """Open what puts together records that are one thing; a new book begins at `start`."""
         from sentinel.join.book import JoinBook
         from sentinel.join.joiner import Joiner

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from sentinel import stores
 from sentinel.app import App
 from sentinel.config import inventory
 from sentinel.config.options import Config
@@ -164,12 +165,17 @@ def waiting(app: App) -> dict[str, list[date]]:
 
 
 def _stored(app: App) -> datetime:
-    # the moment before which all that came has been stored
+    # the moment before which all that came has been stored, on every machine that has said something lately
+    from sentinel.others import SILENT_SECONDS
     from sentinel.spool import checkpoint
 
     with app.spool() as spool:
         left = spool.read(checkpoint.load(app.config.spool_dir)[0], 1)
-    return left[0].written if left else app.clock.now()
+    now = app.clock.now()
+    with stores.register(app.config, "reader") as register:
+        nodes = register.nodes() if register is not None else []
+    lately = [one.moment for one in nodes if (now - one.beat).total_seconds() < SILENT_SECONDS]
+    return min([left[0].written if left else now, *lately])
 
 
 def _work(config: Config, days: dict[str, list[date]], link: Connection) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sentinel import status
+from sentinel import others, status
 from sentinel.app import App
 from sentinel.beat import alive
+from sentinel.roles import Roles
 from sentinel.status import Status
 from sentinel.watchdog import QUIET, RULE
 
@@ -32,6 +33,7 @@ class Health:
     """How Sentinel fares; `unaccounted`, `skipped` count rule times minute of the last day."""
 
     running: bool
+    roles: Roles
     judge: int | None
     still: timedelta | None
     doing: str
@@ -62,8 +64,10 @@ def look(app: App) -> Health:
         gaps = ledger.gaps()
         aside = tuple(sorted(tripped(desk, now)))
         alarms = [one.last_seen for one in desk.open_of(RULE.id)]
+        silent = [one.summary for one in desk.open_of(others.RULE.id)]
     skipped = sum((one.end - one.start) // MINUTE for one in gaps)
     problems = [*_running(found), *_lags(found)]
+    problems += [Problem("machine", text) for text in silent]
     if missing:
         problems.append(Problem("ledger", f"{missing:,} windows of the last day are unaccounted for; sentinel ledger"))
     if skipped:
@@ -80,7 +84,17 @@ def look(app: App) -> Health:
     judge = beat.pid if beat is not None and alive(beat.pid) else None
     doing = "" if beat is None else beat.doing
     return Health(
-        found.running, judge, still, doing, found.store_lag, found.detect_lag, missing, skipped, aside, tuple(problems)
+        found.running,
+        found.roles,
+        judge,
+        still,
+        doing,
+        found.store_lag,
+        found.detect_lag,
+        missing,
+        skipped,
+        aside,
+        tuple(problems),
     )
 
 

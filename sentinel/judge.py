@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
+from sentinel import stores
 from sentinel.app import App
 from sentinel.beat import BEGINNING, Pulse, last_beat
 from sentinel.config.options import Config
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sentinel.detect.rules import Rules
     from sentinel.detect.runner import Runner, RunReport
     from sentinel.join.joiner import Joiner
+    from sentinel.others import Others
     from sentinel.sources.book import SourceBook
     from sentinel.spool.disk import DiskSpool
 
@@ -153,6 +155,7 @@ def _led(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection) -> No
 def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection, lease: Lease | None) -> None:
     """Run the rules at their pace; say so over `link`, and end when its other end is closed, or the lease is lost."""
     from sentinel.detect.schedule import Schedule
+    from sentinel.others import Others
 
     def told(report: "RunReport") -> None:
         for problem in report.problems:
@@ -165,16 +168,18 @@ def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection, le
         app.reading() as store,
         app.book() as desk,
         app.books() as books,
-        app.joiner(store, desk.cursor()) as joiner,
+        app.joiner(store, desk.judged()) as joiner,
         app.spool() as spool,
         app.past(store) as past,
+        stores.register(app.config, "reader") as register,
     ):
         if lease is not None:
             desk.guard(lease.check)
         if past.set_aside is not None:
             talk(f"what rules had learnt was damaged and is learnt anew; what it was is in {past.set_aside}")
         _told_ready(link)
-        judging = _Judging(app, talk, pulse, link, store, desk, books, joiner, past, _Stored(app, spool), stuck)
+        stored = _Stored(app, spool, Others(register, spool.whose.node, desk))
+        judging = _Judging(app, talk, pulse, link, store, desk, books, joiner, past, stored, stuck)
         schedule = Schedule(judging, every=app.config.detect_every, report=told, failed=unjudged)
         schedule.start()
         try:
@@ -189,10 +194,11 @@ def _judged(app: App, talk: Talk, stuck: str, pulse: Pulse, link: Connection, le
 
 @dataclass(frozen=True)
 class _Stored:
-    """How far storing has come."""
+    """How far storing has come, on this machine and on the others."""
 
     app: App
     spool: "DiskSpool"
+    others: "Others"
 
     def record(self) -> int:
         """Return the record up to which all have been stored."""
@@ -205,10 +211,14 @@ class _Stored:
         return arrival(self.record() + 1, 0) - 1
 
     def moment(self) -> datetime:
-        """Return the moment before which all that came has been stored: the present one, if no record waits."""
+        """Return the moment before which all that came has been stored: the present one, if no record waits.
+
+        What it has seen of the other machines is what `others` says from then on.
+        """
         now = self.app.clock.now()
+        self.others.look()
         waiting = self.spool.read(self.record(), 1)
-        return min(now, waiting[0].written) if waiting else now
+        return self.others.through(min(now, waiting[0].written) if waiting else now)
 
     def tell(self, rule_id: str, reason: str) -> None:
         """Write down that a rule was set aside, as a record like any other; a spool that is full tells of itself."""
@@ -286,6 +296,7 @@ class _Judging:
             rules.detections,
             self.app.clock,
             until=self.stored.sequence,
+            elsewhere=self.stored.others.stored,
             through=self.stored.moment,
             refused={one.path: one.reason for one in rules.refused},
             seen=self.joiner.see,
@@ -301,6 +312,7 @@ class _Judging:
         problems: tuple[str, ...] = ()
         try:
             self.silence.look()
+            self.stored.others.tell()
         except SentinelError as error:
             problems = (f"nobody can say who is silent: {error}",)
         through = self.stored.record()
@@ -309,7 +321,7 @@ class _Judging:
             self.stored.tell(rule_id, reason)
         self.pulse.beat("")
         try:
-            self.joiner.run(report.cursor)
+            self.joiner.run(report.reached)
         except SentinelError as error:
             problems = (*problems, str(error))
         if through != self.judged:

@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from socket import gethostname
 from typing import TYPE_CHECKING
 
@@ -27,21 +28,23 @@ from sentinel.judge import Talk, judge
 from sentinel.keeping import Keeping
 from sentinel.notifying import keep
 from sentinel.processes import begun, follow, settled
+from sentinel.roles import Roles, remember
 from sentinel.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from sentinel.parse.prepare import Preparer
-    from sentinel.presence import Presence
 
 _PARSING_NICENESS = 2
 _ROOM_SECONDS = 5.0
 """So long an orderly end waits for room in a full spool; then what nobody was told is kept is dropped and counted."""
+_SENSOR_SECONDS = 10.0
+"""So long the sensor may take to write down what it has learnt."""
 _PARSERS_MAX = 4
 """One process stores; it can keep up with about so many that parse."""
 
 
-def run(app: App, talk: Talk, proven: Callable[[], object]) -> bool:
-    """Run everything until the process is asked to end; what was accepted is on disk then.
+def run(app: App, talk: Talk, proven: Callable[[], object], roles: Roles) -> bool:
+    """Do the work of `roles` until the process is asked to end; what was accepted is on disk then.
 
     Says whether it shall begin anew: it was asked to (SIGHUP), and `proven`, which looks at the options as they are
     by now, raised no SentinelError.
@@ -51,7 +54,7 @@ def run(app: App, talk: Talk, proven: Callable[[], object]) -> bool:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the usual 1024 are fewer than senders that may connect
     with ExitStack() as stack:
-        running = _Running(app, stack, talk, proven)
+        running = _Running(app, stack, talk, proven, roles)
         running.start()
         try:
             asyncio.run(running.collect())
@@ -81,24 +84,24 @@ def parse(config: Config, link: Connection) -> None:
 class _Running:
     """The stages at work, from their start to an orderly end."""
 
-    def __init__(self, app: App, stack: ExitStack, talk: Talk, proven: Callable[[], object]) -> None:
+    def __init__(self, app: App, stack: ExitStack, talk: Talk, proven: Callable[[], object], roles: Roles) -> None:
         from sentinel.audit.daily import anchor_daily
         from sentinel.collect.notices import Problems
         from sentinel.parse.pipeline import BEAT_SECONDS, Pipeline
         from sentinel.parse.workers import Workers
-        from sentinel.repair.watch import watch
 
-        self.talk = talk
-        self.indicators, self.channels = app.config.indicators, app.config.channels
-        self.proven = proven
+        self.talk, self.proven, self.roles = talk, proven, roles
         self.again = False
         self.stop = threading.Event()
         self.failed: BaseException | None = None
-        talk(f"data: {app.config.data}")
+        remember(roles, app.config)
+        talk(f"data: {app.config.data}; role: {roles}")
         app.inventory  # noqa: B018  one that is wrong is refused now; one that becomes wrong later is not
         # processes of their own: reading, judging and storing each get a core, and none waits for another's lock
-        self.watchdog = Watchdog(app, lambda stuck: begun(judge, "judge", app.config, talk, stuck), talk)
-        stack.callback(self.watchdog.end)
+        self.watchdog: Watchdog | None = None
+        if roles.detect:
+            self.watchdog = Watchdog(app, lambda stuck: begun(judge, "judge", app.config, talk, stuck), talk)
+            stack.callback(self.watchdog.end)
         self.spool = stack.enter_context(app.spool())
         self.store = stack.enter_context(app.writing())
         books = stack.enter_context(app.books(writer=True))
@@ -107,38 +110,51 @@ class _Running:
         workers = Workers(lambda: begun(parse, "parse", app.config), _parsers(), talk)
         stack.callback(workers.close)
         talk(workers.greeting)
-        self.entrances = list(entrances(app.config, app.clock))
+        self.entrances = list(entrances(app.config, app.clock)) if roles.collect else []
         self.pipeline = Pipeline(self.spool, self.store, workers, app.form, app.clock, books, losses=self._losses)
         self.pipeline.beat_seconds = min([BEAT_SECONDS, *_limits(app.config)])
-        self.presence = self._present(app, stack)
-        self.keeping = Keeping(app, self.store, stack, talk)
-        self.problems = [
-            Problems("spool_problem", app.clock, lambda: (*self.spool.problems, *self.pipeline.problems)),
-            Problems("store_problem", app.clock, lambda: self.keeping.troubles),
+        self.problems = [Problems("spool_problem", app.clock, lambda: (*self.spool.problems, *self.pipeline.problems))]
+        self.threads = [
+            threading.Thread(target=self._parse, name="parse"),
+            threading.Thread(target=anchor_daily, name="anchor", args=(app.audit, app.clock, self.stop, talk)),
         ]
-        self.parsing = threading.Thread(target=self._parse, name="parse")
-        self.watching = threading.Thread(target=watch, name="indicators", args=(app.config, self.stop, talk))
-        self.anchoring = threading.Thread(
-            target=anchor_daily, name="anchor", args=(app.audit, app.clock, self.stop, talk)
-        )
-        self.notifying = threading.Thread(target=keep, name="notify", args=(app.config, self.stop, talk))
-        self.comparing = threading.Thread(target=comparing.watch, name="compare", args=(app.config, self.stop, talk))
+        self._present(app, stack)
+        self.keeping: Keeping | None = None
+        if roles.detect:
+            self.keeping = keeping = Keeping(app, self.store, stack, talk)
+            self.problems.append(Problems("store_problem", app.clock, lambda: keeping.troubles))
+            self.threads += self._beside_judging(app.config)
+        self.sensor = self._sensor(app.config) if roles.sensor else None
         self._serve_metrics(app, stack)
 
-    def _present(self, app: App, stack: ExitStack) -> "Presence | None":
+    def _sensor(self, config: Config) -> tuple[BaseProcess, Connection]:
+        from sentinel.sensing import sense
+
+        return begun(sense, "sense", config, self.talk)
+
+    def _beside_judging(self, config: Config) -> Iterator[threading.Thread]:
+        from sentinel.repair.watch import watch
+
+        arguments = (config, self.stop, self.talk)
+        yield threading.Thread(target=comparing.watch, name="compare", args=arguments)
+        if any(one.look_back_days for one in config.indicators):
+            yield threading.Thread(target=watch, name="indicators", args=arguments)
+        if config.channels:
+            yield threading.Thread(target=keep, name="notify", args=arguments)
+
+    def _present(self, app: App, stack: ExitStack) -> None:
         from sentinel.presence import Presence
 
         register = stack.enter_context(stores.register(app.config, "writer"))
         if register is None:
-            return None
-        presence = Presence(register, self.spool, app.clock, gethostname(), "all")
+            return
+        presence = Presence(register, self.spool, app.clock, gethostname(), str(self.roles))
         try:
             presence.must()
         except StoreError as error:  # it goes on receiving, and claims the number before it stores
             self.talk(f"this machine could not be entered as node {app.config.node} yet: {error}")
         self.pipeline.may = presence.must
-        self.telling = threading.Thread(target=presence.keep, name="presence", args=(self.stop, self._fail))
-        return presence
+        self.threads.append(threading.Thread(target=presence.keep, name="presence", args=(self.stop, self._fail)))
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
         found: Counter[tuple[str, Lost]] = Counter()
@@ -162,16 +178,10 @@ class _Running:
     def start(self) -> None:
         """Start storing."""
         settled()
-        self.parsing.start()
-        self.keeping.start()
-        self.anchoring.start()
-        self.comparing.start()
-        if self.presence is not None:
-            self.telling.start()
-        if any(one.look_back_days for one in self.indicators):
-            self.watching.start()
-        if self.channels:
-            self.notifying.start()
+        for one in self.threads:
+            one.start()
+        if self.keeping is not None:
+            self.keeping.start()
 
     async def collect(self) -> None:
         """Receive until asked to end; an entrance that fails ends everything, for silence would look like peace."""
@@ -214,8 +224,13 @@ class _Running:
 
     async def _stopped(self, ended: asyncio.Event) -> None:
         while not ended.is_set() and not self.stop.is_set():
-            if not await asyncio.to_thread(self.watchdog.look):
+            if self.watchdog is not None and not await asyncio.to_thread(self.watchdog.look):
                 self.failed = self.watchdog.failed
+                return
+            if self.sensor is not None and not self.sensor[0].is_alive():
+                self.failed = SentinelError(
+                    f"nothing listens any more: the sensor ended with {self.sensor[0].exitcode}"
+                )
                 return
             try:
                 await asyncio.wait_for(ended.wait(), 0.2)
@@ -229,22 +244,26 @@ class _Running:
             waiting.cancel()
             if not task.done():
                 self.talk(f"listening: {one.collector.name} {one.where()}")
-        judges = await asyncio.to_thread(self.watchdog.ready)
-        if judges and not any(task.done() for task in tasks):
+        judges = self.watchdog is None or await asyncio.to_thread(self.watchdog.ready)
+        senses = self.sensor is None or await asyncio.to_thread(_ready, self.sensor[1])
+        if judges and senses and not any(task.done() for task in tasks):
             self.talk("ready")
 
     def end(self) -> None:
         """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
         self.stop.set()
         self.store.give_up()
-        self.parsing.join()
-        self.keeping.end()
-        self.anchoring.join()
-        self.comparing.join()
-        for one in (self.watching, self.notifying, *((self.telling,) if self.presence is not None else ())):
-            if one.is_alive():
-                one.join()
-        self.watchdog.end()
+        if self.sensor is not None:
+            process, link = self.sensor
+            link.close()
+            process.join(_SENSOR_SECONDS)
+            process.kill()
+        if self.keeping is not None:
+            self.keeping.end()
+        for one in self.threads:
+            one.join()
+        if self.watchdog is not None:
+            self.watchdog.end()
         self.talk("ended: everything that was accepted is on disk")
         if self.failed is not None:
             raise self.failed
@@ -259,6 +278,13 @@ class _Running:
     def _fail(self, error: BaseException) -> None:
         self.failed = self.failed or error
         self.stop.set()
+
+
+def _ready(link: Connection) -> bool:
+    try:
+        return bool(link.recv_bytes())
+    except (EOFError, OSError):
+        return False
 
 
 def _limits(config: Config) -> list[float]:

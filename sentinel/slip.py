@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from sentinel import others
 from sentinel.alert.book import Book
 from sentinel.app import App
 from sentinel.core.alert import Alert
@@ -38,7 +39,7 @@ def slip(app: App, start: datetime, end: datetime) -> Slip:
 
 
 def _unheard(book: Book, start: datetime, end: datetime) -> Iterator[Gap]:
-    for alert in book.raised_by(RULE.id):
+    for alert in (*book.raised_by(RULE.id), *book.raised_by(others.RULE.id)):
         until = _heard_again(alert) or end
         if alert.first_seen < end and until > start:
             about = key_text(alert.key)

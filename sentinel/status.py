@@ -12,6 +12,7 @@ from sentinel.core.source import ENDS, UNSPOOLED, Account, Lost, Tally, hour_of
 from sentinel.detect.exceptions import Exemption
 from sentinel.detect.exempting import expired
 from sentinel.notify.outbox import Health
+from sentinel.roles import Roles, remembered
 from sentinel.sources.book import Progress, Sender
 from sentinel.spool.node import before
 from sentinel.spool.survey import SpoolStats
@@ -45,6 +46,7 @@ class Status:
     """
 
     running: bool
+    roles: Roles
     progress: Progress
     tally: Tally
     balance: Balance
@@ -76,21 +78,26 @@ def look(app: App) -> Status:
         stats = spool.stats()
         waiting = max(0, spool.last - max(progress.through, before(app.config.spool_dir)))
         unjudged = books.written_after(progress.judged)
-        beat, running = last_beat(app.config.beat_file), books.at_work()
+        beat, running, roles = last_beat(app.config.beat_file), books.at_work(), remembered(app.config)
         return Status(
             running=running,
+            roles=roles,
             progress=progress,
             tally=tally,
             balance=balance(progress, tally, waiting),
             spool=stats,
             store_lag=_since(stats.oldest if waiting else None, now),
-            detect_lag=_since(unjudged or (stats.oldest if waiting else None), now),
+            detect_lag=_since(unjudged or (stats.oldest if waiting else None), now) if roles.detect else timedelta(0),
             silent=tuple(books.silent()),
             senders=tuple(books.senders()),
             turned_away=_turned_away(tally),
             beat=beat,
-            judging=_judging(beat, app.config.stuck_after) if running else "",
-            still=running and beat is not None and alive(beat.pid) and beat.age() > app.config.stuck_after,
+            judging=_judging(beat, app.config.stuck_after) if running and roles.detect else "",
+            still=running
+            and roles.detect
+            and beat is not None
+            and alive(beat.pid)
+            and beat.age() > app.config.stuck_after,
             expired=tuple(expired(app.config.content.rules, now)),
             notifications=outbox.counts(),
             mute={

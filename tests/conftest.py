@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -134,4 +136,5 @@ def elastic_prefix(elastic_url: str) -> Iterator[str]:
             doomed += [f"{kind}{one[column]}" for one in json.load(answer)]
     for path in doomed:
         request = urllib.request.Request(f"{elastic_url}/{path}", method="DELETE")  # noqa: S310  the node's own address
-        _NO_PROXY.open(request, timeout=60).close()
+        with suppress(urllib.error.HTTPError):  # nothing was stored: there is no template
+            _NO_PROXY.open(request, timeout=60).close()

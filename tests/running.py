@@ -31,6 +31,7 @@ class Running:
     config: Path
     environment: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[str] | None" = None
+    roles: tuple[str, ...] = ()
     said: list[str] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -44,7 +45,15 @@ class Running:
         ready = threading.Event()
         self.said, self.ports = [], {}
         process = subprocess.Popen(
-            [sys.executable, "-m", "sentinel", "run", "--config", str(self.config)],
+            [
+                sys.executable,
+                "-m",
+                "sentinel",
+                "run",
+                *(f"--role={one}" for one in self.roles),
+                "--config",
+                str(self.config),
+            ],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **self.environment},

@@ -34,6 +34,7 @@ from sentinel.core.detection import EVIDENCE_MAX, Finding, Key, Level
 from sentinel.core.errors import StoreBusyError, UsageError
 from sentinel.core.journal import Journal
 from sentinel.core.ports import Clock
+from sentinel.core.reached import Reached, keep, load
 from sentinel.core.replica import Replica
 
 T = TypeVar("T")
@@ -98,14 +99,10 @@ class Book:
         """Why what other machines have written could not be looked for; nothing if it was, or there are none."""
         return self._db.sight.why if isinstance(self._db, Replica) else ""
 
-    def cursor(self) -> int:
-        """Return the sequence up to which everything has been judged, 0 at the beginning."""
+    def judged(self) -> Reached:
+        """Return up to where everything has been judged."""
         with self._lock, told(self._path), reading(self._db):
-            return self._cursor()
-
-    def _cursor(self) -> int:
-        row = self._db.execute("SELECT seq FROM progress WHERE name = 'judged'").fetchone()
-        return 0 if row is None else int(row[0])
+            return load(self._db, "judged")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -124,29 +121,29 @@ class Book:
         findings: Iterable[Finding],
         cursor: int,
         *,
-        after: int | None = None,
+        after: Reached | None = None,
         also: Callable[[sqlite3.Connection], None] = lambda _db: None,
     ) -> tuple[str, ...]:
         """Fold findings into alerts and move the cursor, both or neither; returns the ids of alerts newly raised.
 
-        `after` is where the judging began: if the cursor stands elsewhere by now, another process has judged
-        meanwhile, nothing is written and StoreBusyError raised. The cursor never moves back. What `also` writes is
-        written in the same transaction.
+        It is the cursor of the node that `cursor` is a sequence of, and never moves back. `after` is where the judging
+        began: if a cursor stands elsewhere by now, another process has judged meanwhile, nothing is written and
+        StoreBusyError raised. What `also` writes is written in the same transaction.
         """
         findings = tuple(findings)
 
         def folded() -> tuple[str, ...]:
-            there = self._cursor()
+            there = load(self._db, "judged")
             if after is not None and there != after:
-                raise StoreBusyError(f"{self._path}: another process has judged up to {there}; only one should")
+                raise StoreBusyError(f"{self._path}: another process has judged up to {there.top}; only one should")
             folding = Folding(self._db, self._quiet, self._clock.now(), self._budget)
             for finding in findings:
                 folding.take(finding)
             folding.finish()
             kill.point("alert.before_cursor")
             also(self._db)
-            if cursor > there:
-                self._db.execute("INSERT OR REPLACE INTO progress VALUES ('judged', ?)", (cursor,))
+            if not there.holds(cursor):
+                keep(self._db, "judged", Reached.of(cursor))
             kill.point("alert.before_commit")
             return tuple(folding.raised)
 

@@ -12,6 +12,7 @@ from sentinel.app import App
 from sentinel.cli.common import SCHEMA, emit, show, talk
 from sentinel.config import load
 from sentinel.core.clock import ManualClock
+from sentinel.core.reached import Reached
 from sentinel.detect.rules import Rules
 from sentinel.sense.segments import read_segments
 from sentinel.sense.settings import SenseSettings
@@ -67,7 +68,7 @@ def _stages(app: App, rules: Rules) -> Iterator[Stages]:
             ),
             book=stack.enter_context(app.book()),
             past=stack.enter_context(app.past(store)),
-            joiner=stack.enter_context(app.joiner(store, 0)),
+            joiner=stack.enter_context(app.joiner(store, Reached())),
             detections=rules.detections,
             sense=SenseSettings(
                 segments=read_segments(app.config.data.parent / "segments.yaml"), calendar_of=app.hours.of_address

@@ -25,6 +25,7 @@ def health(json: JsonOption = False, config: ConfigOption = None) -> None:
                 "well": found.well,
                 "problems": [{"what": one.what, "text": one.text} for one in found.problems],
                 "running": found.running,
+                "role": str(found.roles),
                 "judge_pid": found.judge,
                 "judge_still_seconds": None if found.still is None else found.still.total_seconds(),
                 "judge_doing": found.doing,

@@ -9,17 +9,15 @@ from typing import Annotated
 
 import typer
 
-from sentinel import metrics
+from sentinel import metrics, sensing
 from sentinel.app import App
 from sentinel.cli import policy as policies
 from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, emit, talk
-from sentinel.core.calendar import Calendar
 from sentinel.core.errors import Exit, UsageError
 from sentinel.core.event import Raw
 from sentinel.sense.findings import Finding
 from sentinel.sense.live import Live, LiveSettings
 from sentinel.sense.memory import FILE as MEMORY_FILE
-from sentinel.sense.segments import Segments, read_segments
 from sentinel.sense.sensor import read_pcap, sense_file
 from sentinel.sense.settings import SenseSettings
 from sentinel.sense.writing import shown
@@ -61,18 +59,7 @@ def sense(  # noqa: PLR0913, PLR0917  options of a command
     if context.invoked_subcommand:
         return
     app = application(config)
-    policy = segments or app.config.sense.segments
-
-    def calendar_of(address: str) -> Calendar | None:
-        app.hours.refresh()
-        return app.hours.of_address(address)
-
-    settings = SenseSettings(
-        tuning=app.config.sense.detections,
-        segments=read_segments(policy) if policy else Segments(),
-        calendar_of=calendar_of,
-        learn=learn,
-    )
+    settings = sensing.settings(app, segments, learn)
     if pcap is not None:
         if interface or ring:
             raise UsageError("--pcap is of a file: leave out --interface and --ring")

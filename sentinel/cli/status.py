@@ -12,6 +12,7 @@ from sentinel.cli.common import SCHEMA, ConfigOption, JsonOption, application, e
 from sentinel.core.clock import iso
 from sentinel.core.errors import Exit
 from sentinel.core.source import Account
+from sentinel.roles import ALL
 from sentinel.spool.survey import SpoolStats
 from sentinel.status import Balance, Status
 from sentinel.ui import tables
@@ -53,11 +54,11 @@ def _rows(found: Status) -> list[tuple[str, str]]:
     running = "at work" if found.running else f"not at work since {_moment(found.progress.known)}"
     oldest = f", the oldest {_seconds(found.store_lag.total_seconds())} old" if found.balance.waiting else ""
     rows = [
-        ("sentinel run", running),
+        ("sentinel run", running if found.roles == ALL else f"{running}; role: {found.roles}"),
         ("books", books_line(found.balance)),
         ("spool", f"{found.balance.waiting:,} records wait{oldest}; {found.spool.bytes / (1 << 20):,.1f} MiB"),
         *_spool_rows(found.spool),
-        ("rules", found.judging or f"{_seconds(found.detect_lag.total_seconds())} behind"),
+        ("rules", _judging(found)),
         ("senders", f"{len(found.senders)} known, {len(found.silent)} silent{': ' if silent else ''}{silent}"),
         ("connections", away or "none refused"),
     ]
@@ -69,6 +70,12 @@ def _rows(found: Status) -> list[tuple[str, str]]:
     if found.balance.skipped:
         rows.append(("not booked", f"{found.balance.skipped:,} records, dealt with while the books were lost"))
     return rows
+
+
+def _judging(found: Status) -> str:
+    if not found.roles.detect:
+        return "run on the machine with the role detect"
+    return found.judging or f"{_seconds(found.detect_lag.total_seconds())} behind"
 
 
 def _told(found: Status) -> str:
@@ -111,6 +118,7 @@ def _as_json(found: Status) -> dict[str, Any]:
         "schema": SCHEMA,
         "well": found.well,
         "running": found.running,
+        "role": str(found.roles),
         "balanced": not balance.problems,
         "problems": balance.problems,
         "received": balance.received,

@@ -14,6 +14,7 @@ from time import perf_counter
 from sentinel.core.detection import Detection, Finding, Gap
 from sentinel.core.event import Event
 from sentinel.core.ports import Store
+from sentinel.core.reached import Reached
 from sentinel.detect.judging import Batch, Means, Run
 from sentinel.detect.matcher import Matcher
 from sentinel.detect.past import IN_MEMORY, Past
@@ -48,14 +49,14 @@ class Again:
         """Return the rules that are about an event; one that fails over it is not."""
         return self._matcher.matching(event, lambda _rule, _error: None)
 
-    def judge(self, events: Sequence[Event], until: int) -> Judged:
+    def judge(self, events: Sequence[Event], until: Reached) -> Judged:
         """Return what `events` make the rules find, where all that arrived up to `until` counts. Raises StoreError."""
         # what the memory would have to hold is asked of the store
         self._memory.at(until)
         if self._past is not None and not self._begun:
             self._past.begin(until)
             self._begun = True
-        batch = Batch(0, until, Run())
+        batch = Batch(0, until.top, Run(), until)
         hits: Counter[str] = Counter()
         event: Event
 
@@ -69,7 +70,7 @@ class Again:
                 hits[detection.id] += 1
                 batch.hit(detection, event)
         batch.finish(self._means)
-        broken = (Gap(rule.id, 0, until, reason) for rule, reason in self._matcher.broken)
+        broken = (Gap(rule.id, 0, until.top, reason) for rule, reason in self._matcher.broken)
         return Judged(tuple(batch.findings), (*batch.gaps, *batch.limited, *broken), hits)
 
     def close(self) -> None:

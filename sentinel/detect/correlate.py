@@ -24,7 +24,8 @@ from typing import assert_never
 from sentinel.core.detection import EVIDENCE_MAX, NUMBERS, Correlation, Detection, Finding, Key, Kind, Part, Relation
 from sentinel.core.event import Event, Scalar
 from sentinel.core.ports import Span, Store
-from sentinel.core.where import AllOf, AnyOf, Compare, Is, Where, holds, plain, values
+from sentinel.core.reached import Reached
+from sentinel.core.where import AllOf, AnyOf, Is, Where, holds, plain, values
 from sentinel.core.wildcard import fold
 from sentinel.detect.recent import Brought, Chained, Name, Recent, Seen
 from sentinel.detect.windows import firing
@@ -71,7 +72,7 @@ class _Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """One correlation, the store it counts in, the arrival sequence beyond which nothing counts yet, and its memory.
+    """One correlation, the store it counts in, up to where what arrived counts, and its memory.
 
     `check` is called now and then; what it raises ends the counting.
     """
@@ -79,7 +80,7 @@ class Counting:
     store: Store
     detection: Detection
     rule: Correlation
-    until: int
+    until: Reached
     recent: Recent
     check: Callable[[], None] = lambda: None
     leaves: tuple[_Leaf, ...] = field(init=False)
@@ -170,8 +171,7 @@ class Counting:
     def _where(self, leaf: _Leaf, key: Key = ()) -> Where:
         # what the memory does not hold
         same = tuple(Is(field, value) for field, (_, value) in zip(leaf.group, key, strict=False))
-        before = Compare("event.sequence", "lte", min(self.until, self.recent.start))
-        return AllOf((*same, before, leaf.part.where))
+        return AllOf((*same, self.until.least(self.recent.start).within(), leaf.part.where))
 
     def _judge(self, key: Key, new: Sequence[Seen], *, stored: bool) -> Iterator[Finding]:
         self.check()

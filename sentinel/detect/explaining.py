@@ -13,6 +13,7 @@ from sentinel.core.detection import Correlation, Detection, Finding, Key, events
 from sentinel.core.event import Event
 from sentinel.core.explain import Step, explained
 from sentinel.core.ports import Span, Store
+from sentinel.core.reached import everything
 from sentinel.core.where import holds
 from sentinel.detect.correlate import Counting, keys
 from sentinel.detect.linking import Plain
@@ -82,8 +83,8 @@ def asked_of(origins: Sequence[Plain], events: Sequence[Event]) -> tuple[Asked, 
 def _groups(store: Store, detection: Detection, rule: Correlation, event: Event) -> Iterator[Around]:
     if not holds(detection.where, event):
         return
-    newest = max(store.newest(), event.seq)
-    findings = list(Counting(store, detection, rule, newest, Recent(newest)).findings([event]))
+    all_of_it = everything(store).to(event.seq)
+    findings = list(Counting(store, detection, rule, all_of_it, Recent(all_of_it)).findings([event]))
     seen: set[Key] = set()
     for part in rule.parts:
         if not holds(part.where, event):

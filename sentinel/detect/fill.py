@@ -13,8 +13,9 @@ from time import perf_counter
 
 from sentinel.core.detection import Detection, Finding
 from sentinel.core.errors import StoreError
-from sentinel.core.event import Event
+from sentinel.core.event import Event, node_of
 from sentinel.core.ports import Clock, Span, Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import AllOf, Compare
 from sentinel.detect.desk import Desk
 from sentinel.detect.judging import Batch, Means, Run, reason_of, rough
@@ -83,12 +84,13 @@ class Filler:
             return _failed(done, gap, gap.start, reason_of(error))
 
     def _fill(self, done: Filled, detection: Detection, gap: Open, end: float) -> Filled:
-        run, cursor = Run(), self._desk.cursor()
+        run, judged = Run(), self._desk.judged()
         asked = AllOf(
             (
                 detection.where,
                 Compare("event.sequence", "gt", gap.after),
-                Compare("event.sequence", "lte", min(gap.until, cursor)),
+                Compare("event.sequence", "lte", gap.until),
+                judged.within(),
             )
         )
         at, width = gap.start, gap.end - gap.start
@@ -104,11 +106,11 @@ class Filler:
                 page = self._store.search(asked, Span(at, until), MINUTE_MAX)
                 if len(page) >= MINUTE_MAX:
                     return _failed(done, gap, at, f"more than {MINUTE_MAX} events of the rule in one minute")
-            batch = self._judge(run, detection, page, cursor)
+            batch = self._judge(run, detection, page, judged)
             wrong = [*batch.gaps, *batch.limited]
             if wrong:
                 return _failed(done, gap, at, wrong[0].reason)
-            raised = self._record(batch.findings, replace(gap, start=at, end=until), cursor)
+            raised = self._record(batch.findings, replace(gap, start=at, end=until), judged)
             done = replace(
                 done,
                 windows=done.windows + (until - at) // MINUTE,
@@ -118,27 +120,26 @@ class Filler:
             at, width = until, width * 2
         return done
 
-    def _judge(self, run: Run, detection: Detection, page: Iterable[Event], cursor: int) -> Batch:
+    def _judge(self, run: Run, detection: Detection, page: Iterable[Event], judged: Reached) -> Batch:
         events = sorted(page, key=lambda event: event.seq)
-        first = events[0].seq - 1 if events else cursor
-        batch = Batch(first, cursor, run)
+        batch = Batch(0, judged.top, run, judged)
         memory = Memory()
-        memory.at(cursor)  # what came before is the store's
+        memory.at(judged)  # what came before is the store's
         past = None
         if detection.history is not None and events:
             past = Past(IN_MEMORY, self._store)
             past.follow([detection])
-            past.begin(first)
+            past.begin(_ahead_of(events, judged))
         for event in events:
             batch.hit(detection, event)
         batch.finish(Means(self._store, memory, past, self._timer, self._at))
         return batch
 
-    def _record(self, findings: Iterable[Finding], gap: Open, cursor: int) -> tuple[str, ...]:
+    def _record(self, findings: Iterable[Finding], gap: Open, judged: Reached) -> tuple[str, ...]:
         now = self._clock.now()
 
         def also(db: sqlite3.Connection) -> None:
-            self._ledger.closed(db, gap, cursor, now, now - gap.start)
+            self._ledger.closed(db, gap, judged, now, now - gap.start)
 
         return self._desk.record([self._told(one, now) for one in findings], 0, also=also)
 
@@ -170,6 +171,14 @@ class Repeater:
     def _waits(self, gap: Open, now: datetime) -> bool:
         tried = self._tried.get((gap.rule_id, gap.start))
         return tried is not None and tried <= now < tried + self.RETRY
+
+
+def _ahead_of(events: Iterable[Event], judged: Reached) -> Reached:
+    # what had arrived before the first of them, as each node counts it
+    first: dict[int, int] = {}
+    for event in events:
+        first.setdefault(node_of(event.seq), event.seq - 1)
+    return Reached.of(*(first.get(node, seq) for node, seq in judged.by_node.items()))
 
 
 def _failed(done: Filled, gap: Open, at: datetime, reason: str) -> Filled:

@@ -12,6 +12,7 @@ from sentinel.core.detection import Detection, Finding, Gap, Key
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event
 from sentinel.core.ports import Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import values
 from sentinel.detect.calendar import CALENDAR_STATE
 from sentinel.detect.correlate import Counting, TooLongError, TooManyError
@@ -92,19 +93,26 @@ class Means:
 
 @dataclass(slots=True)
 class Batch:
-    """The events with `after < seq <= last`, and what has come of them so far.
+    """The events with `after < seq <= last`, which are of one node, and what has come of them so far.
 
+    `before` is what had been judged before them, of all nodes.
     `gaps` are events that rules have not judged, `limited` those that a history could take in but in part.
     """
 
     after: int
     last: int
     run: Run
+    before: Reached = field(default_factory=Reached)
     findings: list[Finding] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     limited: list[Gap] = field(default_factory=list)
     _counted: dict[str, tuple[Detection, list[Event]]] = field(default_factory=dict)
     _overflow: dict[tuple[str, Key], _Overflow] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> Reached:
+        """What counts for them: what was judged before, and they themselves."""
+        return self.before.to(self.last)
 
     def hit(self, detection: Detection, event: Event) -> None:
         """Take an event that the rule is about."""
@@ -161,7 +169,7 @@ class Batch:
                 self._compare(means, detection, new)
             else:
                 recent = means.memory.of(detection.id)
-                counting = Counting(means.store, detection, detection.correlation, self.last, recent, check)
+                counting = Counting(means.store, detection, detection.correlation, self.reached, recent, check)
                 self.findings += counting.findings(new)
             check()
         except StoreError:
@@ -178,7 +186,7 @@ class Batch:
 
     def _compare(self, means: "Means", detection: Detection, new: Sequence[Event]) -> None:
         assert means.past is not None  # noqa: S101  made where a rule has a history
-        found, remark = means.past.findings(detection, self.last, new)
+        found, remark = means.past.findings(detection, self.reached, new)
         self.findings += found
         if remark:
             self.limited.append(Gap(detection.id, self.after, self.last, remark))

@@ -8,7 +8,8 @@ from hashlib import blake2b
 from sentinel.core.detection import Key
 from sentinel.core.event import Event
 from sentinel.core.ports import Span, Store
-from sentinel.core.where import AllOf, Compare, Where, plain
+from sentinel.core.reached import Reached
+from sentinel.core.where import AllOf, Where, plain
 from sentinel.core.wildcard import fold
 
 PAGE = 5_000
@@ -45,14 +46,14 @@ def named(key: Key) -> bytes:
 
 
 def stored(
-    store: Store, where: Where, span: Span, after: int, events_max: int | None = None
+    store: Store, where: Where, span: Span, after: Reached, events_max: int | None = None
 ) -> Iterator[tuple[datetime, list[Event]]]:
     """Yield what has arrived up to `after` in slices, the latest first, each with its beginning.
 
     Ends after `events_max` events (STORED_MAX); a slice is as wide as makes it a page.
     """
     most = STORED_MAX if events_max is None else events_max
-    asked = AllOf((where, Compare("event.sequence", "lte", after)))
+    asked = AllOf((where, after.within()))
     end, width, count = span.end, _WIDTH, 0
     while end > span.start and count < most:
         begin = max(span.start, end - width)
@@ -68,12 +69,12 @@ def stored(
             width *= 4
 
 
-def beginning(store: Store, where: Where, span: Span, until: int) -> datetime | None:
+def beginning(store: Store, where: Where, span: Span, until: Reached) -> datetime | None:
     """Return when the first event of `span` happened for which `where` holds; None: there is none.
 
     If there is more than a page of them in the first minute it is at most that minute later.
     """
-    asked = AllOf((where, Compare("event.sequence", "lte", until)))
+    asked = AllOf((where, until.within()))
     if not store.search(asked, span, 1):
         return None
     low, high = span.start, span.end

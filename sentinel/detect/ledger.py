@@ -18,6 +18,8 @@ from functools import reduce
 from typing import NamedTuple, Protocol
 
 from sentinel.core.database import micros, moment
+from sentinel.core.event import node_of
+from sentinel.core.reached import Reached, load
 from sentinel.detect.intervals import TABLE, Row, State, holes, merged, overlapping, paint, within
 
 MINUTE = timedelta(minutes=1)
@@ -142,9 +144,8 @@ class Ledger:
         `gaps` returns them from then on, until `closed` is told that it was done.
         """
         with self._keeper.writing() as db:
-            row = db.execute("SELECT seq FROM progress WHERE name = 'judged'").fetchone()
-            cursor = row[0] if row else 0
-            new = Row(0, 0, "reopened", micros(now), after=0, until=cursor, reason=reason[:REASON_MAX])
+            judged = load(db, "judged")
+            new = Row(0, 0, "reopened", micros(now), after=0, until=judged.top, reason=reason[:REASON_MAX])
             for rule_id in rule_ids:
                 for start, end in spans:
                     paint(db, scope_of(rule_id), minute_of(start), ceiling(end), lambda _: new)
@@ -164,17 +165,19 @@ class Ledger:
         )
         return [one for one in found if wanted is None or one.rule_id in wanted]
 
-    def closed(self, db: sqlite3.Connection, done: Open, through: int, now: datetime, late: timedelta) -> None:
+    def closed(self, db: sqlite3.Connection, done: Open, through: Reached, now: datetime, late: timedelta) -> None:
         """Enter, in the transaction of the findings, that `done` was judged again with all that arrived to `through`.
 
-        What has been skipped for arrivals beyond that meanwhile stays open.
+        What has been skipped for arrivals beyond that meanwhile stays open; so does all of it if it is about several
+        nodes, for then it does not say which of them.
         """
 
         def change(row: Row | None) -> Row | None:
             if row is None or row.state not in {"skipped", "reopened"}:
                 return row
-            if row.until > through:
-                return row._replace(after=max(row.after, through))
+            several = node_of(row.after) != node_of(row.until)
+            if not through.holds(row.until) or (several and row.at != micros(done.since)):
+                return row if several else row._replace(after=max(row.after, through.at(node_of(row.until))))
             seconds = max(row.late, int(late.total_seconds()))
             return Row(0, 0, "evaluated", micros(now), 0, seconds, row.reopened + 1, reason=f"filled: {row.reason}")
 

@@ -19,6 +19,7 @@ from sentinel.core.database import Shape, micros, moment, open_database, set_asi
 from sentinel.core.detection import Baseline, Detection, Finding, History, NewTerms
 from sentinel.core.event import Event
 from sentinel.core.ports import Span, Store
+from sentinel.core.reached import Reached, beginning_of, keep, load
 from sentinel.detect.learnt import Learnt, beginning, source_of, stored
 from sentinel.detect.terms import Terms
 from sentinel.detect.usual import Usual
@@ -74,7 +75,7 @@ class Past:
         self._path = path
         self._store = store
         self._anew = anew
-        self._after = self._through = -1
+        self._after = self._through = Reached()
         self._learnt: dict[str, Learnt] = {}
         self._fresh: set[str] = set()
         self._db = open_database(path, _SHAPE)
@@ -101,20 +102,20 @@ class Past:
                 for rule_id in rule_ids:
                     self._forget(rule_id)
 
-    def begin(self, after: int) -> None:
+    def begin(self, after: Reached) -> None:
         """Say that what arrived after `after` is judged next; what an earlier batch did not keep is undone."""
         with told(self._path):
             self._undo()
             self._db.execute("BEGIN IMMEDIATE")
-            row = self._db.execute("SELECT seq FROM progress WHERE name = 'through'").fetchone()
-            self._after, self._through = after, 0 if row is None else int(row[0])
-            if self._through < after:
+            self._after, self._through = after, load(self._db, "through")
+            if not self._through.covers(after):
                 for rule_id in self._known():
                     self._forget(rule_id)
-                self._through = after
-            self._db.execute("DELETE FROM opened WHERE seq <= ?", (after,))
+                self._through = self._through.to(*after.by_node.values())
+            ranges = [(beginning_of(node), seq) for node, seq in after.by_node.items()]
+            self._db.executemany("DELETE FROM opened WHERE seq > ? AND seq <= ?", ranges)
 
-    def findings(self, detection: Detection, until: int, events: Sequence[Event]) -> tuple[list[Finding], str]:
+    def findings(self, detection: Detection, until: Reached, events: Sequence[Event]) -> tuple[list[Finding], str]:
         """Return what `events` (new, in order of arrival, the rule's `where` holds) make the rule find.
 
         The text says what it could not do, if anything. Raises StoreError if the store or the file cannot be used.
@@ -123,21 +124,21 @@ class Past:
             learnt = self._ready(detection, events)
             learner = self._learner(detection, learnt)
             through = self._after if detection.id in self._fresh else self._through
-            through = through if self._anew is None else -1
+            through = through if self._anew is None else Reached()
             if isinstance(learner, Terms):
-                found, learnt.remark = learner.judge(events, through)
+                found, learnt.remark = learner.judge(events, self._after, through)
             else:
                 found, learnt.remark = learner.judge(events, until, through)
             learner.forget(micros(events[-1].ingested))
             self._note(learnt)
         return found, learnt.remark
 
-    def keep(self, through: int, incomplete: Iterable[str] = ()) -> None:
+    def keep(self, through: Reached, incomplete: Iterable[str] = ()) -> None:
         """Make what was learnt up to `through` last; the rules `incomplete`, which missed events, learn anew."""
         with told(self._path):
             for rule_id in incomplete:
                 self._forget(rule_id)
-            self._db.execute("INSERT OR REPLACE INTO progress VALUES ('through', ?)", (max(through, self._through),))
+            keep(self._db, "through", self._through.to(*through.by_node.values()))
             self._db.execute("COMMIT")
 
     def _ready(self, detection: Detection, events: Sequence[Event]) -> Learnt:
@@ -153,7 +154,7 @@ class Past:
         self._forget(detection.id)
         arrived = [one.ingested for one in events]
         span = Span(min(arrived) - _reach_of(history), max(arrived) + _AHEAD)
-        begun = beginning(self._store, source_of(detection.where), span, events[-1].seq)
+        begun = beginning(self._store, source_of(detection.where), span, self._after.to(events[-1].seq))
         first = min(one.timestamp for one in events) if begun is None else begun
         row = self._db.execute(
             "INSERT INTO rules (id, version, begun, since, held, remark) VALUES (?, ?, ?, ?, 0, '')",

@@ -5,10 +5,14 @@ of the store. Of one correlation it holds every counted event with `start < seq`
 """
 
 from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
+
+from sentinel.core.event import node_of
+from sentinel.core.reached import Reached
 
 EVENTS_MAX = 100_000
 """So many events are remembered of one correlation; then the older half is left to the store again."""
@@ -41,9 +45,9 @@ class Seen(NamedTuple):
 
 
 class Recent:
-    """The events counted since the sequence `start`."""
+    """The events counted since `start`."""
 
-    def __init__(self, start: int, events_max: int = EVENTS_MAX) -> None:
+    def __init__(self, start: Reached, events_max: int = EVENTS_MAX) -> None:
         self.start = start
         self._events_max = events_max
         self._groups: dict[Name, list[Seen]] = {}
@@ -51,7 +55,7 @@ class Recent:
 
     def take(self, name: Name, seen: Seen) -> None:
         """Remember an event of a group, unless it is the store's; one that is there already stays there once."""
-        if seen.seq <= self.start:
+        if self.start.holds(seen.seq):
             return
         group = self._groups.setdefault(name, [])
         if not group or group[-1] < seen:
@@ -64,16 +68,19 @@ class Recent:
         if self._count > self._events_max:
             self._forget()
 
-    def between(self, name: Name, low: datetime, high: datetime, until: int) -> list[Seen]:
-        """Return the group's events with `low <= timestamp < high` and `seq <= until`, in order."""
+    def between(self, name: Name, low: datetime, high: datetime, until: Reached) -> list[Seen]:
+        """Return the group's events with `low <= timestamp < high` that arrived up to `until`, in order."""
         group = self._groups.get(name, [])
         begin = bisect_left(group, low, key=_timestamp)
-        return [one for one in group[begin : bisect_left(group, high, key=_timestamp)] if one.seq <= until]
+        return [one for one in group[begin : bisect_left(group, high, key=_timestamp)] if until.holds(one.seq)]
 
     def _forget(self) -> None:
-        seqs = sorted(one.seq for group in self._groups.values() for one in group)
-        self.start = seqs[len(seqs) // 2]
-        kept = {name: [one for one in group if one.seq > self.start] for name, group in self._groups.items()}
+        by_node = defaultdict[int, list[int]](list)
+        for group in self._groups.values():
+            for one in group:
+                by_node[node_of(one.seq)].append(one.seq)
+        self.start = self.start.to(*(sorted(seqs)[len(seqs) // 2] for seqs in by_node.values()))
+        kept = {name: [one for one in group if not self.start.holds(one.seq)] for name, group in self._groups.items()}
         self._groups = {name: group for name, group in kept.items() if group}
         self._count = sum(map(len, self._groups.values()))
 
@@ -82,21 +89,20 @@ class Memory:
     """The memories of all correlations, as far as the judging has gone without a leap."""
 
     def __init__(self) -> None:
-        self._through = 0
+        self._start = self._through = Reached()
         self._by_rule: dict[str, Recent] = {}
-        self._start = 0
 
     def of(self, rule_id: str) -> Recent:
         """Return the memory of one correlation."""
         return self._by_rule.setdefault(rule_id, Recent(self._start))
 
-    def at(self, after: int) -> None:
+    def at(self, after: Reached) -> None:
         """Say that events from `after` on are judged next; a leap forgets everything."""
         if after != self._through:
             self._by_rule.clear()
             self._start = self._through = after
 
-    def done(self, through: int, incomplete: Iterable[str]) -> None:
+    def done(self, through: Reached, incomplete: Iterable[str]) -> None:
         """Say that all events up to `through` have been judged, but not by the rules `incomplete`."""
         self._through = through
         for rule_id in incomplete:

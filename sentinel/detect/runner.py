@@ -6,14 +6,15 @@ When it is well again they are judged after all.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 
 from sentinel.core.detection import Detection, Gap
-from sentinel.core.event import Event
+from sentinel.core.event import Event, node_of
 from sentinel.core.ports import Clock, Store
+from sentinel.core.reached import Reached
 from sentinel.detect.breaker import Breaker
 from sentinel.detect.desk import Desk
 from sentinel.detect.fill import Filler, Repeater
@@ -28,7 +29,7 @@ BATCH = 2_000
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What one run did: events judged from `after` to `cursor`, findings, ids of new alerts, what went wrong.
+    """What one run did: events judged from `after` to `reached`, findings, ids of new alerts, what went wrong.
 
     `rolled_up` counts the events that were told as a number only; `tripped` are the rules that this run has set aside
     for a while, and why; `started` is the clock's, `seconds` how long it took.
@@ -36,8 +37,8 @@ class RunReport:
 
     started: datetime
     seconds: float
-    after: int
-    cursor: int
+    after: Reached
+    reached: Reached
     judged: int
     findings: int
     raised: tuple[str, ...] = ()
@@ -47,9 +48,10 @@ class RunReport:
 
 
 class Runner:
-    """The rules `detections` over `store`; `until` says up to which sequence everything has been stored.
+    """The rules `detections` over `store`; `until` says up to which sequence everything of a node has been stored.
 
-    `through` says up to which moment all that arrived is below `until` (None: the present one); `refused` why a rule
+    `elsewhere` says the same of other nodes, whose events are taken in turns. `through` says up to which moment all
+    that arrived is below these (None: the present one); `refused` why a rule
     file is not on, by path. `seen` is given what has been judged, with the sequence behind which it lies: who needs the
     events too need not read them again. `past` is what the rules with a history have learnt; without it they learn
     anew. `at` is told what is being done: the id of the rule at work, or nothing.
@@ -64,6 +66,7 @@ class Runner:
         clock: Clock,
         until: Callable[[], int],
         *,
+        elsewhere: Callable[[], Iterable[int]] = tuple,
         through: Callable[[], datetime] | None = None,
         refused: Mapping[str, str] | None = None,
         seen: Callable[[int, Sequence[Event]], None] = lambda _after, _events: None,
@@ -75,6 +78,7 @@ class Runner:
     ) -> None:
         detections = tuple(detections)
         self._store, self._book, self._clock, self._until = store, book, clock, until
+        self._elsewhere = elsewhere
         self._through = through or clock.now
         self._seen, self._at, self._timer = seen, at, timer
         if past is None and any(one.history is not None for one in detections):
@@ -96,38 +100,39 @@ class Runner:
         self._planner.plan(started)
         # in this order: what arrived before `through` is below `until`
         through = self._through()
-        until = self._until()
+        until = Reached.of(self._until(), *self._elsewhere())
         aside = self._aside(started)
-        after = cursor = self._book.cursor()
+        after = reached = self._book.judged()
         run = Run(self._listed_max)
         judged = found = 0
         raised: list[str] = []
-        while events := self._store.since(cursor, until, self._batch):
-            self._memory.at(cursor)
+        for events in self._arrived(after, until):
+            cursor = reached.at(node_of(events[0].seq))
+            self._memory.at(reached)
             touched = Touched.by(events)
             self._planner.touch(touched, started)
             if self._past is not None:
-                self._past.begin(cursor)
-            batch = self._judge(run, aside, cursor, events)
+                self._past.begin(reached)
+            batch = self._judge(run, aside, reached, events)
             if self._past is not None:
-                self._past.keep(batch.last, {gap.rule_id for gap in batch.gaps})
+                self._past.keep(batch.reached, {gap.rule_id for gap in batch.gaps})
             batch.gaps += batch.limited
             raised += self._record(batch, touched, started)
-            self._memory.done(batch.last, {gap.rule_id for gap in batch.gaps})
+            self._memory.done(batch.reached, {gap.rule_id for gap in batch.gaps})
             self._seen(cursor, events)
-            cursor = batch.last
+            reached = batch.reached
             judged += len(events)
             found += len(batch.findings)
             self._at("")
         if self._planner.due(through):
-            self._pass(through, cursor, aside | run.tripped, started)
+            self._pass(through, reached, aside | run.tripped, started)
         self._breaker.over(aside, run.tripped, started, judged=bool(judged))
         filled = self._repeater.run(started, aside | run.tripped)
         return RunReport(
             started=started,
             seconds=self._timer() - begun,
             after=after,
-            cursor=cursor,
+            reached=reached,
             judged=judged,
             findings=found + filled.findings,
             raised=(*raised, *filled.raised),
@@ -140,6 +145,17 @@ class Runner:
         """Set a rule aside for a while: somebody else has seen that it is too much."""
         self._breaker.over({}, {rule_id: reason}, self._clock.now(), judged=False)
 
+    def _arrived(self, after: Reached, until: Reached) -> Iterator[list[Event]]:
+        # a batch of each node that has one, and again
+        cursors = {node: after.at(node) for node in sorted(until.by_node)}
+        while cursors:
+            for node, cursor in list(cursors.items()):
+                if events := self._store.since(cursor, until.at(node), self._batch):
+                    cursors[node] = events[-1].seq
+                    yield events
+                else:
+                    del cursors[node]
+
     def _aside(self, now: datetime) -> dict[str, str]:
         broken = {rule.id: reason for rule, reason in self._matcher.broken}
         return {**self._breaker.aside(now), **broken, **self._planner.broken}
@@ -148,17 +164,18 @@ class Runner:
         def also(db: sqlite3.Connection) -> None:
             self._planner.judged(db, touched, batch.gaps, now)
 
-        return self._book.record(batch.findings, batch.last, after=batch.after, also=also)
+        return self._book.record(batch.findings, batch.last, after=batch.before, also=also)
 
-    def _pass(self, through: datetime, cursor: int, aside: Mapping[str, str], now: datetime) -> None:
+    def _pass(self, through: datetime, reached: Reached, aside: Mapping[str, str], now: datetime) -> None:
         def also(db: sqlite3.Connection) -> None:
-            self._planner.passed(db, through, cursor, aside, now)
+            self._planner.passed(db, through, reached.top, aside, now)
 
-        self._book.record((), cursor, after=cursor, also=also)
+        self._book.record((), 0, after=reached, also=also)
         self._planner.settle(through)
 
-    def _judge(self, run: Run, aside: Mapping[str, str], after: int, events: Sequence[Event]) -> Batch:
-        batch = Batch(after, events[-1].seq, run)
+    def _judge(self, run: Run, aside: Mapping[str, str], before: Reached, events: Sequence[Event]) -> Batch:
+        after = before.at(node_of(events[0].seq))
+        batch = Batch(after, events[-1].seq, run, before)
         idle = {**aside, **run.tripped}
         batch.gaps += [Gap(rule_id, after, batch.last, reason) for rule_id, reason in idle.items()]
         event = events[0]

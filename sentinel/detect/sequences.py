@@ -15,6 +15,7 @@ from sentinel.core.ecs import type_of
 from sentinel.core.errors import StoreError
 from sentinel.core.event import Event, Fields, Scalar
 from sentinel.core.ports import Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import AllOf, Is, Where, holds, plain
 from sentinel.core.wildcard import fold
 from sentinel.detect import definition
@@ -237,7 +238,7 @@ def tried(detection: Detection, events: Sequence[tuple[int, Event]], store: Stor
         if not new:
             continue
         try:
-            found = _found(detection, rule, store, new, every[-1].seq)
+            found = _found(detection, rule, store, new, Reached.of(every[-1].seq))
         except (StoreError, TooManyError) as error:
             return f"cannot be proven: {error}"
         ids = frozenset(one.id for one in new)
@@ -251,7 +252,7 @@ def tried(detection: Detection, events: Sequence[tuple[int, Event]], store: Stor
 
 
 def _found(
-    detection: Detection, rule: Correlation, store: Store, new: Sequence[Event], until: int
+    detection: Detection, rule: Correlation, store: Store, new: Sequence[Event], until: Reached
 ) -> set[tuple[tuple[str, ...], str]]:
     counting = Counting(store, detection, rule, until, Recent(until))
     return {

@@ -17,7 +17,8 @@ from sentinel.core.database import micros, moment
 from sentinel.core.detection import Detection, Finding, Key, NewTerms
 from sentinel.core.event import Event
 from sentinel.core.ports import Span, Store
-from sentinel.core.where import AllOf, Compare, Is, plain, values
+from sentinel.core.reached import Reached
+from sentinel.core.where import AllOf, Is, plain, values
 from sentinel.detect.learnt import Learnt, named
 
 HELD_MAX = 100_000
@@ -45,10 +46,10 @@ class Terms:
             for key in combinations(event, self.rule.fields):
                 self._sighted(named(key), micros(event.timestamp))
 
-    def judge(self, events: Sequence[Event], through: int) -> tuple[list[Finding], str]:
+    def judge(self, events: Sequence[Event], after: Reached, through: Reached) -> tuple[list[Finding], str]:
         """Return what is new of the events, in order of arrival, and what could not be done.
 
-        What arrived up to `through` has been taken in before.
+        `after` is what had arrived before them; what arrived up to `through` has been taken in before.
         """
         found: list[Finding] = []
         asked = 0
@@ -57,14 +58,14 @@ class Terms:
             for key in combinations(event, self.rule.fields):
                 term, at = named(key), micros(event.timestamp)
                 new: bool | None
-                if event.seq <= through:
+                if through.holds(event.seq):
                     new = self._opened(term, event.seq)
                 elif self._forgotten(at):
                     asked += 1
                     if asked > ASKED_MAX:
                         refused = f"more than {ASKED_MAX} events at once from before what is remembered: not judged"
                         continue
-                    new = not self._stored(key, event)
+                    new = not self._stored(key, event, after)
                     self._sighted(term, at)
                 else:
                     new = self._sighted(term, at)
@@ -122,10 +123,10 @@ class Terms:
             self.learnt.held += 1 - len(near)
         return False
 
-    def _stored(self, key: Key, event: Event) -> bool:
+    def _stored(self, key: Key, event: Event, after: Reached) -> bool:
         # whether what arrived before holds a sighting no further from it than the history
         same = tuple(Is(field, value) for field, value in key)
-        where = AllOf((self.detection.where, *same, Compare("event.sequence", "lt", event.seq)))
+        where = AllOf((self.detection.where, *same, after.to(event.seq - 1).within()))
         span = Span(event.timestamp - self.rule.history, event.timestamp + self.rule.history)
         return bool(self.store.search(where, span, 1))
 

@@ -23,7 +23,8 @@ from sentinel.core.database import micros, moment
 from sentinel.core.detection import EVIDENCE_MAX, Baseline, Detection, Finding, Key
 from sentinel.core.event import Event
 from sentinel.core.ports import Span, Store
-from sentinel.core.where import AllOf, Compare, Is, values
+from sentinel.core.reached import Reached
+from sentinel.core.where import AllOf, Is, values
 from sentinel.core.wildcard import fold
 from sentinel.detect.learnt import Learnt, named
 
@@ -74,7 +75,7 @@ class Usual:
             for key, value in self._brought(event):
                 self._add(named(key), micros(event.timestamp), value)
 
-    def judge(self, events: Sequence[Event], until: int, through: int) -> tuple[list[Finding], str]:
+    def judge(self, events: Sequence[Event], until: Reached, through: Reached) -> tuple[list[Finding], str]:
         """Return the windows with too much that the events are in, and what could not be done.
 
         What arrived up to `through` has been taken in before, nothing that arrived after `until` counts.
@@ -85,7 +86,7 @@ class Usual:
             at = micros(event.timestamp)
             for key, value in self._brought(event):
                 name = named(key)
-                if event.seq > through and not self._add(name, at, value):
+                if not through.holds(event.seq) and not self._add(name, at, value):
                     refused = f"more than {HELD_MAX:,} windows: no more are learnt; choose fewer fields"
                 group = touched.setdefault(name, _Touched(key, at, at))
                 group.first, group.last = min(group.first, at), max(group.last, at)
@@ -201,11 +202,11 @@ class Usual:
         local = moment(at).astimezone(ZoneInfo(self.rule.zone))
         return local.weekday() * 24 + local.hour
 
-    def _found(self, name: bytes, group: _Touched, until: int) -> tuple[list[Finding], str]:
+    def _found(self, name: bytes, group: _Touched, until: Reached) -> tuple[list[Finding], str]:
         size = self._window
         span = Span(_floor(moment(group.first - size)), _floor(moment(group.last + size)) + _TICK)
         same = tuple(Is(field, value) for field, value in group.key)
-        where = AllOf((self.detection.where, *same, Compare("event.sequence", "lte", until)))
+        where = AllOf((self.detection.where, *same, until.within()))
         page = self.store.search(where, span, AROUND_MAX + 1)
         if len(page) > AROUND_MAX:
             return [], f"more than {AROUND_MAX:,} events around one time in the group {dict(group.key)}"

@@ -7,19 +7,29 @@ from pathlib import Path
 from typing import Self
 
 from sentinel.core.database import Shape, micros, moment, open_database, told, writing
+from sentinel.core.reached import Reached, keep, load
 from sentinel.join.assembly import Name, Open
 
+_PROGRESS = "CREATE TABLE progress (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID"
 _SHAPE = Shape(
     0x5E_17_1E_03,
-    1,
+    2,
     (
         # parts: a JSON list of base64 texts
         """CREATE TABLE open (
             pack TEXT NOT NULL, key TEXT NOT NULL, first TEXT NOT NULL, source TEXT NOT NULL,
             received INTEGER NOT NULL, ingested INTEGER NOT NULL, parts TEXT NOT NULL,
             PRIMARY KEY (pack, key)) WITHOUT ROWID""",
-        """CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 0), cursor INTEGER NOT NULL)""",
+        _PROGRESS,
     ),
+    {
+        1: (
+            "ALTER TABLE progress RENAME TO old",
+            _PROGRESS,
+            "INSERT INTO progress SELECT 'joined', cursor FROM old",
+            "DROP TABLE old",
+        )
+    },
 )
 
 
@@ -38,11 +48,11 @@ class JoinBook:
         """Close the file."""
         self._db.close()
 
-    def cursor(self) -> int | None:
-        """Return the sequence up to which events have been taken, None if none ever were."""
+    def joined(self) -> Reached | None:
+        """Return up to where events have been taken, None if none ever were."""
         with told(self._path):
-            row = self._db.execute("SELECT cursor FROM progress").fetchone()
-        return None if row is None else int(row[0])
+            there = self._db.execute("SELECT 1 FROM progress").fetchone()
+            return load(self._db, "joined") if there else None
 
     def open(self) -> Iterator[tuple[Name, Open]]:
         """Yield what is open, oldest news first."""
@@ -54,7 +64,7 @@ class JoinBook:
             size = sum(len(part) + 1 for part in parts)
             yield (pack, key), Open(first, source, moment(received), moment(ingested), parts, size)
 
-    def enter(self, cursor: int, changed: Iterable[tuple[Name, Open]], gone: Iterable[Name]) -> None:
+    def enter(self, joined: Reached, changed: Iterable[tuple[Name, Open]], gone: Iterable[Name]) -> None:
         """Keep what has changed and how far that goes, both or neither."""
         rows = [
             (*name, one.first, one.source, micros(one.received), micros(one.ingested),
@@ -64,4 +74,4 @@ class JoinBook:
         with told(self._path), writing(self._db):
             self._db.executemany("DELETE FROM open WHERE pack = ? AND key = ?", gone)
             self._db.executemany("INSERT OR REPLACE INTO open VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._db.execute("INSERT OR REPLACE INTO progress VALUES (0, ?)", (cursor,))
+            keep(self._db, "joined", joined)

@@ -12,7 +12,8 @@ from sentinel.alert.book import Book
 from sentinel.core.detection import Detection
 from sentinel.core.event import Event
 from sentinel.core.ports import Clock, Span, Store
-from sentinel.core.where import AllOf, Compare
+from sentinel.core.reached import Reached
+from sentinel.core.where import AllOf
 from sentinel.detect.again import Again, late
 from sentinel.detect.learnt import stored
 from sentinel.detect.ledger import Ledger
@@ -82,7 +83,7 @@ class Judge:
         why = f"repair: {rule.version}"
         self._ledger.reopen([rule.id], [(span.start, span.end)], why, self.clock.now())
         inside = lambda event: span.start <= event.timestamp < span.end  # noqa: E731  what is judged anew
-        where = AllOf((rule.where, Compare("event.sequence", "lte", self._until)))
+        where = AllOf((rule.where, self._until.within()))
         with closing(Again(self.store, [rule], inside)) as again:
             for one in slices:
                 events = iter(sorted(self.store.search(where, one, RULE_EVENTS_MAX), key=lambda event: event.seq))
@@ -91,8 +92,7 @@ class Judge:
         self._close([rule.id], why)
 
     def _judge(self, again: Again, events: Sequence[Event], rules: dict[str, Detection], *, count: bool = True) -> None:
-        until = max(self._until, *(one.seq for one in events))
-        judged = again.judge(events, until)
+        judged = again.judge(events, self._until.to(*(one.seq for one in events)))
         for rule_id, number in judged.hits.items() if count else ():
             self.report.hit(rules[rule_id], number)
         self.report.unjudged(judged.gaps)
@@ -101,8 +101,8 @@ class Judge:
             self.report.alert(self.book.alert(alert_id))
 
     @property
-    def _until(self) -> int:
-        return self.book.cursor()
+    def _until(self) -> Reached:
+        return self.book.judged()
 
     @property
     def _ledger(self) -> Ledger:
@@ -119,10 +119,11 @@ class Judge:
         now = self.clock.now()
         ledger = self._ledger
         gaps = [one for one in ledger.gaps(rule_ids) if why in one.reason]
+        until = self._until
 
         def also(db: sqlite3.Connection) -> None:
             for one in gaps:
-                ledger.closed(db, one, one.until, now, now - one.start)
+                ledger.closed(db, one, until, now, now - one.start)
 
         if gaps:
             self.book.record((), 0, also=also)

@@ -48,7 +48,7 @@ class Retro:
             names = {one.id: one for one in rules}
             with closing(Again(store, rules, lambda _: False)) as again:
                 for marked in self._marked(store, threats, span, lists, report):
-                    judged = again.judge(marked, max(desk.cursor(), *(one.seq for one in marked)))
+                    judged = again.judge(marked, desk.judged().to(*(one.seq for one in marked)))
                     for rule_id, number in judged.hits.items():
                         report.hit(names[rule_id], number)
                     report.unjudged(judged.gaps)

@@ -17,6 +17,7 @@ from sentinel.core.detection import Detection
 from sentinel.core.errors import StoreBusyError, StoreError, UsageError
 from sentinel.core.event import Event, record_of
 from sentinel.core.ports import Span, Store
+from sentinel.core.reached import everything
 from sentinel.core.where import AllOf, AnyOf, Exists, Is, Where
 from sentinel.detect.again import Again
 from sentinel.detect.learnt import stored
@@ -34,7 +35,6 @@ VERSIONS_MAX = 10_000
 ASKED = 500
 WAIT_MAX = timedelta(minutes=30)
 """So long the process that stores may take over what is to do."""
-_SEQ_MAX = (1 << 63) - 1
 _POLL_SECONDS = 0.5
 _LETTER = Is("event.kind", "pipeline_error")
 
@@ -144,7 +144,7 @@ class Repair:
     def _changes(self, store: Store, where: Where, scope: Scope, report: Report) -> Iterator[Reread]:
         # what reading each affected record again changes
         reader = replace(self.app.reader, enrich=None)
-        for _, page in stored(store, where, scope.span, _SEQ_MAX, EVENTS_MAX):
+        for _, page in stored(store, where, scope.span, everything(store), EVENTS_MAX):
             healed = _healed(store, page)
             events = [one for one in page if one.id not in healed]
             report.records += len({record_of(one.seq) for one in events})

@@ -20,7 +20,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, AuthorizationException
 
 from sentinel.core.errors import StoreError
-from sentinel.core.event import Event, Value
+from sentinel.core.event import Event, Value, node_of
 from sentinel.core.ports import Appended, Formed, Kept, Plan, Removed, Span
 from sentinel.core.retention import Retention
 from sentinel.core.where import Where, holds
@@ -94,7 +94,7 @@ class ElasticStore:
         self._timeout_seconds = timeout_seconds
         self._prefix = prefix
         self._form = Former(prefix, retention or Retention())
-        self._reading: tuple[int, int] | None = None
+        self._reading: dict[int, tuple[int, int]] = {}
         self._everywhere = f"{prefix}-events-*"
         self._template = es.template(prefix, shards=shards, replicas=replicas)
         self._readonly = readonly
@@ -290,14 +290,14 @@ class ElasticStore:
         if limit <= 0 or cursor >= until:
             return []
         query = {"range": {es.SEQ: {"gt": max(cursor, -1), "lte": min(until, _SEQ_MAX)}}}
-        if self._reading != (cursor, until):
+        if self._reading.pop(node_of(until), None) != (cursor, until):
             self._refresh()
         events: list[Event] = []
         for hits in self._pages(query, [{es.SEQ: "asc"}], min(limit, _PAGE)):
             events += map(_event, hits)
             if len(events) >= limit:
+                self._reading[node_of(until)] = events[limit - 1].seq, until
                 break
-        self._reading = (events[limit - 1].seq, until) if len(events) >= limit else None
         return events[:limit]
 
     def newest(self) -> int:

@@ -80,11 +80,14 @@ def backtest(
         TemporaryDirectory(prefix="sentinel-backtest-") as folder,
         Book(Path(folder) / "state.db", clock, options.quiet, options.budget_per_hour) as book,
     ):
-        if first is not None:
+        if first:
             for one in options.suppressions:
                 book.adopt(one)
-            book.record((), first - 1)  # windows reach back behind the first event, into the store
-        report = Runner(narrowed, book, detections, clock, narrowed.newest, seen=buckets.see).run()
+        for seq in first:
+            book.record((), seq - 1)  # windows reach back behind the first event, into the store
+        report = Runner(
+            narrowed, book, detections, clock, narrowed.newest, elsewhere=narrowed.ends, seen=buckets.see
+        ).run()
         alerts = sorted(book.alerts(limit=ALERTS_MAX, suppressed=True), key=lambda one: (one.raised_at, one.id))
         suppressed = sum(one.count for one in book.suppressions(ended=True))
     for alert in alerts:

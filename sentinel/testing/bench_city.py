@@ -120,7 +120,7 @@ def live(city: City, begin: datetime, days: float, learning: timedelta, stages: 
         silence.look()
         report = runner.run()
         told.problems.update(report.problems)
-        stages.joiner.run(report.cursor)
+        stages.joiner.run(report.reached)
     counts = pipeline.counts.values()
     told.events, told.unread = sum(one.events for one in counts), sum(one.deadletter for one in counts)
     told.alerts = [one for one in stages.book.alerts(limit=_ALERTS_MAX) if one.raised_at >= begin]

@@ -17,6 +17,7 @@ from sentinel.core.clock import ManualClock, iso
 from sentinel.core.detection import Correlation, Detection, Finding, Key, Kind, Part
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import AnyOf, Is
 from sentinel.detect.ledger import Ledger
 from sentinel.detect.runner import Runner, RunReport
@@ -82,7 +83,7 @@ class _Mortal(Book):
         findings: Iterable[Finding],
         cursor: int,
         *,
-        after: int | None = None,
+        after: Reached | None = None,
         also: "Callable[[sqlite3.Connection], None]" = lambda _db: None,
     ) -> tuple[str, ...]:
         """Do as a book does, or die."""

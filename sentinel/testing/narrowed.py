@@ -2,17 +2,29 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sentinel.core.clock import ManualClock
 from sentinel.core.errors import StoreError
-from sentinel.core.event import Event, Value
+from sentinel.core.event import Event, Value, node_of
 from sentinel.core.ports import Appended, Formed, Plan, Span, Store
+from sentinel.core.reached import beginning_of, everything
 from sentinel.core.where import AllOf, Compare, Where
 
 AT_ONCE = timedelta(minutes=10)
 """What arrived within so long is judged in one go; live it is judged every few seconds."""
 PAGE = 2_000
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is read of one node: up to `read`, in stretches of `step`, until `end`."""
+
+    read: int
+    end: int
+    step: int
+    ahead: deque[Event] = field(default_factory=deque)
 
 
 class Narrowed:
@@ -29,9 +41,7 @@ class Narrowed:
         self._clock = clock
         self._left = events_max
         self._end = store.newest()
-        self._read = 0
-        self._step = 0
-        self._ahead: deque[Event] = deque()
+        self._lanes: dict[int, _Lane] = {}
         self.through: datetime | None = None
         self.cut = False
 
@@ -40,44 +50,58 @@ class Narrowed:
         rows = self._store.tally(self._where, self._span, (), 1)
         return rows[0][1] if rows else 0
 
-    def first(self) -> int | None:
-        """Return the sequence of the first event, None if there is none."""
-        self._fill()
-        return self._ahead[0].seq if self._ahead else None
+    def first(self) -> list[int]:
+        """Return the sequence of the first event of each node that has one."""
+        for lane in self._each().values():
+            self._fill(lane)
+        return [lane.ahead[0].seq for lane in self._each().values() if lane.ahead]
+
+    def ends(self) -> list[int]:
+        """Return the last sequence to be read of each node."""
+        return [lane.end for lane in self._each().values()]
+
+    def _each(self) -> dict[int, _Lane]:
+        if not self._lanes:
+            part = 2 * max(PAGE, self.matched())
+            for node, end in everything(self._store).by_node.items():
+                low, last = beginning_of(node), min(end, self._end)
+                self._lanes[node] = _Lane(low, last, max(1, (last - low) * PAGE // part))
+        return self._lanes
 
     def since(self, cursor: int, until: int, limit: int) -> list[Event]:
         """Return the next events, those of AT_ONCE at most."""
-        while self._ahead and self._ahead[0].seq <= cursor:
-            self._ahead.popleft()
-        self._fill()
+        lane = self._each().get(node_of(until))
+        if lane is None:
+            return []
+        while lane.ahead and lane.ahead[0].seq <= cursor:
+            lane.ahead.popleft()
+        self._fill(lane)
         found: list[Event] = []
-        while self._ahead and len(found) < limit and self._ahead[0].seq <= until:
-            if found and self._ahead[0].ingested - found[0].ingested > AT_ONCE:
+        while lane.ahead and len(found) < limit and lane.ahead[0].seq <= until:
+            if found and lane.ahead[0].ingested - found[0].ingested > AT_ONCE:
                 break
             if self._left <= 0:
                 self.cut = True
                 break
             self._left -= 1
-            found.append(self._ahead.popleft())
+            found.append(lane.ahead.popleft())
         if found:
             self.through = self._clock.moment = max(self._clock.moment, found[-1].ingested)
         return found
 
-    def _fill(self) -> None:
+    def _fill(self, lane: _Lane) -> None:
         # stretches of arrival as long as hold up to a page of what is looked for
-        if not self._step:
-            self._step = max(1, self._end * PAGE // (2 * max(PAGE, self.matched())))
-        while not self._ahead and self._read < self._end:
-            top = min(self._read + self._step, self._end)
-            stretch = (Compare("event.sequence", "gt", self._read), Compare("event.sequence", "lte", top))
+        while not lane.ahead and lane.read < lane.end:
+            top = min(lane.read + lane.step, lane.end)
+            stretch = (Compare("event.sequence", "gt", lane.read), Compare("event.sequence", "lte", top))
             found = self._store.search(AllOf((*stretch, self._where)), self._span, PAGE + 1)
             if len(found) > PAGE:
-                self._step = max(1, (top - self._read) // 2)
+                lane.step = max(1, (top - lane.read) // 2)
                 continue
             if len(found) < PAGE // 4:
-                self._step *= 2
-            self._read = top
-            self._ahead.extend(sorted(found, key=lambda event: event.seq))
+                lane.step *= 2
+            lane.read = top
+            lane.ahead.extend(sorted(found, key=lambda event: event.seq))
 
     def search(self, where: Where, span: Span, limit: int) -> list[Event]:
         """Search the store."""

@@ -22,6 +22,7 @@ from sentinel.core.errors import RuleError, UsageError
 from sentinel.core.event import Entry, Event
 from sentinel.core.explain import deciding, explained, leaves_of
 from sentinel.core.ports import Clock
+from sentinel.core.reached import Reached
 from sentinel.core.where import AllOf, Where, holds
 from sentinel.detect.documents import Document, read_documents
 from sentinel.detect.rules import Rules
@@ -120,7 +121,7 @@ class _Noted(Book):
         findings: Iterable[Finding],
         cursor: int,
         *,
-        after: int | None = None,
+        after: Reached | None = None,
         also: Callable[[Connection], None] = lambda _db: None,
     ) -> tuple[str, ...]:
         """Keep findings as any book does."""

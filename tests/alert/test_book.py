@@ -18,6 +18,7 @@ from sentinel.core.alert import Alert, Desk
 from sentinel.core.clock import ManualClock
 from sentinel.core.detection import Correlation, Detection, Finding, Key
 from sentinel.core.errors import StoreBusyError, StoreError, UsageError
+from sentinel.core.reached import Reached
 from sentinel.core.where import ALWAYS
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -69,7 +70,7 @@ def test_a_finding_becomes_a_new_alert_that_holds_what_it_says(book: Book) -> No
     assert (alert.raised_at, alert.state, alert.verdict) == (NOW, "new", None)
     assert (alert.summary, alert.author, alert.attack) == ("a summary", "Somebody", ("T1110",))
     assert [(change.who, change.what, change.at) for change in alert.history] == [("sentinel", "raised", NOW)]
-    assert book.cursor() == 7
+    assert book.judged().top == 7
 
 
 def test_a_repeat_raises_count_and_last_seen_of_the_same_alert(book: Book) -> None:
@@ -233,14 +234,14 @@ def test_alerts_are_listed_by_state_those_last_seen_latest_first(book: Book) -> 
 def test_the_cursor_never_moves_back(book: Book) -> None:
     book.record([], 9)
     book.record([], 4)
-    assert book.cursor() == 9
+    assert book.judged().top == 9
 
 
 def test_whoever_was_overtaken_writes_nothing(book: Book) -> None:
     book.record([], 5)
     with pytest.raises(StoreBusyError):
-        book.record([found(0)], 9, after=3)
-    assert (book.cursor(), book.alerts()) == (5, [])
+        book.record([found(0)], 9, after=Reached.of(3))
+    assert (book.judged().top, book.alerts()) == (5, [])
 
 
 def test_what_is_kept_beside_the_alerts_is_written_with_the_cursor_or_not_at_all(book: Book) -> None:
@@ -256,14 +257,14 @@ def test_what_is_kept_beside_the_alerts_is_written_with_the_cursor_or_not_at_all
         book.record([found(0)], 10, also=broken)
     with book.looking() as db:
         assert db.execute("SELECT count(*) FROM beside").fetchone() == (0,)
-    assert (book.cursor(), book.alerts()) == (9, [])
+    assert (book.judged().top, book.alerts()) == (9, [])
 
 
 def test_a_finding_that_cannot_be_written_takes_the_cursor_with_it(book: Book) -> None:
     bad = Finding(RULE, HOST, START, START, ("a", "b"), 2, "", (START,))
     with pytest.raises(ValueError, match="zip"):
         book.record([found(0), bad], 5)
-    assert (book.cursor(), book.alerts()) == (0, [])
+    assert (book.judged().top, book.alerts()) == (0, [])
     book.record([found(0)], 5)
     assert only(book).count == 1
 
@@ -271,7 +272,7 @@ def test_a_finding_that_cannot_be_written_takes_the_cursor_with_it(book: Book) -
 def test_another_opening_sees_everything(tmp_path: Path, book: Book, clock: ManualClock) -> None:
     book.record([found(0)], 5)
     with Book(tmp_path / "state.db", clock) as other:
-        assert (other.alerts(), other.cursor()) == (book.alerts(), 5)
+        assert (other.alerts(), other.judged().top) == (book.alerts(), 5)
         other.acknowledge(only(book).id, "anna")
     assert only(book).state == "acknowledged"
 
@@ -325,7 +326,7 @@ def test_several_processes_write_at_once_and_nothing_is_lost(tmp_path: Path, clo
     assert [one.wait(120) for one in running] == [0, 0, 0]
     with Book(path, clock) as book:
         assert only(book).count == 90
-        assert book.cursor() == 89
+        assert book.judged().top == 89
 
 
 @pytest.mark.kill
@@ -338,12 +339,12 @@ def test_killed_between_alert_and_cursor_nothing_is_missing_and_nothing_doubled(
     done = subprocess.run([sys.executable, "-c", WRITER, str(path), "1", "9"], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     with Book(path, clock) as book:
-        reached = book.cursor()
+        reached = book.judged().top
         assert reached == (5 if point == "alert.after_commit" else 4)
         assert only(book).count == reached
     subprocess.run([sys.executable, "-c", WRITER, str(path), str(reached), "9"], check=True)
     with Book(path, clock) as book:
-        assert (only(book).count, book.cursor()) == (8, 8)
+        assert (only(book).count, book.judged().top) == (8, 8)
 
 
 HOURS = st.lists(st.integers(0, 60), min_size=1, max_size=12, unique=True)

@@ -102,7 +102,7 @@ def test_the_past_is_read_in_order_in_pieces_each_event_once(
     clock = ManualClock(BEGIN)
     read = narrowed.Narrowed(store, Is("user.name", "root"), SPAN, clock, 1000)
     wanted = [one.seq for one in events if one.fields["user.name"] == "root"]
-    assert (read.matched(), read.first()) == (len(wanted), wanted[0])
+    assert (read.matched(), read.first()) == (len(wanted), [wanted[0]])
     found: list[int] = []
     while batch := read.since(found[-1] if found else 0, read.newest(), 5):
         assert len(batch) <= 5

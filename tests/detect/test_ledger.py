@@ -16,6 +16,7 @@ from sentinel.core.clock import ManualClock
 from sentinel.core.detection import Correlation, Detection
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import Is, Matches
 from sentinel.detect.fill import Filled, Filler
 from sentinel.detect.intervals import TABLE, Row, overlapping, paint
@@ -386,7 +387,7 @@ def test_what_is_reopened_by_somebody_is_to_be_judged_again(city: City) -> None:
     (gap,) = city.ledger.gaps(["plain"])
     assert (after(gap.start), after(gap.end), gap.state, gap.reason) == (3, 6, "reopened", "parser mended")
     with city.book.writing() as db:
-        city.ledger.closed(db, gap, gap.until, city.clock.now(), timedelta(minutes=25))
+        city.ledger.closed(db, gap, Reached.of(gap.until), city.clock.now(), timedelta(minutes=25))
     assert not city.ledger.gaps()
     assert [one.reason for one in city.windows() if after(one.start) == 3] == ["filled: parser mended"]
 
@@ -400,7 +401,7 @@ def test_what_is_skipped_while_a_gap_is_filled_stays_open(city: City) -> None:
     city.run()
     city.ledger.reopen(["plain"], [(START, START + MINUTE)], "parser mended", city.clock.now())
     with city.book.writing() as db:
-        city.ledger.closed(db, gap, gap.until, city.clock.now(), timedelta(0))
+        city.ledger.closed(db, gap, Reached.of(gap.until), city.clock.now(), timedelta(0))
     assert [(one.after, one.until) for one in city.ledger.gaps()] == [(1, 2)]
 
 

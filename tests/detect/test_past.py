@@ -14,6 +14,7 @@ from sentinel.core.clock import ManualClock, iso
 from sentinel.core.detection import Baseline, Detection, NewTerms
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span, Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import AllOf, Is
 from sentinel.detect import learnt, terms, usual
 from sentinel.detect.again import Again, late
@@ -372,8 +373,8 @@ def test_what_is_judged_anew_is_judged_as_if_it_came_last(desk: Make, memory: St
     desk().judge([login(1, 0 * DAY), login(2, 6 * DAY), *flood])
     seqs = {one.seq for one in flood}
     again = Again(memory, [FIRST, MUCH], lambda one: one.seq in seqs)
-    first = again.judge(flood[:3], 100)
-    second = again.judge(flood[3:], 100)
+    first = again.judge(flood[:3], Reached.of(100))
+    second = again.judge(flood[3:], Reached.of(100))
     again.close()
     told = {(one.detection.id, name) for one in (*first.findings, *second.findings) for name in one.evidence}
     assert told == {("first", flood[0].id), *(("much", one.id) for one in flood)}

@@ -16,6 +16,7 @@ from sentinel.core.detection import Correlation, Detection, Finding, Relation
 from sentinel.core.errors import StoreBusyError, StoreError
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import ALWAYS, Is, Matches, Where
 from sentinel.detect.correlate import keys
 from sentinel.detect.ledger import Ledger
@@ -65,7 +66,7 @@ def test_an_event_that_a_rule_is_about_raises_one_alert(memory: Store, book: Boo
     (alert,) = book.alerts()
     assert (alert.count, alert.key, len(alert.evidence)) == (2, (("source.ip", "192.0.2.7"),), 2)
     assert report.raised == (alert.id,)
-    assert (report.judged, report.findings, report.cursor, report.problems) == (3, 2, 3, ())
+    assert (report.judged, report.findings, report.reached.top, report.problems) == (3, 2, 3, ())
 
 
 def test_judging_again_changes_nothing(memory: Store, book: Book, make: Make) -> None:
@@ -250,7 +251,7 @@ def test_a_store_that_fails_leaves_cursor_and_alerts_as_they_were(
     monkeypatch.setattr(memory, "search", down)
     with pytest.raises(StoreError):
         judge(memory, book, plain(), counting(2))
-    assert (book.cursor(), book.alerts()) == (0, [])
+    assert (book.judged().top, book.alerts()) == (0, [])
     monkeypatch.undo()
     judge(memory, book, plain(), counting(2))
     assert {one.rule_id for one in book.alerts()} == {"plain-1", "counting"}
@@ -267,7 +268,7 @@ def test_of_two_judges_the_one_that_was_overtaken_writes_nothing(
             findings: Iterable[Finding],
             cursor: int,
             *,
-            after: int | None = None,
+            after: Reached | None = None,
             also: Callable[[sqlite3.Connection], None] = lambda _db: None,
         ) -> tuple[str, ...]:
             book.record([], 1)
@@ -282,7 +283,7 @@ def test_what_is_not_yet_stored_for_sure_waits(memory: Store, book: Book, make: 
     memory.append([make(1, failure()), make(2, failure())])
     until = 1
     runner = Runner(memory, book, [plain()], CLOCK, lambda: until)
-    assert runner.run().cursor == 1
+    assert runner.run().reached.top == 1
     until = 2
     assert runner.run().judged == 1
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sentinel.core.reached import Reached
 from sentinel.detect.runner import RunReport
 from sentinel.detect.schedule import Schedule
 
@@ -37,7 +38,7 @@ class Counted:
         finally:
             with self._changed:
                 self.at_once -= 1
-        return RunReport(datetime(2026, 11, 23, tzinfo=UTC), 0.0, number - 1, number, 1, 0)
+        return RunReport(datetime(2026, 11, 23, tzinfo=UTC), 0.0, Reached.of(number - 1), Reached.of(number), 1, 0)
 
     def wait(self, runs: int) -> None:
         with self._changed:
@@ -72,7 +73,7 @@ def test_the_first_run_is_at_once_and_the_next_follow(runner: Counted, started: 
     schedule = started(Schedule(runner, SOON, report=reports.append))
     runner.wait(3)
     schedule.stop()
-    assert [one.cursor for one in reports] == list(range(1, runner.runs + 1))
+    assert [one.reached.top for one in reports] == list(range(1, runner.runs + 1))
     assert schedule.last == reports[-1]
     assert schedule.error is None
 

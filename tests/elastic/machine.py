@@ -15,6 +15,7 @@ from sentinel.alert.file import open_file
 from sentinel.core.clock import SystemClock
 from sentinel.core.detection import Detection, Finding
 from sentinel.core.errors import FencedError
+from sentinel.core.reached import Reached
 from sentinel.core.where import ALWAYS
 from sentinel.lease import Lease, name
 from sentinel.store.es_journal import ElasticJournal
@@ -57,8 +58,8 @@ def judge(url: str, index: str, folder: Path, seconds: float, out: TextIO) -> No
             try:
                 with lease.kept(lambda _: None):
                     while True:
-                        cursor = book.cursor()
-                        book.record([found(cursor + 1)], cursor + 1, after=cursor)
+                        cursor = book.judged().top
+                        book.record([found(cursor + 1)], cursor + 1, after=Reached.of(cursor))
                         say(str(cursor + 1))
             except FencedError as error:
                 say(f"fenced: {error}")

@@ -13,6 +13,7 @@ from sentinel.core.clock import iso
 from sentinel.core.detection import Correlation, Detection, Kind, Part, Relation
 from sentinel.core.event import Event, Fields, Value
 from sentinel.core.ports import Store
+from sentinel.core.reached import Reached
 from sentinel.core.where import AnyOf, Exists, Is, holds, plain
 from sentinel.core.wildcard import fold
 from sentinel.detect import definition
@@ -157,7 +158,7 @@ def found(store: Store, detection: Detection, events: list[Event]) -> Found:
     asked = detection.correlation
     assert asked is not None
     last = events[-1].seq
-    counting = Counting(store, detection, asked, last, Recent(last))
+    counting = Counting(store, detection, asked, Reached.of(last), Recent(Reached.of(last)))
     return {
         (tuple(fold(plain(value)) for _, value in one.key), ident) for one in counting.findings(events)
         for ident in one.evidence

@@ -29,6 +29,7 @@ from sentinel.core.clock import ManualClock
 from sentinel.core.database import Shape, open_database, writing
 from sentinel.core.errors import ConflictError, FencedError, OvertakenError, StoreError, UsageError
 from sentinel.core.journal import Entry
+from sentinel.core.reached import Reached
 from sentinel.core.replica import Replica
 from sentinel.lease import Lease
 from sentinel.notify.outbox import Outbox, Pace
@@ -114,7 +115,7 @@ def said(process: "subprocess.Popen[str]", beginning: str) -> str:
 def once_each(book: Book, cursor: int) -> None:
     """Assert that every finding up to the cursor was counted, once."""
     alerts = book.alerts()
-    assert sum(one.count for one in alerts) == book.cursor() == cursor
+    assert sum(one.count for one in alerts) == book.judged().top == cursor
     evidence = [event for one in alerts for event in one.evidence]
     assert len(set(evidence)) == len(evidence)
 
@@ -122,7 +123,7 @@ def once_each(book: Book, cursor: int) -> None:
 def test_what_one_machine_writes_all_others_have_and_a_new_one_too(machines: Machines) -> None:
     one, two = machines.book("one"), machines.book("two")
     raised = one.record([found(1), found(2)], 2)
-    assert two.cursor() == 2
+    assert two.judged().top == 2
     two.acknowledge(raised[0], "anna")
     two.close(raised[1], "bert", "benign")
     assert [change.who for change in one.alert(raised[0]).history] == ["sentinel", "anna"]
@@ -145,7 +146,7 @@ _DOES = st.one_of(
 def _done(machines: Machines, book: Book, cases: CaseBook, who: str, what: str, how: Any) -> None:  # noqa: ANN401  drawn
     alerts = book.alerts(suppressed=True)
     if what == "record":
-        book.record([found(number) for number in how], book.cursor() + 1)
+        book.record([found(number) for number in how], book.judged().top + 1)
     elif what == "case":
         number = next((one.number for one in cases.cases()), None) or cases.create("a", who).number
         cases.change(number, how, who, "because")
@@ -188,7 +189,7 @@ def test_of_two_machines_that_write_at_once_one_is_told_and_what_can_be_is_done_
     assert one.alert(raised).title == "Too many failures"
 
     def meanwhile(db: object) -> None:
-        if two.cursor() == 1:
+        if two.judged().top == 1:
             two.record([found(2)], 2)
 
     one.guard(meanwhile)
@@ -216,7 +217,7 @@ def test_an_entry_whose_answer_was_lost_is_written_once(machines: Machines, elas
     one, two = machines.book("one", gate.url), machines.book("two")
     one.record([found(1)], 1)
     gate.on, gate.faults = "_create", [_lost]
-    one.record([found(2)], 2, after=1)
+    one.record([found(2)], 2, after=Reached.of(1))
     assert not gate.faults
     once_each(two, 2)
     assert dump(one) == dump(two)
@@ -292,7 +293,7 @@ def test_no_clock_that_is_set_makes_a_lease_fall_and_silence_does(machines: Mach
     with holder.kept(lambda _: None):
         for step in (-timedelta(days=400), timedelta(days=900), -timedelta(days=500)):
             machines.clock.advance(step)
-            book.record([found(book.cursor() + 1)], book.cursor() + 1)
+            book.record([found(book.judged().top + 1)], book.judged().top + 1)
             assert waiting.take() == "one"
         now[0] += LEASE_SECONDS * 0.9
         assert waiting.take() == "one"
@@ -308,7 +309,7 @@ def test_a_holder_that_slept_longer_than_its_lease_changes_nothing_when_it_wakes
     said(sleeper, "5")
     other = machines.judging("two")
     assert said(other, "waits for").endswith(")")
-    said(sleeper, str(machines.book("look").cursor() + 1))
+    said(sleeper, str(machines.book("look").judged().top + 1))
     sleeper.send_signal(signal.SIGSTOP)
     said(other, "judges")
     first = int(said(other, ""))
@@ -316,13 +317,13 @@ def test_a_holder_that_slept_longer_than_its_lease_changes_nothing_when_it_wakes
     sleeper.send_signal(signal.SIGCONT)
     assert "taken this over" in said(sleeper, "fenced")
     assert said(sleeper, "waits for")
-    said(other, str(machines.book("look").cursor() + 3))
+    said(other, str(machines.book("look").judged().top + 3))
     other.send_signal(signal.SIGKILL)
     said(sleeper, "judges")
     sleeper.send_signal(signal.SIGTERM)
     sleeper.wait()
     look = machines.book("look")
-    once_each(look, look.cursor())
+    once_each(look, look.judged().top)
     assert dump(look) == dump(machines.copy("one")) == dump(machines.copy("two"))
 
 
@@ -339,7 +340,7 @@ def test_whoever_is_killed_in_the_midst_of_it_another_goes_on_with_all_of_it(mac
     other.kill()
     other.wait()
     look = machines.book("look")
-    once_each(look, look.cursor())
+    once_each(look, look.judged().top)
     assert dump(machines.copy("one")) == dump(look), "what was appended and not kept here comes back"
 
 
@@ -406,7 +407,7 @@ def test_an_index_that_is_gone_is_begun_anew_and_a_file_of_elsewhere_is_refused(
 ) -> None:
     one, two = machines.book("one"), machines.book("two")
     one.record([found(1)], 1)
-    assert two.cursor() == 1
+    assert two.judged().top == 1
     machines.journal()._client.indices.delete(index=machines.index)
     one.record([found(2)], 2)
     once_each(machines.book("new"), 2)

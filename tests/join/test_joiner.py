@@ -1,6 +1,8 @@
 """Between store and spool: what has ended is in the spool once, after a crash, a restart and while there is no room."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 from sentinel.core.clock import ManualClock
 from sentinel.core.content import content
 from sentinel.core.errors import SpoolFullError, StoreError
-from sentinel.core.event import Entry, Origin, Raw
+from sentinel.core.event import Entry, Origin, Raw, before_node
 from sentinel.core.join import VIA, Join
+from sentinel.core.reached import Reached, beginning_of
 from sentinel.join.book import JoinBook
 from sentinel.join.joiner import Joiner
 from sentinel.parse.packs import Packs, load_one
@@ -51,9 +54,9 @@ class Town:
         with JoinBook(self.folder / "joins.db") as book:
             have = {"postfix": POSTFIX.join} if POSTFIX.join else {}
             wanted = have if joins is None else joins
-            joiner = Joiner(wanted, book, self.store, self.spool, self.clock, start=0)
+            joiner = Joiner(wanted, book, self.store, self.spool, self.clock, start=Reached())
             if work is None:
-                joiner.run(self.store.newest())
+                joiner.run(Reached.of(self.store.newest()))
             else:
                 work(joiner)
 
@@ -134,7 +137,7 @@ def test_events_that_were_read_for_the_rules_are_not_read_again(town: Town, monk
         joiner.see(0, events)
         joiner.see(0, events[:2])
         monkeypatch.setattr(town.store, "since", lambda *_: [])
-        joiner.run(events[-1].seq)
+        joiner.run(Reached.of(events[-1].seq))
 
     town.join(work=sees)
     (entry,) = town.joined()
@@ -147,3 +150,27 @@ def test_a_pack_that_joins_no_longer_loses_nothing_of_what_was_open(town: Town) 
     town.join({})
     (entry,) = town.joined()
     assert entry.raw.body.count(b"\n") == 2
+
+
+def test_lines_of_one_mail_that_two_machines_received_are_one_mail(town: Town) -> None:
+    town.lines(*LINES[:2])
+    town.arrived = before_node(4)
+    town.lines(*LINES[2:])
+    ends = [beginning_of(node) + (1 << 20) for node in (0, 4)]
+    town.join(work=lambda joiner: joiner.run(Reached.of(*ends)))
+    town.join(work=lambda joiner: joiner.run(Reached.of(*ends)))
+    (entry,) = town.joined()
+    assert entry.raw.body.count(b"3E29030F87") == len(LINES)
+
+
+def test_a_file_from_before_there_were_nodes_goes_on_where_it_stood(tmp_path: Path) -> None:
+    path = tmp_path / "joins.db"
+    JoinBook(path).__exit__()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(
+            "DROP TABLE progress; PRAGMA user_version=1;"
+            "CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 0), cursor INTEGER NOT NULL);"
+            "INSERT INTO progress VALUES (0, 77)"
+        )
+    with JoinBook(path) as book:
+        assert book.joined() == Reached.of(77)
