@@ -50,24 +50,50 @@ class Health:
         return not self.problems
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the book of alerts says of the judging; on a machine that does not judge, nothing."""
+
+    missing: int = 0
+    skipped: int = 0
+    aside: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 def look(app: App) -> Health:
     """Look, from any process; raises StoreError or SpoolError if not even that can be done."""
+    found = status.look(app)
+    beat = found.beat
+    judged = _judged(app) if found.roles.detect else _Judged()
+    still = None if beat is None else timedelta(seconds=min(beat.age(), timedelta(days=999).total_seconds()))
+    return Health(
+        found.running,
+        found.roles,
+        beat.pid if beat is not None and alive(beat.pid) else None,
+        still,
+        "" if beat is None else beat.doing,
+        found.store_lag,
+        found.detect_lag,
+        judged.missing,
+        judged.skipped,
+        judged.aside,
+        (*_running(found), *_lags(found), *judged.problems),
+    )
+
+
+def _judged(app: App) -> _Judged:
     from sentinel.detect.breaker import tripped
     from sentinel.detect.ledger import MINUTE, Ledger
 
     now = app.clock.now()
-    found = status.look(app)
-    beat = found.beat
     with app.book() as desk:
         ledger = Ledger(desk)
         missing = ledger.account(now - LOOKED_BACK, now).missing
         gaps = ledger.gaps()
         aside = tuple(sorted(tripped(desk, now)))
         alarms = [one.last_seen for one in desk.open_of(RULE.id)]
-        silent = [one.summary for one in desk.open_of(others.RULE.id)]
+        problems = [Problem("machine", one.summary) for one in desk.open_of(others.RULE.id)]
     skipped = sum((one.end - one.start) // MINUTE for one in gaps)
-    problems = [*_running(found), *_lags(found)]
-    problems += [Problem("machine", text) for text in silent]
     if missing:
         problems.append(Problem("ledger", f"{missing:,} windows of the last day are unaccounted for; sentinel ledger"))
     if skipped:
@@ -80,22 +106,7 @@ def look(app: App) -> Health:
         problems.append(Problem("rules", f"set aside for a while: {', '.join(aside)}"))
     if any(now - one < QUIET for one in alarms):
         problems.append(Problem("watchdog", f"within {QUIET} the judge was begun anew; sentinel alerts list says why"))
-    still = None if beat is None else timedelta(seconds=min(beat.age(), timedelta(days=999).total_seconds()))
-    judge = beat.pid if beat is not None and alive(beat.pid) else None
-    doing = "" if beat is None else beat.doing
-    return Health(
-        found.running,
-        found.roles,
-        judge,
-        still,
-        doing,
-        found.store_lag,
-        found.detect_lag,
-        missing,
-        skipped,
-        aside,
-        tuple(problems),
-    )
+    return _Judged(missing, skipped, aside, tuple(problems))
 
 
 def _running(found: Status) -> Iterator[Problem]:

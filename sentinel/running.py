@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from socket import gethostname
@@ -33,6 +33,7 @@ from sentinel.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from sentinel.parse.prepare import Preparer
+    from sentinel.presence import Presence
 
 _PARSING_NICENESS = 2
 _ROOM_SECONDS = 5.0
@@ -118,7 +119,7 @@ class _Running:
             threading.Thread(target=self._parse, name="parse"),
             threading.Thread(target=anchor_daily, name="anchor", args=(app.audit, app.clock, self.stop, talk)),
         ]
-        self._present(app, stack)
+        self.presence = self._present(app, stack)
         self.keeping: Keeping | None = None
         if roles.detect:
             self.keeping = keeping = Keeping(app, self.store, stack, talk)
@@ -142,12 +143,12 @@ class _Running:
         if config.channels:
             yield threading.Thread(target=keep, name="notify", args=arguments)
 
-    def _present(self, app: App, stack: ExitStack) -> None:
+    def _present(self, app: App, stack: ExitStack) -> "Presence | None":
         from sentinel.presence import Presence
 
         register = stack.enter_context(stores.register(app.config, "writer"))
         if register is None:
-            return
+            return None
         presence = Presence(register, self.spool, app.clock, gethostname(), str(self.roles))
         try:
             presence.must()
@@ -155,6 +156,7 @@ class _Running:
             self.talk(f"this machine could not be entered as node {app.config.node} yet: {error}")
         self.pipeline.may = presence.must
         self.threads.append(threading.Thread(target=presence.keep, name="presence", args=(self.stop, self._fail)))
+        return presence
 
     def _losses(self) -> dict[tuple[str, Lost], int]:
         found: Counter[tuple[str, Lost]] = Counter()
@@ -262,6 +264,9 @@ class _Running:
             self.keeping.end()
         for one in self.threads:
             one.join()
+        if self.presence is not None:
+            with suppress(SentinelError):  # what was stored last is judged without this machine
+                self.presence.tell()
         if self.watchdog is not None:
             self.watchdog.end()
         self.talk("ended: everything that was accepted is on disk")
