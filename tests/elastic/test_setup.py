@@ -183,7 +183,7 @@ def test_over_tls_each_role_may_what_it_needs_and_no_more(tmp_path: Path, make: 
     assert keeper.troubles() == []
     assert writer.append([make(1)]).stored == 1
     with Book(tmp_path / "state.db", SystemClock(), journal=stores.journal(config, "state")) as book:
-        book.record([], book.cursor() + 1)
+        book.record([], book.judged().top + 1)
     keys = {role: (node.keys / role).read_text() for role in ("reader", "writer")}
     for key in keys.values():
         journal = ElasticJournal(node.url, "keyed-state", "state", ca_cert=node.ca, api_key=key)
