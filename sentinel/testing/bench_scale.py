@@ -217,7 +217,7 @@ class Scale:
         self._preparing = _Clocked(Preparer(stages.spool, stages.reader, stages.form))
         self._pipeline = Pipeline(stages.spool, stages.store, self._preparing, stages.form, self._clock, stages.books)
         begin = arrival(before_node(NODE) + 1, 0) - 1
-        stages.book.record((), begin, after=stages.book.cursor())
+        stages.book.record((), begin, after=stages.book.judged())
         store = _Watched(stages.store, self._parts, {"since": ("read", "match")})
         book = _Watched(stages.book, self._parts, {"record": ("write", "other")})
         self._runner = Runner(
