@@ -166,7 +166,8 @@ def _evtx(event: dict[str, object]) -> Record:
     record = Record({name: value for name, value in said.items() if value})
     record.time = wintime.moment(attribute("TimeCreated", "SystemTime"), "UTC")
     for part in ("EventData", "UserData", "ProcessingErrorData", "DebugData"):
-        _gather(event.get(part), record.data)
+        if (inside := event.get(part)) is not None:  # one that is not there has no value without a name either
+            _gather(inside, record.data)
     return record
 
 

@@ -319,6 +319,13 @@ class SourceBook:
         """Return everybody the book knows, by source."""
         return [sender for sender, _ in self._senders()]
 
+    def sender(self, identity: Identity) -> Sender | None:
+        """Return one of them, None if the book does not know it."""
+        with self._lock, told(self._path):
+            asked = "SELECT * FROM senders WHERE source = ? AND via = ? AND peer = ? AND host = ?"
+            row = self._db.execute(asked, identity).fetchone()
+        return None if row is None else _sender(row)[0]
+
     def _senders(self) -> list[tuple[Sender, Cadence]]:
         with self._lock, told(self._path):
             rows = self._db.execute("SELECT * FROM senders ORDER BY source, via, peer, host").fetchall()

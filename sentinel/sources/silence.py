@@ -32,8 +32,8 @@ class Senders(Protocol):
     def silent(self) -> list[Sender]:
         """Return those who are."""
 
-    def senders(self) -> list[Sender]:
-        """Return everybody."""
+    def sender(self, identity: Identity) -> Sender | None:
+        """Return one of all, None if it is not known (any more)."""
 
 
 class Alarms(Protocol):
@@ -67,9 +67,8 @@ class Silence:
         return self._alarms.record(new, 0) if new else ()
 
     def _close(self, there: list[Alert], silent: set[Identity]) -> None:
-        by_key = {key_of(sender.identity): sender for sender in self._senders.senders()}
         for alert in there:
-            sender = by_key.get(alert.key)
+            sender = self._senders.sender(_identity(alert.key))
             if sender is None or sender.identity in silent or sender.last_id in alert.evidence:
                 continue
             note = f"heard again at {sender.last.isoformat(timespec='seconds')}; silent before that since "
@@ -83,6 +82,11 @@ class Silence:
 def key_of(identity: Identity) -> Key:
     """Return what an alert on this sender is about."""
     return tuple((name, value) for name, value in zip(_NAMES, identity, strict=True) if value)
+
+
+def _identity(key: Key) -> Identity:
+    held = dict(key)
+    return Identity(*(str(held.get(name, "")) for name in _NAMES))
 
 
 def _finding(sender: Sender) -> Finding:

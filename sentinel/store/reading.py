@@ -22,6 +22,7 @@ from sentinel.store.where_sql import ABSENT, Both, Translation
 
 _BATCH_MAX = 64  # segments asked in one query
 _PAGE_MAX = 4096
+_HEAD_MAX = 200  # characters of a line in which its times stand, if its id is one of ours
 
 
 class Reader:
@@ -126,12 +127,16 @@ class Reader:
     def _hot(self, group: Group, where: Where, span: Span) -> Iterator[tuple[Event, int, int, str]]:
         """Yield the events of hot segments for which `where` holds, their times in µs and their lines.
 
-        Each line is decoded and judged here: measured, that costs an eighth of taking JSON apart in SQL.
+        Each line of the span is decoded and judged here: measured, that costs an eighth of taking JSON apart in SQL.
         """
         low, high = micros(span.start), micros(span.end)
+        key = '"ts":' if span.axis == "timestamp" else '"ing":'
         for segment in group.segments:
             with Path(self._catalogue.path(segment)).open(encoding="utf-8", errors="replace", newline="\n") as lines:
                 for line in lines:
+                    at = _number_in(line, key)
+                    if at is not None and not low <= at < high:
+                        continue
                     event = self._catalogue.decoded(group, line) if line.endswith("\n") else None
                     if event is None:
                         continue
@@ -232,6 +237,13 @@ class _Hit:
 class _Asked:
     both: Both
     parameters: dict[str, object]
+
+
+def _number_in(line: str, key: str) -> int | None:
+    """Return the number behind `key`, which stands before the fields; None if there is none: damage, or before 1970."""
+    begin = line.find(key, 0, _HEAD_MAX) + len(key)
+    digits = line[begin : line.find(",", begin)]
+    return int(digits) if begin >= len(key) and digits.isdecimal() else None
 
 
 def _last_seq(where: Where) -> float | None:

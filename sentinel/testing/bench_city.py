@@ -5,7 +5,7 @@ sensor, in steps of simulated minutes; nothing but the clock is another one than
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import merge
@@ -37,7 +37,7 @@ from sentinel.testing.packets import write_pcap
 from sentinel.testing.preparing import Here
 from sentinel.testing.scene import Play
 
-STEP = timedelta(minutes=5)
+STEP, LEARNING_STEP = timedelta(minutes=5), timedelta(minutes=15)
 _CALM = timedelta(hours=2)
 """So long the city lives on, so that what was done at the end can still be told."""
 _BATCH = 2_000
@@ -59,6 +59,8 @@ class Stages:
     joiner: Joiner
     detections: Sequence[Detection]
     sense: SenseSettings
+    compare: Callable[[], None]
+    """Compares sites if a day is due."""
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ def live(city: City, begin: datetime, days: float, learning: timedelta, stages: 
     )
     waiting = next(coming, None)
     while stages.clock.now() < end + _CALM:
-        stages.clock.advance(STEP)
+        stages.clock.advance(STEP if stages.clock.now() >= begin else LEARNING_STEP)
         batch: list[Raw] = []
         while waiting is not None and waiting.received < stages.clock.now():
             batch.append(waiting)
@@ -118,6 +120,7 @@ def live(city: City, begin: datetime, days: float, learning: timedelta, stages: 
             pass
         pipeline.settle()
         silence.look()
+        stages.compare()
         report = runner.run()
         told.problems.update(report.problems)
         stages.joiner.run(report.reached)

@@ -13,6 +13,7 @@ from sentinel.core.ports import Span, Store
 from sentinel.core.where import AllOf, AnyOf, Is, Where, fields_of, holds
 from sentinel.sources import silence
 from sentinel.testing.bench_city import Lived
+from sentinel.testing.hindsight import RULES
 from sentinel.testing.scene import Play
 
 ALERTS_A_DAY = 15
@@ -25,7 +26,10 @@ _ASKED_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How a story fared: how long after its first and its decisive event somebody was told; None and why if never."""
+    """How a story fared: how long after its first and its decisive event somebody was told; None and why if never.
+
+    `hindsight`: whoever told of it was written or changed after it had been missed.
+    """
 
     name: str
     severity: str
@@ -34,6 +38,7 @@ class Found:
     after_decisive: timedelta | None
     rules: tuple[str, ...] = ()
     reason: str = ""
+    hindsight: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ def _owners(alert: Alert, told: Lived, store: Store) -> set[str]:
     known = [told.owners[one] for one in alert.evidence if one in told.owners]
     unknown = [one for one in alert.evidence if one not in told.owners]
     for event in _events(store, unknown[:200]):
+        odd = str(event.fields.get("sentinel.odd.event"))
+        known += [told.owners[odd]] if odd in told.owners else []
         if "sentinel.joined" in event.fields:
             parts = unpacked(str(event.fields["event.original"]).encode())
             known += [told.bodies[part] for part in parts if part in told.bodies]
@@ -122,7 +129,8 @@ def _found(
         return Found(*about, None, None, (), _reason(ids, store, detections))
     raised = min(alert.raised_at for alert in mine)
     rules = tuple(dict.fromkeys(alert.title for alert in sorted(mine, key=lambda one: one.raised_at)))
-    return Found(*about, raised - play.first, raised - play.decided, rules)
+    hindsight = set(rules) <= set(RULES.get(play.name, ()))
+    return Found(*about, raised - play.first, raised - play.decided, rules, hindsight=hindsight)
 
 
 def _reason(ids: Sequence[str], store: Store, detections: Sequence[Detection]) -> str:

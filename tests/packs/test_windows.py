@@ -304,3 +304,18 @@ def test_values_without_a_name_are_what_sigma_calls_data() -> None:
         (event,) = read(json.dumps({"Event": {"System": system, "EventData": {"Data": {"#text": data}}}}))
         assert event["winlog.event_data.Data"] == told
         assert event["winlog.event_data.param1"] == (told if isinstance(told, str) else told[0])
+
+
+def test_values_without_a_name_are_counted_from_one_in_xml_as_in_json() -> None:
+    """What Exchange says of a cmdlet has no names; rules ask for the second value."""
+    system = "<System><Provider Name='MSExchange CmdletLogs'/><EventID>1</EventID><Computer>mbx01</Computer></System>"
+    data = "<EventData><Data>New-InboxRule</Data><Data>-ForwardTo &quot;b@example.net&quot;</Data></EventData>"
+    shaped = {
+        "System": {"Provider": {"#attributes": {"Name": "MSExchange CmdletLogs"}}, "EventID": 1, "Computer": "mbx01"},
+        "EventData": {"Data": ["New-InboxRule", '-ForwardTo "b@example.net"']},
+    }
+    for body in (f"<Event>{system}{data}</Event>", json.dumps({"Event": shaped})):
+        (event,) = read(body)
+        said = {name: value for name, value in event.items() if name.startswith("winlog.event_data.param")}
+        assert list(said.values()) == ["New-InboxRule", '-ForwardTo "b@example.net"']
+        assert list(said) == ["winlog.event_data.param1", "winlog.event_data.param2"]

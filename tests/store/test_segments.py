@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sentinel.core.event import Event, Value
 from sentinel.core.ports import Span
 from sentinel.core.where import ALWAYS, AllOf, AnyOf, Compare, Exists, Is, Keyword, Like, Not, Where
+from sentinel.store import catalogue
 from sentinel.store.codec import Census, Encoder, decode, micros, moment_of
 from sentinel.store.embedded import EmbeddedStore
 from sentinel.store.ids import DayIds, Sidecar, key_of, pack
@@ -44,6 +45,26 @@ def test_a_segment_that_began_after_all_that_is_asked_for_is_not_read(tmp_path: 
     asked = (parts, AnyOf((before, within)), AnyOf((before, Exists("user.name"))), AnyOf(()))
     said = [store.plan(where, EVER).over.split(" of ")[0] for where in asked]
     assert said == ["0", "1", "1", "0"]
+    store.close()
+
+
+def test_what_is_being_written_is_read_only_as_far_as_it_happened_when_asked(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+
+    def counting(line: str) -> Event:
+        decoded.append(line)
+        return decode(line)
+
+    monkeypatch.setattr(catalogue, "decode", counting)
+    store = EmbeddedStore(tmp_path)
+    store.append([make(number) for number in range(1, 101)])
+    found = store.search(ALWAYS, EVER, 100)
+    decoded.clear()
+    span = Span(found[59].timestamp, found[49].timestamp)
+    assert store.search(ALWAYS, span, 100) == found[50:60]
+    assert len(decoded) == 2 * len(found[50:60])  # once to judge it, once to return it
     store.close()
 
 

@@ -155,6 +155,13 @@ def test_what_sentinel_is_told_of_the_city_is_right(written: Path, capsys: pytes
     assert "94 networks" in capsys.readouterr().err
     command_line(["sense", "policy", "check", str(written / "segments.yaml")], standalone_mode=False)
     assert "nothing is wrong" in capsys.readouterr().err
+    shipped = Path(__file__).parents[2] / "rules"
+    excepted = [shipped / "dns" / "dns_coded_names.yml", shipped / "firewall" / "firewall_slow_scan.yml"]
+    excepted.append(shipped / "firewall" / "firewall_server_upload.yml")
+    app = App(load(written / "sentinel.toml"), ManualClock(WEEK))
+    rules = app.rules_in([*app.config.content.rules, *excepted])
+    assert [(one.expired, one.terms.owner) for one in rules.exceptions] == [(False, "IT-Amt")] * 3
+    assert not rules.refused
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def write(folder: Path, city: City, begin: datetime, end: datetime) -> Written:
 def prepare(folder: Path, city: City, begin: datetime, end: datetime, told: Sequence[Play]) -> None:
     """Write what Sentinel is told of the city, and the truth."""
     folder.mkdir(parents=True, exist_ok=True)
-    places.write(folder.resolve(), SOURCE, CLIENTS)
+    places.write(folder.resolve(), SOURCE, CLIENTS, begin.date())
     (folder / "truth.json").write_bytes(orjson.dumps(truth(city, begin, end, told), option=orjson.OPT_INDENT_2))
 
 

@@ -1,6 +1,7 @@
-"""What Sentinel is told of the model city: its inventory, its segments and their paths, a configuration."""
+"""What Sentinel is told of the model city: its inventory, its segments and their paths, exceptions, a configuration."""
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 from sentinel.testing.city import town
@@ -39,6 +40,9 @@ data = "{folder}/data"
 inventory = "{folder}/assets.toml"
 calendar = "{folder}/calendar.toml"
 
+[content]
+rules = ["{folder}/rules"]
+
 [[syslog]]
 name = "{source}"
 port = 5514
@@ -51,10 +55,45 @@ silence_minutes = 0
 [sense]
 segments = "{folder}/segments.yaml"
 """
+_EXCEPTIONS = """\
+title: The city's own scanner asks for every service
+logsource: {{category: firewall}}
+filter:
+  rules: [firewall_inner_denied]
+  scanner: {{source.ip: {scanner}}}
+  condition: not scanner
+sentinel: {{reason: the weekly search for weaknesses, owner: IT-Amt, expires: {until}}}
+---
+title: The virus scanner asks its maker about files
+logsource: {{category: dns}}
+filter:
+  rules: [dns_coded_name]
+  maker: {{dns.question.name|endswith: .pruefsummen.virenschutz.example}}
+  condition: not maker
+sentinel: {{reason: names of this zone are digests of files, owner: IT-Amt, expires: {until}}}
+---
+title: The backup is copied to its provider, and the proxy sends for everybody
+logsource: {{category: firewall}}
+filter:
+  rules: [server_sends]
+  backup: {{source.ip: {backup}, destination.ip: 198.51.100.60}}
+  proxy: {{source.ip: {proxy}}}
+  condition: not backup and not proxy
+sentinel: {{reason: both are there for that, owner: IT-Amt, expires: {until}}}
+"""
+_EXCEPTED = timedelta(days=180)
 
 
-def write(folder: Path, source: str, clients: str) -> None:
-    """Write assets.toml, calendar.toml, segments.yaml and sentinel.toml; records belong to `source` or `clients`."""
+def write(folder: Path, source: str, clients: str, begin: date) -> None:
+    """Write assets.toml, calendar.toml, segments.yaml, sentinel.toml and exceptions that are good for half a year.
+
+    Records belong to `source` or `clients`.
+    """
+    exceptions = folder / "rules" / "exceptions"
+    exceptions.mkdir(parents=True, exist_ok=True)
+    who = {"scanner": town.SCANNER, "backup": town.BACKUP, "proxy": town.PROXY}
+    addresses = {name: server.address for name, server in who.items()}
+    (exceptions / "city.yml").write_text(_EXCEPTIONS.format(**addresses, until=begin + _EXCEPTED), "utf-8")
     (folder / "assets.toml").write_text("\n".join(_assets()), "utf-8")
     (folder / "calendar.toml").write_text(CALENDAR.read_text("utf-8"), "utf-8")
     named = ", ".join(school.name for school in town.schools())
