@@ -116,6 +116,8 @@ def _running(found: Status) -> Iterator[Problem]:
         yield Problem("judge", found.judging)
     if found.spool.full:
         yield Problem("spool", f"the spool is full: {found.spool.full}")
+    for one in found.short:
+        yield Problem("store", one)
 
 
 def _lags(found: Status) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from sentinel.retention import Daily, Report
 from sentinel.stores import keeps
 
 _LOOK_SECONDS = 1.0
-_DISK_LOOK = timedelta(minutes=10)
+_DISK_LOOK = timedelta(minutes=1)
 
 
 class Keeping:

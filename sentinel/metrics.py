@@ -104,6 +104,7 @@ def _gauges(status: Status) -> Iterator[Metric]:
         ("spool_full", "1 if senders wait because there is no room in the spool", bool(status.spool.full)),
         ("spool_quarantined_bytes", "Bytes found damaged in the spool", status.spool.quarantined_bytes),
         ("spool_records", "Records that are not stored yet", status.balance.waiting),
+        ("store_problems", "What the store is short of", len(status.short)),
         ("spool_oldest_seconds", "Age of the oldest record that is not stored yet", status.store_lag.total_seconds()),
         ("detect_lag_seconds", "Age of the oldest record that is not judged yet", status.detect_lag.total_seconds()),
         ("judge_still", "1 if the process that judges is gone or stands still", bool(status.judging)),

@@ -29,6 +29,7 @@ from sentinel.keeping import Keeping
 from sentinel.notifying import keep
 from sentinel.processes import begun, follow, settled
 from sentinel.roles import Roles, remember
+from sentinel.service import Service
 from sentinel.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class _Running:
             self.problems.append(Problems("store_problem", app.clock, lambda: keeping.troubles))
             self.threads += self._beside_judging(app.config)
         self.sensor = self._sensor(app.config) if roles.sensor else None
+        self.looks = 0
+        self.service = Service(app.config.store_word, lambda: (self.pipeline.turns, self.looks), self._short)
         self._serve_metrics(app, stack)
 
     def _sensor(self, config: Config) -> tuple[BaseProcess, Connection]:
@@ -165,6 +168,10 @@ class _Running:
                 found[one.collector.name, what] += number
         return found
 
+    def _short(self) -> tuple[str, ...]:
+        troubles = self.keeping.troubles if self.keeping is not None else ()
+        return tuple(filter(None, (self.pipeline.trouble, *troubles)))
+
     def _serve_metrics(self, app: App, stack: ExitStack) -> None:
         from sentinel import metrics, status
 
@@ -180,6 +187,7 @@ class _Running:
     def start(self) -> None:
         """Start storing."""
         settled()
+        self.service.start()
         for one in self.threads:
             one.start()
         if self.keeping is not None:
@@ -226,6 +234,7 @@ class _Running:
 
     async def _stopped(self, ended: asyncio.Event) -> None:
         while not ended.is_set() and not self.stop.is_set():
+            self.looks += 1
             if self.watchdog is not None and not await asyncio.to_thread(self.watchdog.look):
                 self.failed = self.watchdog.failed
                 return
@@ -249,11 +258,13 @@ class _Running:
         judges = self.watchdog is None or await asyncio.to_thread(self.watchdog.ready)
         senses = self.sensor is None or await asyncio.to_thread(_ready, self.sensor[1])
         if judges and senses and not any(task.done() for task in tasks):
+            self.service.ready()
             self.talk("ready")
 
     def end(self) -> None:
         """End in order: nothing more comes in, what is in the spool stays there, the last judgement is finished."""
         self.stop.set()
+        self.service.stopping()
         self.store.give_up()
         if self.sensor is not None:
             process, link = self.sensor

@@ -13,6 +13,7 @@ from sentinel.detect.exceptions import Exemption
 from sentinel.detect.exempting import expired
 from sentinel.notify.outbox import Health
 from sentinel.roles import Roles, remembered
+from sentinel.service import short_of
 from sentinel.sources.book import Progress, Sender
 from sentinel.spool.node import before
 from sentinel.spool.survey import SpoolStats
@@ -41,6 +42,7 @@ class Status:
     """What there is to say; lags are those of the oldest record that is not stored, and not judged, yet.
 
     `notifications` are counted by channel and state; `mute` channels have sent nothing since then, and why.
+    `short` is what the store is short of, a sentence each.
     `judging` says what is wrong with the process that judges, if anything; `still`: it is there and does not move on;
     `beat` is its last sign of life.
     """
@@ -51,6 +53,7 @@ class Status:
     tally: Tally
     balance: Balance
     spool: SpoolStats
+    short: tuple[str, ...]
     store_lag: timedelta
     detect_lag: timedelta
     silent: tuple[Sender, ...]
@@ -86,6 +89,7 @@ def look(app: App) -> Status:
             tally=tally,
             balance=balance(progress, tally, waiting),
             spool=stats,
+            short=short_of(app.config.store_word) if running else (),
             store_lag=_since(stats.oldest if waiting else None, now),
             detect_lag=_since(unjudged or (stats.oldest if waiting else None), now) if roles.detect else timedelta(0),
             silent=tuple(books.silent()),

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sentinel.config.options import Config
-from sentinel.core.folders import made, secret
+from sentinel.core.folders import credentials, made, secret
 from sentinel.core.node import Register
 from sentinel.core.ports import Archive, Form
 
@@ -52,9 +53,10 @@ def elastic(
     from sentinel.store.es_bulk import Patience
 
     options = config.store
-    path = options.keys / role if options.keys else options.api_key_file
+    path = _key_file(config, role)
     return ElasticStore(
         options.url,
+        other_urls=options.other_urls,
         prefix=prefix,
         ca_cert=options.ca_cert,
         api_key=key or (secret(path) if path else None),
@@ -101,8 +103,16 @@ def journal(config: Config, name: str) -> "ElasticJournal | None":
 
 def keeps(config: Config) -> bool:
     """Say whether this machine has what it takes to amend and remove what is stored."""
-    folder = config.store.keys
-    return config.store.kind == "embedded" or folder is None or (folder / "keeper").exists()
+    path = _key_file(config, "keeper")
+    return config.store.kind == "embedded" or path in {None, config.store.api_key_file} or path.exists()
+
+
+def _key_file(config: Config, role: Role) -> Path | None:
+    # where no key is named, what systemd was told to load counts: `LoadCredential=keys:FOLDER`
+    options, given = config.store, credentials()
+    if options.keys or options.api_key_file or given is None or not list(given.glob("keys_*")):
+        return options.keys / role if options.keys else options.api_key_file
+    return given / f"keys_{role}"
 
 
 def form(config: Config) -> Form:

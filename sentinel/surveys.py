@@ -69,6 +69,7 @@ class Surveyor:
             unheard=unheard(app, found),
             spool=found.spool.bytes / app.config.spool.bytes_max,
             full=found.spool.full,
+            short=found.short,
             store_lag=found.store_lag,
             detect_lag=found.detect_lag,
             datagrams_lost=sum(

@@ -32,6 +32,9 @@ class StoreOptions(Section):
     url: str = "http://127.0.0.1:9200"
     """Elasticsearch only: the address of the cluster (8.x or 9.x)."""
 
+    other_urls: tuple[str, ...] = ()
+    """Elasticsearch only: further nodes of the same cluster; who does not answer is left alone for a while."""
+
     prefix: Name = "sentinel"
     """Elasticsearch only: what the names of all indices begin with."""
 

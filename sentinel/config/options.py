@@ -219,6 +219,11 @@ class Config(Section):
         return self.data / "judge.beat"
 
     @property
+    def store_word(self) -> Path:
+        """The file that says what the store is short of, as `sentinel run` sees it."""
+        return self.data / "store.word"
+
+    @property
     def judge_lock(self) -> Path:
         """The file that says who judges."""
         return self.data / "judge.lock"

@@ -81,6 +81,8 @@ class Pipeline:
     """Times in a row that the store or the spool refused."""
     trouble: str = ""
     """What it said last; empty while all is well."""
+    turns: int = 0
+    """Times that `run` has stored something, found nothing to store, or was refused by the store."""
     problems: tuple[str, ...] = ()
     """What the processes that read the spool found wrong with it, PROBLEMS_MAX at most."""
     losses: Losses = none_lost
@@ -185,6 +187,7 @@ class Pipeline:
                 pause = min(self.pause(), ROOM_MAX) if no_room(error) else self.pause()
                 _log.warning("events wait in the spool (failure %d): %s", self.failures, error)
                 stop.wait(pause.total_seconds())
+            self.turns += 1
         try:
             self.settle()
         except (StoreError, SpoolError) as error:  # read again at the next start, and booked then

@@ -28,7 +28,8 @@ _PACKAGES = {"dumpcap": "wireshark-common", "tshark": "tshark"}
 _LIMITS = (
     "--core=0", "--fsize=0", "--nofile=64", "--nproc=4096", f"--as={_MEMORY_BYTES_MAX}", f"--cpu={_CPU_SECONDS_MAX}",
 )  # fmt: skip
-_SPACES = ("--net", "--ipc", "--uts")
+_SPACES = (("--net", "--ipc", "--uts"), ("--net",))
+"""The second where a service manager allows no more: it has given us the others itself."""
 _NOTHING_TO_GAIN = ("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
 _NOBODY = ("--reuid=nobody", "--regid=nogroup", "--clear-groups")
 
@@ -59,15 +60,16 @@ def walls(*, root: bool) -> Walls:
     """Return the walls that this machine allows; `root`: we may become somebody else."""
     prefix: list[str] = []
     missing: list[str] = []
-    spaces = _SPACES if root else ("--user", "--map-current-user", *_SPACES)
+    own = () if root else ("--user", "--map-current-user")
     people = (*_NOBODY, *_NOTHING_TO_GAIN) if root else _NOTHING_TO_GAIN
-    for tool, options, name in (
-        ("unshare", spaces, "a network of its own"),
-        ("prlimit", _LIMITS, "limits"),
-        ("setpriv", people, "nobody's rights"),
+    for tool, choices, name in (
+        ("unshare", [(*own, *spaces) for spaces in _SPACES], "a network of its own"),
+        ("prlimit", [_LIMITS], "limits"),
+        ("setpriv", [people], "nobody's rights"),
     ):
         path = shutil.which(tool, path=os.defpath)
-        if path and _works([*prefix, path, *options]):
+        options = next((one for one in choices if path and _works([*prefix, path, *one])), None)
+        if path and options:
             prefix += [path, *options]
         else:
             missing.append(name)

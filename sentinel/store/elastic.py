@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import orjson
-from elastic_transport import TransportError
+from elastic_transport import ConnectionTimeout, TransportError
 from elasticsearch import ApiError, AuthorizationException
 
 from sentinel.core.errors import StoreError
@@ -38,7 +38,6 @@ from sentinel.store.es_bulk import (
     amended,
     amendment,
     index_of,
-    reason,
     requests,
 )
 from sentinel.store.es_client import TooLargeError, connected, explained, may_pass, retry_after, spoken, trouble
@@ -48,9 +47,10 @@ from sentinel.store.es_keys import provided
 from sentinel.store.es_nodes import Nodes
 from sentinel.store.es_pace import Pace
 from sentinel.store.es_query import ALL, NONE, Query, all_of, any_of
-from sentinel.store.es_server import Server, has_wildcard, looked_at, secured, troubles
+from sentinel.store.es_server import Server, has_wildcard, looked_at, red, secured, troubles
 from sentinel.store.es_snapshots import brought_back, taken
 from sentinel.store.es_tally import axis_of, counted, inside, most_frequent, odd, sides_of, spread
+from sentinel.store.es_words import RED, reason
 from sentinel.store.where_es import translate
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ _SEQ_MAX = (1 << 63) - 1
 
 
 class ElasticStore:
-    """Events in Elasticsearch 8 or 9 at `url`; see `core.ports.Store`.
+    """Events in Elasticsearch 8 or 9 at `url`, and at `other_urls` of the same cluster; see `core.ports.Store`.
 
     `ca_cert` is the file with the authority that signed the server's certificate, `api_key` the encoded key.
     The server is not asked anything before it is used, so that a Sentinel can begin while it is away. A store that
@@ -76,6 +76,7 @@ class ElasticStore:
         self,
         url: str,
         *,
+        other_urls: Sequence[str] = (),
         prefix: str = "sentinel",
         ca_cert: Path | None = None,
         api_key: str | None = None,
@@ -90,7 +91,8 @@ class ElasticStore:
         pause: Callable[[float], None] | None = None,
         chance: Random | None = None,
     ) -> None:
-        self._url = spoken(url)
+        urls = (url, *other_urls)
+        self._url = ",".join(map(spoken, urls))
         self._timeout_seconds = timeout_seconds
         self._prefix = prefix
         self._form = Former(prefix, retention or Retention())
@@ -108,7 +110,7 @@ class ElasticStore:
             pace=Pace(request_bytes_max),
         )
         self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix="elastic")
-        self._client = connected(url, api_key, ca_cert, timeout_seconds)
+        self._client = connected(urls, api_key, ca_cert, timeout_seconds)
 
     # -- the index template, days
 
@@ -122,7 +124,7 @@ class ElasticStore:
 
     def look(self) -> Server:
         """Return what the server is; raises StoreError."""
-        return looked_at(self._client, self._ask)
+        return looked_at(self._client, self._ask, self._prefix)
 
     def troubles(self) -> list[str]:
         """Return what is wrong with the server; see `Archive.troubles`."""
@@ -218,6 +220,8 @@ class ElasticStore:
         try:
             answer = self._client.bulk(
                 operations=whole,  # type: ignore[arg-type]  # bytes go as they are
+                # the server gives up first, for it can say what it waits for
+                timeout=f"{int(self._timeout_seconds * 600)}ms",
                 filter_path="errors,took,items.*.error,items.*.status",
             )
         except (ApiError, TransportError) as error:
@@ -323,8 +327,10 @@ class ElasticStore:
 
     def _refresh(self) -> None:
         # a key that may only read may not refresh: it sees what the server shows of its own accord, five seconds later
+        # of a part that is nowhere the server waits for a minute
+        client = self._client.options(request_timeout=self._timeout_seconds / 2)
         try:
-            self._ask(lambda: self._client.indices.refresh(index=self._everywhere))
+            self._ask(lambda: client.indices.refresh(index=self._everywhere))
         except StoreError as error:
             if not isinstance(error.__cause__, AuthorizationException):
                 raise
@@ -381,6 +387,8 @@ class ElasticStore:
                 return call()
             except (ApiError, TransportError) as error:
                 failures += 1
+                if isinstance(error, ConnectionTimeout) and (lost := red(self._client, self._prefix)):
+                    raise StoreError(RED.format(index=lost[0])) from error
                 if not may_pass(error) or failures >= min(3, how.patience.attempts):
                     raise explained(error, self._url, self._timeout_seconds) from error
                 how.pause(how.patience.pause(failures, retry_after(error), how.chance))

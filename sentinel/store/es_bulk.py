@@ -17,6 +17,7 @@ from sentinel.core.retention import Retention
 from sentinel.store.codec import EPOCH, day_of, micros
 from sentinel.store.es_document import UnstorableError, encode
 from sentinel.store.es_pace import Pace
+from sentinel.store.es_words import reason
 
 REQUEST_BYTES_MAX = 4 << 20
 """A request never holds more, however fast the server takes it (see `es_pace`)."""
@@ -223,18 +224,6 @@ def divisible(status: int, body: object) -> bool:
     error = body.get("error") if isinstance(body, Mapping) else None
     spoiled = isinstance(error, Mapping) and error.get("type") == "action_request_validation_exception"
     return status == 413 or (status == 400 and spoiled)
-
-
-def reason(error: object) -> str:
-    """Return what an error object of Elasticsearch says, with what lies behind it, in one short line."""
-    said: list[str] = []
-    while isinstance(error, Mapping) and len(said) < 4:
-        kind, text = error.get("type"), error.get("reason")
-        said.append(": ".join(str(part) for part in (kind, text) if part))
-        error = error.get("caused_by")
-    if isinstance(error, str):
-        said.append(error)
-    return " <- ".join(part for part in said if part)[:_REASON_MAX]
 
 
 @dataclass(frozen=True, slots=True)

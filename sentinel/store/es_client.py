@@ -1,6 +1,7 @@
 """The way to an Elasticsearch server: a client that waits and reads only so much, and its errors in words."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,13 @@ from elasticsearch import (
 )
 
 from sentinel.core.errors import StoreError
-from sentinel.store.es_bulk import BUSY, Trouble, divisible, reason
+from sentinel.store.es_bulk import BUSY, Trouble, divisible
+from sentinel.store.es_words import reason
 
 _ANSWER_SECONDS_MAX = 60.0
+_LEFT_ALONE_SECONDS = 10.0
+_LEFT_ALONE_SECONDS_MAX = 60.0
+"""A node that did not answer is asked again after so long, twice as long the next time, while others do."""
 
 
 class TooLargeError(StoreError):
@@ -78,8 +83,8 @@ def spoken(url: str) -> str:
     return url.rsplit("@", maxsplit=1)[-1]
 
 
-def connected(url: str, api_key: str | None, ca_cert: Path | None, timeout_seconds: float) -> Elasticsearch:
-    """Return a client for the server at `url`; raises StoreError if that is no address.
+def connected(urls: Sequence[str], api_key: str | None, ca_cert: Path | None, timeout_seconds: float) -> Elasticsearch:
+    """Return a client for the nodes at `urls`; raises StoreError if one is no address.
 
     `api_key` is a key as the server encodes it, or `user:password`.
     """
@@ -88,17 +93,21 @@ def connected(url: str, api_key: str | None, ca_cert: Path | None, timeout_secon
     trust = {"ca_certs": str(ca_cert)} if ca_cert else {}
     try:
         return Elasticsearch(
-            url,
+            list(urls),
             **who,
             request_timeout=timeout_seconds,
             max_retries=0,
             retry_on_timeout=False,
+            dead_node_backoff_factor=_LEFT_ALONE_SECONDS,
+            max_dead_node_backoff=_LEFT_ALONE_SECONDS_MAX,
             node_class=BoundedNode,
             serializers={"application/vnd.elasticsearch+json": OrjsonSerializer()},
             **trust,  # type: ignore[arg-type]  # the client tells an absent argument from None
         )
     except (ValueError, OSError) as error:
-        raise StoreError(f"the address of Elasticsearch cannot be used: {spoken(url)}: {error}") from error
+        raise StoreError(
+            f"the address of Elasticsearch cannot be used: {','.join(map(spoken, urls))}: {error}"
+        ) from error
 
 
 def explained(error: ApiError | TransportError, url: str, timeout_seconds: float) -> StoreError:
@@ -120,7 +129,7 @@ def explained(error: ApiError | TransportError, url: str, timeout_seconds: float
         case Unreachable(__cause__=_TooMuchError()):
             kind, what = TooLargeError, f"answers with more than {BoundedNode.ANSWER_BYTES_MAX} bytes"
         case Unreachable():
-            what = f"cannot be reached: {error.message}; is it running, and is http or https right?"
+            what = f"cannot be reached ({error.message}): is it running, and is http or https right?"
         case SerializationError():
             what = "answers with something that is not its JSON"
         case _:

@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from elastic_transport import TransportError
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
 
 from sentinel.core.errors import StoreError
 from sentinel.store.es_ground import Ask
+from sentinel.store.es_words import RED
 
 _UNITS = {unit: 1 << 10 * power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb", "pb"))}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmgtp]?b)")
+_RED_TOLD_MAX = 5
+_RED_SECONDS = 5.0
 _DISK = "cluster.routing.allocation.disk."
 _MARKS = (
     ("flood_stage", "above the flood stage {mark}: Elasticsearch takes no events for what lies there"),
@@ -37,21 +42,22 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a server is; `shards_max` counts all nodes that hold data together."""
+    """What a server is; `red` are the indices of which a part is nowhere, `shards_max` counts all nodes with data."""
 
     versions: tuple[str, ...]
     nodes: int
     holding: int
     status: str
     unassigned: int
+    red: tuple[str, ...]
     shards: int
     shards_max: int
     thresholds: bool
     disks: tuple[Disk, ...]
 
 
-def looked_at(client: Elasticsearch, ask: Ask) -> Server:
-    """Ask what the server is; raises StoreError."""
+def looked_at(client: Elasticsearch, ask: Ask, prefix: str) -> Server:
+    """Ask what the server is, and how the indices of `prefix` are; raises StoreError."""
     told: Any = ask(lambda: client.nodes.info(filter_path="nodes.*.version,nodes.*.roles").body)
     health: Any = ask(lambda: client.cluster.health(level="cluster").body)
     settings = _settings(client, ask)
@@ -62,6 +68,7 @@ def looked_at(client: Elasticsearch, ask: Ask) -> Server:
         holding=max(int(health["number_of_data_nodes"]), 1),
         status=str(health["status"]),
         unassigned=int(health["unassigned_shards"]),
+        red=red(client, prefix) if health["status"] == "red" else (),
         shards=int(health["active_shards"]),
         shards_max=int(settings.get("cluster.max_shards_per_node", 1_000))
         * max(int(health["number_of_data_nodes"]), 1),
@@ -77,12 +84,10 @@ def troubles(server: Server) -> list[str]:
         for one in server.disks
         if one.passed
     ]
-    if server.status == "red":
-        said.append(
-            "shards are nowhere (status red): some days can be neither written nor searched; "
-            "start the node that is missing, or restore these days from a backup"
-        )
-    elif server.status == "yellow" and server.nodes > 1:
+    said += [RED.format(index=name) for name in server.red[:_RED_TOLD_MAX]]
+    if len(server.red) > _RED_TOLD_MAX:
+        said.append(f"{len(server.red) - _RED_TOLD_MAX:,} more indices are red")
+    if server.status == "yellow" and server.nodes > 1:
         said.append(
             "copies of shards are missing (status yellow): nothing is lost, and the loss of "
             "another node would lose something; start the node that is missing"
@@ -118,6 +123,15 @@ def has_wildcard(client: Elasticsearch, ask: Ask) -> bool:
             return False
         raise
     return True
+
+
+def red(client: Elasticsearch, prefix: str) -> tuple[str, ...]:
+    """Return the indices of which a part is nowhere, as far as the server tells at once."""
+    asked = client.options(request_timeout=_RED_SECONDS)
+    with suppress(ApiError, TransportError):
+        rows: Any = asked.cat.indices(index=f"{prefix}-events-*", health="red", h="index", format="json").body
+        return tuple(sorted(str(row["index"]) for row in rows))
+    return ()
 
 
 def _settings(client: Elasticsearch, ask: Ask) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Both send what is already formed to new indices with the same template on the sa
 is given four stretches of 1,000 documents at once, as the pipeline does when it has much to do; `raw` is urllib with
 requests of 1 MiB, as many under way as the store has, and reads nothing of the answer but its status. One JSON line:
 documents a second of each (median), their ratio, and processor seconds a million documents, of this process and, with
-its number, of the node's.
+its number, of the node's. Of a cluster name each node with a --url.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import cycle
 from os import getpid
 from statistics import median
 from uuid import uuid4
@@ -61,12 +62,13 @@ def batches(prefix: str, number: int) -> list[Lines]:
     return [former(there[begin : begin + BATCH]) for begin in range(0, number, BATCH)]
 
 
-def raw(url: str, formed: Sequence[Lines]) -> None:
-    """Send the same lines in requests of one size."""
+def raw(urls: Sequence[str], formed: Sequence[Lines]) -> None:
+    """Send the same lines in requests of one size, to one node after the other."""
+    nodes = cycle(urls)
 
     def post(data: bytes) -> None:
         request = urllib.request.Request(  # noqa: S310  the node given
-            f"{url}/_bulk?filter_path=errors", data, {"Content-Type": "application/x-ndjson"}
+            f"{next(nodes)}/_bulk?filter_path=errors", data, {"Content-Type": "application/x-ndjson"}
         )
         with _NO_PROXY.open(request, timeout=60) as answer:
             answer.read()
@@ -84,10 +86,10 @@ def measured(work: Callable[[], None], number: int, pid: int) -> tuple[float, fl
     return number / (time.perf_counter() - wall), *(one / number * 1_000_000 for one in spent)  # type: ignore[return-value]  # mypy loses the length
 
 
-def once(url: str, number: int, kind: str, pid: int) -> tuple[float, float, float]:
+def once(urls: Sequence[str], number: int, kind: str, pid: int) -> tuple[float, float, float]:
     """Measure one way into indices of its own; ends the program if not all of it is there afterwards."""
     prefix = f"bench-{uuid4().hex[:8]}"
-    store = ElasticStore(url, prefix=prefix)
+    store = ElasticStore(urls[0], other_urls=urls[1:], prefix=prefix)
     store.setup()
     formed = batches(prefix, number)
 
@@ -95,7 +97,7 @@ def once(url: str, number: int, kind: str, pid: int) -> tuple[float, float, floa
         for at in range(0, len(formed), TOGETHER_MAX):
             store.keep(*formed[at : at + TOGETHER_MAX])
 
-    told = measured(keep if kind == "store" else lambda: raw(url, formed), number, pid)
+    told = measured(keep if kind == "store" else lambda: raw(urls, formed), number, pid)
     stored = len(store.since(0, number, number)) if number <= CHECKED_MAX else store.newest()
     store.forget()
     store.close()
@@ -107,7 +109,7 @@ def once(url: str, number: int, kind: str, pid: int) -> tuple[float, float, floa
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--url", required=True, action="append")
     parser.add_argument("-n", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pid", type=int, default=0, help="the node's process")

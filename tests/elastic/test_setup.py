@@ -285,8 +285,19 @@ def test_what_is_wrong_with_a_server_is_told_with_what_to_do(store: ElasticStore
     server = store.look()
     assert store.troubles() == []
     full = es_server.Disk("es2", 1_000, 10, "above the flood stage 95%: …")
-    bad = es_server.Server(server.versions, 3, 3, "red", 4, 990, 1_000, thresholds=True, disks=(full,))
+    bad = es_server.Server(
+        server.versions,
+        3,
+        3,
+        "red",
+        4,
+        ("sentinel-events-flows-2026.11.24",),
+        990,
+        1_000,
+        thresholds=True,
+        disks=(full,),
+    )
     said = es_server.troubles(bad)
     assert [one for one in said if "node es2 is above the flood stage" in one and "make room" in one]
-    assert [one for one in said if "status red" in one and "start the node" in one]
+    assert [one for one in said if "sentinel-events-flows-2026.11.24 is red" in one and "start the node" in one]
     assert [one for one in said if "no new day can begin" in one]

@@ -47,7 +47,8 @@ class Overview:
 
     `hours`: records received in each of the last 24 hours, the present one last (None: before the books began), and
     `lost` what was lost in each. `silent` and `unheard` name senders and configured sources; `spool` is from 0 to 1.
-    `datagrams_lost`: by the kernel and here, within these hours. `dead_letters` are those since `midnight`.
+    `short` is what the store is short of. `datagrams_lost`: by the kernel and here, within these hours. `dead_letters`
+    are those since `midnight`.
     `on_call`: None if there is no roster; nobody is on call if it names nobody.
     """
 
@@ -62,6 +63,7 @@ class Overview:
     unheard: tuple[str, ...]
     spool: float
     full: str
+    short: tuple[str, ...]
     store_lag: timedelta
     detect_lag: timedelta
     datagrams_lost: int

@@ -95,6 +95,40 @@ SENTENCES = (
     N_("nothing judges: the process of the rules is gone, or has yet to begin"),
     N_("the rules stand still since {seconds} s"),
     N_("the rules stand still since {seconds} s over the rule {rule}"),
+    # where events are kept
+    N_("Elasticsearch takes no events after {times} attempts: {why}"),
+    N_("Elasticsearch refuses to store events (status {status}): {why}"),
+    N_("Elasticsearch at {url} {told}"),
+    N_("does not answer within {seconds} seconds"),
+    N_("cannot be reached ({error}): is it running, and is http or https right?"),
+    N_("answers with status {status}: {why}"),
+    N_("does not accept the API key"),
+    N_(
+        "the cluster has no elected master: more than half of its nodes that may be master must run and reach"
+        " each other, so start those that are missing"
+    ),
+    N_(
+        "a disk of the cluster is full, and the index {index} takes nothing until there is room (flood-stage "
+        "watermark): make room there, add a node, or let retention keep fewer days"
+    ),
+    N_(
+        "the index {index} is red, for no copy of a part of it is there: events of that day can be neither "
+        "stored nor searched, so start the node that is missing, or restore that day from a backup"
+    ),
+    N_("{many} more indices are red"),
+    N_("the disk of node {node} is {told}; make room there, add a node, or let retention keep fewer days"),
+    N_("above the flood stage {mark}: Elasticsearch takes no events for what lies there"),
+    N_("above the high watermark {mark}: Elasticsearch moves shards away"),
+    N_("above the low watermark {mark}: no new shard is put there"),
+    N_(
+        "copies of shards are missing (status yellow): nothing is lost, and the loss of another node would "
+        "lose something; start the node that is missing"
+    ),
+    N_(
+        "nearly all of the {most} shards allowed are there: soon no new day can begin; let retention keep "
+        "fewer days, or raise cluster.max_shards_per_node"
+    ),
+    # exceptions, and rules that are made
     N_("such an exception would be refused: {why}"),
     N_("{path} is such an exception already: change it there, or remove it first"),
     N_("no event it is about has a field {name}; say --field {same}=VALUE"),

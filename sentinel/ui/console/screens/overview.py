@@ -278,11 +278,15 @@ def _stages(found: Overview) -> list[Line]:
         _state("good" if found.running else "bad", _("Receiving"), running, "sources"),
         _senders(found),
         _state("bad" if full else "good", _("Spool"), f"{spool}; {found.full}" if found.full else spool, "sources"),
-        _state(
-            "warning" if found.store_lag > LAG_WARNED else "good", _("Store"),
-            _("{time} behind").format(time=rough(found.store_lag.total_seconds())), "hunt",
-        ),
-    ]  # fmt: skip
+        _store(found),
+    ]
+
+
+def _store(found: Overview) -> Line:
+    lag = _("{time} behind").format(time=rough(found.store_lag.total_seconds()))
+    if found.short:
+        return _state("bad", _("Store"), "; ".join([*map(retold, found.short), lag]), "hunt")
+    return _state("warning" if found.store_lag > LAG_WARNED else "good", _("Store"), lag, "hunt")
 
 
 def _senders(found: Overview) -> Line:
