@@ -231,7 +231,7 @@ class Trouble:
     """A request that failed as a whole: the error to raise, whether it may pass, the pause asked for (Retry-After).
 
     `divide`: it may be too large, or a single event spoils it; smaller requests will show. `pressed`: it was more than
-    the server takes just now.
+    the server takes just now. `answered`: a node said so, which tells more than one that is gone.
     """
 
     error: StoreError
@@ -240,6 +240,7 @@ class Trouble:
     asked: str | None = None
     divide: bool = False
     pressed: bool = False
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,7 @@ class Delivery:
     def __call__(self, batch: list[Line], failures: int = 0) -> Outcome:
         """Return what became of each line of `batch`, for which so many attempts have failed."""
         whole = Outcome()
+        why = ""
         while batch:
             point("store.before_bulk")
             answer = self.send(batch)
@@ -272,7 +274,8 @@ class Delivery:
                     return whole
                 if not answer.may_pass:
                     raise answer.error from answer.cause
-                why, asked, whole.unsure = str(answer.error), answer.asked, True
+                asked, whole.unsure = answer.asked, True
+                why = str(answer.error) if answer.answered or not why else why
             elif (outcome := judge(batch, answer)) is None:
                 why, whole.unsure = "the answer is not what was asked for", True
             else:

@@ -150,7 +150,8 @@ def trouble(error: ApiError | TransportError, url: str, timeout_seconds: float) 
     divide = isinstance(error, ApiError) and divisible(error.meta.status, error.body)
     pressed = error.meta.status in {413, 429} if isinstance(error, ApiError) else isinstance(error, ConnectionTimeout)
     said = explained(error, url, timeout_seconds)
-    return Trouble(said, error, may_pass(error), retry_after(error), divide=divide, pressed=pressed)
+    answered = isinstance(error, ApiError)
+    return Trouble(said, error, may_pass(error), retry_after(error), divide=divide, pressed=pressed, answered=answered)
 
 
 def retry_after(error: ApiError | TransportError) -> str | None:

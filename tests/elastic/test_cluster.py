@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 
@@ -10,12 +11,15 @@ from sentinel.core.event import Event
 from sentinel.core.ports import Span
 from sentinel.core.where import ALWAYS
 from sentinel.store.elastic import ElasticStore
-from sentinel.store.es_bulk import Patience
+from sentinel.store.es_bulk import Delivery, Line, Patience, Trouble
+from sentinel.store.es_pace import Pace
 from tests.elastic.cluster import three_nodes
 from tests.elastic.conftest import START
 
 pytestmark = pytest.mark.elastic
 EVER = Span(datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+GONE = Trouble(StoreError("a node is gone"), OSError(), may_pass=True, answered=False)
+REFUSED = Trouble(StoreError("no elected master"), OSError(), may_pass=True)
 HASTE = Patience(attempts=2, base_seconds=0.1)
 BATCHES, BATCH = 30, 50
 
@@ -49,3 +53,10 @@ def test_a_lost_master_costs_nothing_and_a_lost_majority_is_said_in_words(make: 
             hasty.append([make(BATCHES * BATCH + 1)])
         for one in (bare, store, hasty):
             one.close()
+
+
+def test_of_several_nodes_what_one_has_said_is_told_and_not_that_others_are_gone() -> None:
+    answers = iter([GONE, REFUSED, GONE])
+    deliver = Delivery(lambda _: next(answers), Patience(attempts=3), lambda _: None, Random(1), Pace(1_000))  # noqa: S311  keeps no secret
+    with pytest.raises(StoreError, match="after 3 attempts: no elected master"):
+        deliver([Line("1", 1, b"x")])

@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.store.es_words import NO_MASTER
 from sentinel.ui import words
 from sentinel.ui.words import stages
 
@@ -139,6 +140,8 @@ def test_what_a_stage_says_is_said_again_in_german_and_what_is_not_known_as_it_i
         told = "alert 1a has changed since you saw it: eva acknowledged at 2026-11-27 06:00:00 UTC. Nothing was "
         told += "overwritten; look at it again (sentinel alerts show 1a), it is at version 2 now"
         assert "eva: quittiert um 2026-11-27 06:00:00 UTC. Nichts wurde überschrieben" in stages.retold(told)
+        short = stages.retold(f"Elasticsearch takes no events after 6 attempts: {NO_MASTER}")
+        assert short.startswith("Elasticsearch nimmt nach 6 Versuchen keine Ereignisse an: der Cluster hat keinen")
         assert stages.retold("a sentence of {nobody}") == "a sentence of {nobody}"
     finally:
         words.speak("en")

@@ -10,10 +10,11 @@ import pytest
 
 from sentinel.core.case import SetDeadline
 from sentinel.core.source import Account, Entering, Heard, Identity, Outcome, hour_of
+from sentinel.store.es_words import NO_MASTER
 from sentinel.surveys import Surveyor
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.services import Services
-from sentinel.ui.console.surveys import RuleNumbers
+from sentinel.ui.console.surveys import Overview, RuleNumbers
 from tests.living import LOGIN, City
 from tests.ui.console.conftest import NOW, SIZES, At, Hands
 
@@ -95,6 +96,23 @@ def test_losses_lags_books_alerts_and_deadlines_are_told(
             pictured(hands, "overview-de")
 
     desk_at(play, size=size, screen="overview", but=unchanging)
+
+
+class Short(Counted):
+    """Whose store is short of something."""
+
+    def overview(self) -> Overview:
+        """Return it as it is while Sentinel runs."""
+        short = (f"Elasticsearch takes no events after 6 attempts: {NO_MASTER}",)
+        return replace(super().overview(), running=True, short=short)
+
+
+def test_what_the_store_is_short_of_is_told(city: City, desk_at: At) -> None:
+    async def play(hands: Hands) -> None:
+        assert "Elasticsearch takes no events" in hands.line("✗ Store")
+        assert "no elected master" in " ".join(hands.seen().split())
+
+    desk_at(play, screen="overview", but=lambda given: replace(given, surveys=lambda: Short(city.app)))
 
 
 def test_books_that_do_not_balance_are_told(city: City, desk_at: At) -> None:
