@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sentinel.core.detection import Detection
-from sentinel.core.durable import write_file
+from sentinel.core.durable import sync_folder, write_file
 from sentinel.core.errors import ConfigError, ForbiddenError, RuleError, UsageError
 from sentinel.detect.fetched import LICENCE
 from sentinel.detect.merging import rule_id
@@ -139,6 +139,7 @@ def switch(path: Path, new: Mapping[str, Switch]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, ("\n".join(lines) + "\n").encode())
+        sync_folder(path.parent)
     except OSError as error:
         raise ForbiddenError(
             f"{path}: cannot be written: {error.strerror}; run as a user who may change rules"
