@@ -256,12 +256,15 @@ class Opened:
     def pulse(self) -> Pulse:
         """Look how Sentinel fares."""
         from sentinel import status
+        from sentinel.core.replica import behind
 
         found = status.look(self.app)
         now, booked = self.app.clock.now(), found.progress.booked
         before, self._booked = self._booked, (now, booked)
         seconds = (now - before[0]).total_seconds() if before else 0.0
-        problem: Literal["", "run", "judge", "spool"] = "run" if not found.running else "judge" if found.judging else ""
+        problem: Literal["", "run", "judge", "spool", "apart"] = (
+            "apart" if behind() else "run" if not found.running else "judge" if found.judging else ""
+        )
         return Pulse(
             per_second=max(0.0, (booked - before[1]) / seconds) if before and seconds > 0 else None,
             spool=found.spool.bytes / self.app.config.spool.bytes_max,

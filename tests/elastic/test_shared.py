@@ -21,7 +21,10 @@ from hypothesis import strategies as st
 
 from sentinel.alert.book import Book
 from sentinel.alert.file import open_file
+from sentinel.app import App
 from sentinel.cases.book import CaseBook
+from sentinel.config import load
+from sentinel.console import services
 from sentinel.core import replica
 from sentinel.core.alert import Acknowledge, Assign, Note, Reopen, Seen
 from sentinel.core.case import AddAlerts, AddNote, AddTask, Rename
@@ -35,6 +38,7 @@ from sentinel.lease import Lease
 from sentinel.notify.outbox import Outbox, Pace
 from sentinel.notify.outbox import open_file as outbox_file
 from sentinel.store.es_journal import ElasticJournal
+from sentinel.stores import SHARING_SECONDS
 from tests import warm
 from tests.elastic.gate import Gate, Passage
 from tests.elastic.machine import START, found
@@ -282,6 +286,36 @@ def test_a_command_says_that_it_may_lack_what_others_wrote(
     closed = warm.texts("alerts", "close", raised, "--verdict", "benign", "--config", str(config))
     assert closed.returncode == 4
     assert machines.book("two").alert(raised).state == "new"
+
+
+def test_the_console_shows_what_is_known_here_says_so_and_waits_for_no_answer(
+    machines: Machines, elastic_url: str, elastic_prefix: str
+) -> None:
+    gate = machines.stack.enter_context(closing(Gate(elastic_url.removeprefix("http://"))))
+    data, back = machines.path("one").parent, threading.Event()
+    config = machines.folder / "sentinel.toml"
+    config.write_text(
+        f'data = "{data}"\n[store]\nkind = "elasticsearch"\nurl = "{gate.url}"\nprefix = "{elastic_prefix}"\n'
+    )
+    (raised,) = machines.book("two").record([found(1)], 1)
+
+    def swallow(passage: Passage) -> None:
+        back.wait()
+        passage.close_connection = True
+
+    with services(lambda: App(load(config)), data, machines.clock, "anna") as opened:
+        assert opened.check() is not None
+        eventually(lambda: [one.id for one in opened.desk().alerts()] == [raised])
+        assert opened.pulse().problem == "run"
+        gate.on, gate.always = "", swallow
+        begun = time.monotonic()
+        for _ in range(20):
+            assert opened.desk().alerts()
+        assert time.monotonic() - begun < SHARING_SECONDS, "which one look at the server takes"
+        eventually(lambda: opened.pulse().problem == "apart")
+        gate.always = None
+        back.set()
+        eventually(lambda: opened.pulse().problem == "run")
 
 
 def test_no_clock_that_is_set_makes_a_lease_fall_and_silence_does(machines: Machines) -> None:

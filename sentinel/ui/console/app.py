@@ -29,6 +29,7 @@ PROBLEMS = {
     "run": N_("sentinel run is not at work"),
     "judge": N_("the rules stand still"),
     "spool": N_("the spool is full"),
+    "apart": N_("not known: what other machines write"),
 }
 FIRST = "alerts"
 PULSE_SECONDS = 5.0

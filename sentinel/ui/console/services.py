@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 class Pulse:
     """How Sentinel fares: events a second (None: not known yet), how full the spool is (0 to 1), how many are silent.
 
-    `problem`: what does not work at all.
+    `problem`: what does not work at all; `apart`: what other machines write cannot be read at present.
     """
 
     per_second: float | None
     spool: float
     silent: int
     detect_lag: "timedelta"
-    problem: Literal["", "run", "judge", "spool"] = ""
+    problem: Literal["", "run", "judge", "spool", "apart"] = ""
 
 
 class Exceptions(Protocol):
