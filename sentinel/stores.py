@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHARING_SECONDS = 8.0
 """So long an answer may take when what machines share is read or changed: others of this machine wait."""
-Role = Literal["reader", "writer", "keeper", "prover"]
+Role = Literal["reader", "writer", "keeper", "prover", "sharer"]
 """What is done with the store; see `store.es_keys`."""
 
 
@@ -89,11 +89,12 @@ def journal(config: Config, name: str) -> "ElasticJournal | None":
         return None
     from sentinel.store.es_journal import ElasticJournal
 
-    path = options.keys / "sharer" if options.keys else options.api_key_file
+    path = _key_file(config, "sharer")
     return ElasticJournal(
         options.url,
         f"{options.prefix}-state",
         name,
+        other_urls=options.other_urls,
         ca_cert=options.ca_cert,
         api_key=secret(path) if path else None,
         replicas=options.replicas,

@@ -10,7 +10,7 @@ who has appended looks whether the floor has passed him, and counts as overtaken
 
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +37,7 @@ MAPPINGS: dict[str, object] = {"dynamic": False, "_meta": {"sentinel": 1}, "prop
 
 
 class ElasticJournal:
-    """The journal called `name` in the index `index` at `url`; see `core.journal.Journal`."""
+    """The journal called `name` in the index `index` at `url`, or at another node; see `core.journal.Journal`."""
 
     def __init__(  # noqa: PLR0913  where it is, and what a city may decide
         self,
@@ -45,15 +45,17 @@ class ElasticJournal:
         index: str,
         name: str,
         *,
+        other_urls: Sequence[str] = (),
         ca_cert: Path | None = None,
         api_key: str | None = None,
         replicas: int | None = None,
         timeout_seconds: float = 8.0,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url, self._timeout_seconds, self._pause = spoken(url), timeout_seconds, pause
+        urls = (url, *other_urls)
+        self._url, self._timeout_seconds, self._pause = ",".join(map(spoken, urls)), timeout_seconds, pause
         self._index, self._name, self._replicas = index, name, replicas
-        self._client = connected(url, api_key, ca_cert, timeout_seconds)
+        self._client = connected(urls, api_key, ca_cert, timeout_seconds)
         self._page = PAGE
 
     def tail(self, after: int) -> Tail:
