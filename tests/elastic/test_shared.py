@@ -306,7 +306,7 @@ def test_the_console_shows_what_is_known_here_says_so_and_waits_for_no_answer(
     with services(lambda: App(load(config)), data, machines.clock, "anna") as opened:
         assert opened.check() is not None
         eventually(lambda: [one.id for one in opened.desk().alerts()] == [raised])
-        assert opened.pulse().problem == "run"
+        eventually(lambda: opened.pulse().problem == "run")
         gate.on, gate.always = "", swallow
         begun = time.monotonic()
         for _ in range(20):
