@@ -176,7 +176,7 @@ class ElasticStore:
         return brought_back(self._client, self._ask, self._prefix, (repository, name), self._rest)
 
     def forget(self) -> None:
-        """Forget every event under this prefix, and the index template: for stores that are made for a while."""
+        """Forget all that is under this prefix: for stores that are made for a while."""
         es_days.forgotten(self._client, self._ask, self._prefix)
 
     def keep(self, *formed: Formed) -> Appended:

@@ -59,7 +59,9 @@ def _ids(pages: Iterable[list[dict[str, Any]]]) -> Iterator[str]:
 
 
 def forgotten(client: Elasticsearch, ask: Ask, prefix: str) -> None:
-    """Forget every event under this prefix, and the index template."""
+    """Forget all that is under this prefix: events, what machines share, who they are, and the index template."""
     for one in kept(client, ask, prefix):
         ask(lambda one=one: client.indices.delete(index=index_of(prefix, one.name, one.day), ignore_unavailable=True))  # type: ignore[misc]  # a default binds the loop's variable
+    shared = f"{prefix}-state,{prefix}-nodes"
+    ask(lambda: client.indices.delete(index=shared, ignore_unavailable=True))
     ask(lambda: found(lambda: client.indices.delete_index_template(name=f"{prefix}-events").body))

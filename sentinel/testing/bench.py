@@ -138,15 +138,10 @@ class Node:
         from sentinel.store.elastic import ElasticStore  # noqa: PLC0415  seconds, and only for this
 
         store = ElasticStore(self.url, prefix=PREFIX)
-
-        def clear() -> None:
-            for one in store.kept():
-                store.drop(one)
-
         try:
-            clear()
+            store.forget()
             yield
-            clear()
+            store.forget()
         finally:
             store.close()
 

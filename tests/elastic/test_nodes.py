@@ -51,6 +51,17 @@ def test_a_copied_spool_at_work_twice_is_noticed_by_the_one_that_was_first(
     copy.tell(replace(ONE, session="run 2", name="hall-2"))
 
 
+def test_a_store_that_is_forgotten_gives_every_number_to_whoever_comes_next(
+    opened: Callable[..., ElasticStore],
+) -> None:
+    opened().share(None)
+    opened().register().tell(ONE)
+    opened().forget()
+    assert opened().share(None, check=True) != []
+    assert opened().register().nodes() == []
+    opened().register().tell(replace(ONE, spool="b" * 32))
+
+
 def test_an_entry_whose_answer_was_lost_is_no_strangers(opened: Callable[..., ElasticStore], gate: Gate) -> None:
     register = opened(gate.url, pause=lambda _: None).register()
     register.tell(ONE)
