@@ -168,14 +168,15 @@ def _stored(app: App) -> datetime:
     # the moment before which all that came has been stored, on every machine that has said something lately
     from sentinel.others import SILENT_SECONDS
     from sentinel.spool import checkpoint
+    from sentinel.spool.survey import settled_before
 
-    with app.spool() as spool:
-        left = spool.read(checkpoint.load(app.config.spool_dir)[0], 1)
     now = app.clock.now()
+    with app.spool() as spool:
+        here = settled_before(spool, checkpoint.load(app.config.spool_dir)[0], now)
     with stores.register(app.config, "reader") as register:
         nodes = register.nodes() if register is not None else []
     lately = [one.moment for one in nodes if (now - one.beat).total_seconds() < SILENT_SECONDS]
-    return min([left[0].written if left else now, *lately])
+    return min([here, *lately])
 
 
 def _work(config: Config, days: dict[str, list[date]], link: Connection) -> None:

@@ -215,10 +215,11 @@ class _Stored:
 
         What it has seen of the other machines is what `others` says from then on.
         """
+        from sentinel.spool.survey import settled_before
+
         now = self.app.clock.now()
         self.others.look()
-        waiting = self.spool.read(self.record(), 1)
-        return self.others.through(min(now, waiting[0].written) if waiting else now)
+        return self.others.through(settled_before(self.spool, self.record(), now))
 
     def tell(self, rule_id: str, reason: str) -> None:
         """Write down that a rule was set aside, as a record like any other; a spool that is full tells of itself."""

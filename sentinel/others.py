@@ -10,10 +10,9 @@ from time import monotonic
 
 from sentinel.core.clock import iso
 from sentinel.core.detection import Detection, Finding, Key
-from sentinel.core.errors import UsageError
 from sentinel.core.node import Node, Register
 from sentinel.core.where import AnyOf
-from sentinel.sources.silence import WHO, Alarms
+from sentinel.sources.silence import Alarms, close
 
 SILENT_SECONDS = 60.0
 """A machine that has said nothing for so long is silent: it says something every five seconds."""
@@ -70,19 +69,13 @@ class Others:
         for key, alert in there.items():
             node = next((one for one in self.nodes if _key(one) == key), None)
             if node is not None and key not in silent:
-                self._close(alert.id, f"said something again at {iso(node.beat)}, by its own clock")
+                close(self.alarms, alert, f"said something again at {iso(node.beat)}, by its own clock")
         new = [_finding(one) for key, one in silent.items() if key not in there]
         if new:
             self.alarms.record(new, 0)
 
     def _silent(self, node: Node) -> bool:
         return self.steady() - self._heard[node.number][1] > SILENT_SECONDS
-
-    def _close(self, alert_id: str, note: str) -> None:
-        try:
-            self.alarms.close(alert_id, WHO, "benign", note)
-        except UsageError:  # somebody was faster
-            return
 
 
 def _key(node: Node) -> Key:

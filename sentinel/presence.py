@@ -12,6 +12,7 @@ from sentinel.core.event import arrival
 from sentinel.core.node import Node, Register
 from sentinel.core.ports import Clock, Spool
 from sentinel.spool.node import Whose
+from sentinel.spool.survey import settled_before
 
 LOOK_SECONDS = 1.0
 BEAT_SECONDS = 5.0
@@ -58,7 +59,6 @@ class Presence:
             committed = self.spool.committed
             if committed == self._told and monotonic() - self._beaten < BEAT_SECONDS:
                 return
-            waiting = self.spool.read(committed, 1)
             whose = self.spool.whose
             self.register.tell(
                 Node(
@@ -68,7 +68,7 @@ class Presence:
                     name=self.name,
                     roles=self.roles,
                     stored=arrival(committed + 1, 0) - 1,
-                    moment=min(now, waiting[0].written) if waiting else now,
+                    moment=settled_before(self.spool, committed, now),
                     beat=now,
                 )
             )

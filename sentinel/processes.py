@@ -42,6 +42,14 @@ def begun(work: Callable[..., None], name: str, *arguments: object) -> tuple[Bas
     return process, near
 
 
+def ready(link: Connection) -> bool:
+    """Wait until a process that was begun says that it is ready; False if it is gone."""
+    try:
+        return bool(link.recv_bytes())
+    except (EOFError, OSError):
+        return False
+
+
 def done(process: BaseProcess, link: Connection, stop: Flag) -> tuple[str, bool]:
     """Wait for a process that was begun and tells how it went; return that, and whether it went well.
 

@@ -27,7 +27,7 @@ from sentinel.entrances import entrances
 from sentinel.judge import Talk, judge
 from sentinel.keeping import Keeping
 from sentinel.notifying import keep
-from sentinel.processes import begun, follow, settled
+from sentinel.processes import begun, follow, ready, settled
 from sentinel.roles import Roles, remember
 from sentinel.service import Service
 from sentinel.watchdog import Watchdog
@@ -256,7 +256,7 @@ class _Running:
             if not task.done():
                 self.talk(f"listening: {one.collector.name} {one.where()}")
         judges = self.watchdog is None or await asyncio.to_thread(self.watchdog.ready)
-        senses = self.sensor is None or await asyncio.to_thread(_ready, self.sensor[1])
+        senses = self.sensor is None or await asyncio.to_thread(ready, self.sensor[1])
         if judges and senses and not any(task.done() for task in tasks):
             self.service.ready()
             self.talk("ready")
@@ -294,13 +294,6 @@ class _Running:
     def _fail(self, error: BaseException) -> None:
         self.failed = self.failed or error
         self.stop.set()
-
-
-def _ready(link: Connection) -> bool:
-    try:
-        return bool(link.recv_bytes())
-    except (EOFError, OSError):
-        return False
 
 
 def _limits(config: Config) -> list[float]:

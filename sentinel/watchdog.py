@@ -18,6 +18,7 @@ from sentinel.beat import BEGINNING, last_beat
 from sentinel.core.detection import Detection, Finding
 from sentinel.core.errors import Exit, SentinelError
 from sentinel.core.where import AnyOf
+from sentinel.processes import ready
 
 DEATHS_MAX = 3
 """So often a judge may die within DEATHS_WITHIN_SECONDS."""
@@ -61,10 +62,7 @@ class Watchdog:
 
     def ready(self) -> bool:
         """Wait until the first judge says that it is ready; False if it is gone."""
-        try:
-            self._ready = bool(self.link.recv_bytes())
-        except (EOFError, OSError):
-            self._ready = False
+        self._ready = ready(self.link)
         return self._ready
 
     def look(self) -> bool:

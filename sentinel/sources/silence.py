@@ -1,6 +1,7 @@
 """A sender that falls silent is one alert, which closes itself when the sender speaks again."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
@@ -73,10 +74,13 @@ class Silence:
                 continue
             note = f"heard again at {sender.last.isoformat(timespec='seconds')}; silent before that since "
             note += alert.first_seen.isoformat(timespec="seconds")
-            try:
-                self._alarms.close(alert.id, WHO, "benign", note)
-            except UsageError:  # somebody was faster
-                continue
+            close(self._alarms, alert, note)
+
+
+def close(alarms: Alarms, alert: Alert, note: str) -> None:
+    """Close an alert about what is back, unless somebody was faster."""
+    with suppress(UsageError):
+        alarms.close(alert.id, WHO, "benign", note)
 
 
 def key_of(identity: Identity) -> Key:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sentinel.core.event import Entry
+from sentinel.core.ports import Spool
 from sentinel.spool import checkpoint
 from sentinel.spool.files import listing
 from sentinel.spool.head import State
@@ -51,6 +52,15 @@ class Report:
     def sound(self) -> bool:
         """Say whether nothing is wrong."""
         return not self.problems
+
+
+def settled_before(spool: Spool, committed: int, now: datetime) -> datetime:
+    """Return the moment before which all that came is among the records up to `committed`: `now` if none waits.
+
+    `now` is taken before `committed` is looked up, and that before this is asked.
+    """
+    waiting = spool.read(committed, 1)
+    return min(now, waiting[0].written) if waiting else now
 
 
 def segments(folder: Path) -> int:
