@@ -259,11 +259,12 @@ class Opened:
         from sentinel.core.replica import behind
 
         found = status.look(self.app)
+        apart = {self.app.config.state_file, self.app.config.cases_file} & behind().keys()
         now, booked = self.app.clock.now(), found.progress.booked
         before, self._booked = self._booked, (now, booked)
         seconds = (now - before[0]).total_seconds() if before else 0.0
         problem: Literal["", "run", "judge", "spool", "apart"] = (
-            "apart" if behind() else "run" if not found.running else "judge" if found.judging else ""
+            "apart" if apart else "run" if not found.running else "judge" if found.judging else ""
         )
         return Pulse(
             per_second=max(0.0, (booked - before[1]) / seconds) if before and seconds > 0 else None,

@@ -84,7 +84,7 @@ def main() -> Any:  # noqa: ANN401  typer's own type
 
 def _tell_what_is_missing() -> None:
     copies = sys.modules.get("sentinel.core.replica")
-    for why in copies.behind() if copies is not None else ():
+    for why in sorted(set(copies.behind().values())) if copies is not None else ():
         _talk(f"sentinel: what other machines have written meanwhile is not in this: {why}")
 
 

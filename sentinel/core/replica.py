@@ -65,9 +65,9 @@ class _Sight:
 _sights: dict[Path, _Sight] = {}
 
 
-def behind() -> list[str]:
-    """Return why copies that this process has read may lack what other machines wrote, if they may."""
-    return sorted({one.why for one in _sights.values() if one.why})
+def behind() -> dict[Path, str]:
+    """Return which copies that this process has read may lack what other machines wrote, and why."""
+    return {path: one.why for path, one in _sights.items() if one.why}
 
 
 class Replica(sqlite3.Connection):

@@ -21,6 +21,7 @@ PEOPLE = ("acknowledge", "close", "suppress", "unsuppress", "change", "change_al
 BOOKS = {
     "cli/city.py": "the book of a simulated week, which ends with the bench",
     "cli/ledger.py": "judges again by machine; the command itself is recorded",
+    "cli/scale.py": "the book of made events, which ends with the bench",
 }
 """Modules of the command line that open the book itself, and why."""
 
