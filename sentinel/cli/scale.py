@@ -99,10 +99,10 @@ def node(url: str) -> Iterator[str]:
     scripts = Path(sentinel.__file__).parents[1] / "deploy" / "elasticsearch"
     if not (scripts / "start").exists():
         raise UsageError("only a checkout can start a node: give one with --elasticsearch URL, or --store embedded")
-    with TemporaryDirectory(prefix="sentinel-scale-") as name, socket.create_server(("127.0.0.1", 0)) as probe:
-        Path(name).chmod(0o755)  # the node is nobody
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-        probe.close()
+    with TemporaryDirectory(prefix="sentinel-scale-") as name:
+        Path(name).chmod(0o755)  # the node is nobody
         heap = os.environ.get("SENTINEL_ELASTICSEARCH_HEAP", _HEAP)
         ways = {**os.environ, "SENTINEL_ELASTICSEARCH_HEAP": heap, "SENTINEL_ELASTICSEARCH_STEADY": "1"}
         begin = [str(scripts / "start"), str(port), f"{name}/node"]
