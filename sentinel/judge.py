@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from multiprocessing.connection import Connection
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
@@ -51,6 +52,7 @@ def judge(config: Config, talk: Talk, stuck: str, link: Connection) -> None:
     `stuck` is the rule over which the one before did not get; it is set aside.
     """
     follow(_JUDGING_NICENESS)
+    Thread(target=_hurries, args=(config, link), daemon=True).start()
     try:
         app = App(config)
         with _turn(app, talk, link) as pulse:
@@ -59,6 +61,13 @@ def judge(config: Config, talk: Talk, stuck: str, link: Connection) -> None:
     except SentinelError as error:
         talk(f"rules: {error}")
         sys.exit(error.exit_code)
+
+
+def _hurries(config: Config, link: Connection) -> None:
+    # nothing ever comes but the end
+    with suppress(OSError):
+        link.poll(None)
+        stores.hurry(config)
 
 
 @contextmanager

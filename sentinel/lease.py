@@ -55,7 +55,8 @@ class Lease:
                 self._db.execute("UPDATE lease SET holder = ?, token = token + 1", (self._holder,))
                 self._token = token + 1
                 return ""
-        return held(self._db)[0]
+        # of the other that was faster nothing may be here yet
+        return held(self._db)[0] or "another machine"
 
     def awaited(self, ended: Callable[[float], bool], talk: Callable[[str], None], waits: Callable[[], None]) -> bool:
         """Take it as soon as that can be, and say what is waited for; False if `ended` (within seconds) came first.

@@ -13,6 +13,7 @@ from sentinel.config.options import Config
 from sentinel.core.detection import Detection
 from sentinel.core.errors import SentinelError, StoreError
 from sentinel.processes import begun, follow
+from sentinel.stores import hurry
 
 ENDING_SECONDS = 10.0
 """So long a process that nobody listens to any more may finish what it does."""
@@ -47,7 +48,7 @@ def proven(config: Config, until: Connection, detections: Sequence[Detection]) -
 def prove(config: Config, wanted: dict[str, str], link: Connection) -> None:
     """Be the process that proves the rules `wanted` (versions by id), until the other end of `link` is closed."""
     follow(0)
-    Thread(target=_leave, args=(link,), daemon=True).start()
+    Thread(target=_leave, args=(config, link), daemon=True).start()
     app = App(config)
     rules = app.rules_now()
     asked = [one for one in rules.detections if wanted.get(one.id) == one.version]
@@ -59,9 +60,10 @@ def prove(config: Config, wanted: dict[str, str], link: Connection) -> None:
             link.send_bytes(json.dumps(("", str(error))).encode())
 
 
-def _leave(link: Connection) -> None:
+def _leave(config: Config, link: Connection) -> None:
     # nothing ever comes but the end: whoever asked has died, or has heard enough
     with suppress(OSError):
         link.poll(None)
+        hurry(config)
         sleep(ENDING_SECONDS)
         os._exit(1)

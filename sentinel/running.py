@@ -61,7 +61,9 @@ def run(app: App, talk: Talk, proven: Callable[[], object], roles: Roles) -> boo
         try:
             asyncio.run(running.collect())
         finally:
+            stores.hurry(app.config)
             running.end()
+    stores.hurry(app.config, on=False)
     return running.again
 
 

@@ -102,6 +102,14 @@ def journal(config: Config, name: str) -> "ElasticJournal | None":
     )
 
 
+def hurry(config: Config, *, on: bool = True) -> None:
+    """Have this process, which is about to end, wait for no store that has kept it waiting; not `on`: as ever."""
+    if config.store.kind != "embedded":
+        from sentinel.store import es_client
+
+        es_client.hurry(on=on)
+
+
 def keeps(config: Config) -> bool:
     """Say whether this machine has what it takes to amend and remove what is stored."""
     path = _key_file(config, "keeper")

@@ -47,10 +47,10 @@ from sentinel.store.es_keys import provided
 from sentinel.store.es_nodes import Nodes
 from sentinel.store.es_pace import Pace
 from sentinel.store.es_query import ALL, NONE, Query, all_of, any_of
-from sentinel.store.es_server import Server, has_wildcard, looked_at, red, secured, troubles
+from sentinel.store.es_server import Server, awaited, has_wildcard, looked_at, secured, troubles
 from sentinel.store.es_snapshots import brought_back, taken
 from sentinel.store.es_tally import axis_of, counted, inside, most_frequent, odd, sides_of, spread
-from sentinel.store.es_words import RED, reason
+from sentinel.store.es_words import reason
 from sentinel.store.where_es import translate
 
 T = TypeVar("T")
@@ -387,8 +387,8 @@ class ElasticStore:
                 return call()
             except (ApiError, TransportError) as error:
                 failures += 1
-                if isinstance(error, ConnectionTimeout) and (lost := red(self._client, self._prefix)):
-                    raise StoreError(RED.format(index=lost[0])) from error
+                if isinstance(error, ConnectionTimeout) and (why := awaited(self._client, self._prefix)):
+                    raise StoreError(why) from error
                 if not may_pass(error) or failures >= min(3, how.patience.attempts):
                     raise explained(error, self._url, self._timeout_seconds) from error
                 how.pause(how.patience.pause(failures, retry_after(error), how.chance))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import urllib3
 from elastic_transport import ConnectionError as Unreachable
@@ -32,6 +32,21 @@ _ANSWER_SECONDS_MAX = 60.0
 _LEFT_ALONE_SECONDS = 10.0
 _LEFT_ALONE_SECONDS_MAX = 60.0
 """A node that did not answer is asked again after so long, twice as long the next time, while others do."""
+_HURRIED_SECONDS = 5.0
+"""So long an answer may take while the process ends."""
+
+
+class _Haste:
+    """Whether the process is about to end, and which nodes have kept it waiting since."""
+
+    on = False
+    silent: ClassVar[set[str]] = set()
+
+
+def hurry(*, on: bool) -> None:
+    """Say that the process is about to end: a node that keeps it waiting once is asked nothing more by any client."""
+    _Haste.on = on
+    _Haste.silent.clear()
 
 
 class TooLargeError(StoreError):
@@ -54,7 +69,17 @@ class BoundedNode(Urllib3HttpNode):
 
         def bounded(*args: Any, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401  passed on
             options["preload_content"] = False
-            response = ask(*args, **options)
+            hurried = _Haste.on
+            if hurried:
+                if self.base_url in _Haste.silent:
+                    raise urllib3.exceptions.ReadTimeoutError(self.pool, "", "nobody waits any more")
+                options["timeout"] = _HURRIED_SECONDS
+            try:
+                response = ask(*args, **options)
+            except urllib3.exceptions.TimeoutError:
+                if hurried:
+                    _Haste.silent.add(self.base_url)
+                raise
             until = time.monotonic() + (config.request_timeout or _ANSWER_SECONDS_MAX)
             try:
                 whole = self._whole(response, until)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +10,14 @@ from elasticsearch import ApiError, AuthenticationException, AuthorizationExcept
 
 from sentinel.core.errors import StoreError
 from sentinel.store.es_ground import Ask
-from sentinel.store.es_words import RED
+from sentinel.store.es_words import NO_MASTER, RED, reason
 
 _UNITS = {unit: 1 << 10 * power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb", "pb"))}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmgtp]?b)")
 _RED_TOLD_MAX = 5
 _RED_SECONDS = 5.0
+_MASTER_SECONDS = "2s"
+"""So long the server may look for its master, so that it can say that there is none."""
 _DISK = "cluster.routing.allocation.disk."
 _MARKS = (
     ("flood_stage", "above the flood stage {mark}: Elasticsearch takes no events for what lies there"),
@@ -68,7 +69,7 @@ def looked_at(client: Elasticsearch, ask: Ask, prefix: str) -> Server:
         holding=max(int(health["number_of_data_nodes"]), 1),
         status=str(health["status"]),
         unassigned=int(health["unassigned_shards"]),
-        red=red(client, prefix) if health["status"] == "red" else (),
+        red=tuple(ask(lambda: _red(client, prefix))) if health["status"] == "red" else (),
         shards=int(health["active_shards"]),
         shards_max=int(settings.get("cluster.max_shards_per_node", 1_000))
         * max(int(health["number_of_data_nodes"]), 1),
@@ -125,13 +126,25 @@ def has_wildcard(client: Elasticsearch, ask: Ask) -> bool:
     return True
 
 
-def red(client: Elasticsearch, prefix: str) -> tuple[str, ...]:
-    """Return the indices of which a part is nowhere, as far as the server tells at once."""
+def awaited(client: Elasticsearch, prefix: str) -> str:
+    """Return in words what a server waits for that has not answered, nothing if it does not say."""
+    try:
+        lost = _red(client, prefix)
+    except ApiError as error:
+        said = reason(error.body.get("error")) if isinstance(error.body, dict) else ""
+        return said if said == NO_MASTER else ""
+    except TransportError:
+        return ""
+    return RED.format(index=lost[0]) if lost else ""
+
+
+def _red(client: Elasticsearch, prefix: str) -> tuple[str, ...]:
+    # the indices of which a part is nowhere, as far as the server tells at once
     asked = client.options(request_timeout=_RED_SECONDS)
-    with suppress(ApiError, TransportError):
-        rows: Any = asked.cat.indices(index=f"{prefix}-events-*", health="red", h="index", format="json").body
-        return tuple(sorted(str(row["index"]) for row in rows))
-    return ()
+    rows: Any = asked.cat.indices(
+        index=f"{prefix}-events-*", health="red", h="index", format="json", master_timeout=_MASTER_SECONDS
+    ).body
+    return tuple(sorted(str(row["index"]) for row in rows))
 
 
 def _settings(client: Elasticsearch, ask: Ask) -> dict[str, Any]:

@@ -247,7 +247,8 @@ def test_rsyslog_loses_nothing_while_the_receiver_is_killed_again_and_again(
     server.stop()
     found = stored(tmp_path)
     assert set(found) == set(range(20_000))
-    assert found.total() - 20_000 <= 5 * 128  # what was not answered came again: at most a window for each death
+    # what was not answered came again: at most a window for each death, and what of the next rsyslog had begun to send
+    assert found.total() - 20_000 <= 5 * 2 * 128
 
 
 def test_rsyslog_believes_our_certificate(tmp_path: Path, server_at: "Callable[[str, Path], Server]") -> None:

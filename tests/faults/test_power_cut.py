@@ -56,7 +56,7 @@ def lose_power(trial: Trial, power: Forgetful, seed: int | None) -> None:
     """Cut the power under Sentinel, without a seed in the midst of an fsync, then give it back."""
     power.cut(seed, amid_sync=seed is None)
     trial.faults["power cut"] += 1
-    trial.kill()
+    trial.running.stop(signal.SIGKILL)  # it may have ended by itself, for its disk does not answer
     started_again(power)
 
 
@@ -150,7 +150,7 @@ def test_power_cut_at_random_moments_nothing_acknowledged_is_lost_and_nothing_do
                 lose_power_starting(trial, power, chance.uniform(0.3, 2.5), rest)
     verdict = trial.judged()
     assert verdict.complaints == []
-    assert verdict.faults == {"power cut": ROUNDS, "kill -9": ROUNDS // 2}
+    assert verdict.faults == {"power cut": ROUNDS}
     assert verdict.acked > 20 * ROUNDS
     assert sum(lost for path, lost in power.lost["bytes"].items() if path.endswith(IN_DANGER)), (
         "no record was in danger"
