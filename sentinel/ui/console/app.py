@@ -10,7 +10,7 @@ from textual.app import App
 from textual.screen import Screen
 
 from sentinel.core.errors import ConfigError
-from sentinel.ui.console import gate, keymap, session
+from sentinel.ui.console import escape, gate, keymap, session
 from sentinel.ui.console.actions import EVERYWHERE
 from sentinel.ui.console.asking import Answered, Asking
 from sentinel.ui.console.draw import Line, Look, Piece, sign
@@ -49,6 +49,7 @@ class Console(App[None]):
 
     def __init__(self, services: Services, first: str = "", subject: str = "") -> None:
         gate.shut()
+        escape.heed()
         super().__init__()
         self.animation_level = "none"
         self._painted = Painted()
