@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socket import create_connection
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -174,6 +176,10 @@ def _answering(port: int, figures: Collector, option: str) -> Iterator[int]:
     try:
         yield server.server_port
     finally:
-        server.shutdown()
+        ending = Thread(target=server.shutdown)
+        ending.start()
+        with suppress(OSError):  # it looks twice a second whether it is to end, and whenever somebody comes
+            create_connection((HOST, server.server_port), 1).close()
+        ending.join()
         server.server_close()
         thread.join()

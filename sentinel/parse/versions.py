@@ -19,6 +19,8 @@ _IMPORT = re.compile(
     r"|import[ \t]+sentinel\.pack\.\w+)[ \t]*$",
     re.MULTILINE,
 )
+_NAMED = re.compile(r"(?<!`)\bsentinel[\s\\]*\.[\s\\]*pack\b")
+"""What every import of a tool has in it; what is said of one in a docstring stands in backticks."""
 
 
 def version_of(folder: Path) -> str:
@@ -59,7 +61,7 @@ def _tools(source: str) -> frozenset[str]:
     found: set[str] = set()
     imports = [one.strip() for one in _IMPORT.findall(source)]
     # every process that loads packs comes here: only a source that names us elsewhere too is taken apart as a whole
-    plain = sum(one.count("sentinel") for one in imports) == source.count("sentinel")
+    plain = sum(len(_NAMED.findall(one)) for one in imports) == len(_NAMED.findall(source))
     for node in ast.walk(ast.parse("\n".join(imports) if plain else source)):
         if isinstance(node, ast.ImportFrom) and node.module == _TOOLS:
             found.update(one.name for one in node.names)

@@ -60,6 +60,7 @@ class DiskSpool:
         self._quarantine = Quarantine(folder, disk, self._problems)
         self._news = threading.Condition()
         self._published = 0
+        self._hurried = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             refuse_newer(folder)
@@ -102,15 +103,17 @@ class DiskSpool:
         return self._tail.named()
 
     def hurry(self) -> None:
-        """From now on let nobody wait for room: where `write` and `put` would wait, they raise SpoolFullError."""
+        """From now on let nobody wait: `write` and `put` raise SpoolFullError where they would, `wait` returns."""
+        self._hurried = True
         self._committer.hurry()
+        self._announce()
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return up to `limit` durable records with a sequence above `after`, in order; damage is stepped over."""
         return self._reader.read(after, limit)
 
     def wait(self, after: int, timeout_seconds: float) -> bool:
-        """Wait until there is a durable record above `after`; False if time ran out first.
+        """Wait until there is a durable record above `after`; False if time ran out first, or there is to be hurry.
 
         A record that turns out to be damaged counts as there once, until `read` has stepped over it.
         """
@@ -121,7 +124,7 @@ class DiskSpool:
             if self._reader.beyond(after, self._tail.state()):
                 return True
             left = deadline - monotonic()
-            if left <= 0:
+            if left <= 0 or self._hurried:
                 return False
             with self._news:
                 if self._published == published:

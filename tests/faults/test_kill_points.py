@@ -44,6 +44,8 @@ ELSEWHERE = {
 with who tests them."""
 ELASTIC = ("store.before_bulk", "store.after_bulk")
 LOAD_SECONDS = 20.0
+PAUSE_SECONDS = 0.05
+"""Enough to come by every point; what is sent beyond that has to be drained before it can be judged."""
 OLD_DAYS = 5
 SMALL_SPOOL = "[spool]\nballast_bytes = 0\nbytes_max = 4194304\n"
 """Segments of 1 MiB, so that rotation is frequent."""
@@ -91,7 +93,7 @@ def replayed(trial: Trial) -> None:
 def die_at(trial: Trial, point: str) -> None:
     """Start, with a load that comes by every point, and see Sentinel die at this one."""
     trial.start(kill_at=point)
-    with trial.producing():
+    with trial.producing(pause=PAUSE_SECONDS):
         died = trial.died(2.0)
         if not died:
             replayed(trial)
@@ -107,7 +109,7 @@ def test_killed_at_each_point_it_starts_again_with_all_that_was_acknowledged(
 ) -> None:
     trial = trial_with(SMALL_SPOOL)
     trial.start()
-    with trial.producing():
+    with trial.producing(pause=PAUSE_SECONDS):
         trial.died(0.5)
         trial.kill()
     for point in CHAINS[chain]:

@@ -136,6 +136,16 @@ def test_in_a_hurry_nobody_waits_for_room_and_what_was_not_taken_is_told_exactly
     assert asyncio.run(spool.write(raws(1000, 1010, 200))), "with room again it is taken"
 
 
+def test_in_a_hurry_nobody_waits_for_a_record_that_may_never_come(opened: Opener) -> None:
+    spool = opened()
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(spool.wait(0, 10 * PATIENCE_SECONDS)))
+    thread.start()
+    spool.hurry()
+    thread.join(PATIENCE_SECONDS)
+    assert found == [False]
+
+
 def test_closing_a_full_spool_tells_who_waits(opened: Opener, raws: Raws) -> None:
     spool = opened(bytes_max=64 << 10)
     failed: list[SpoolError] = []
