@@ -18,7 +18,7 @@ def test_a_hangup_begins_anew_with_the_new_options_and_loses_nothing(trial: Tria
     trial.start()
     assert trial.running.process is not None
     pid = trial.running.process.pid
-    with trial.producing():
+    with trial.producing(pause=0.05):  # what is sent beyond that has to be drained
         time.sleep(0.5)
         config = trial.running.config
         config.write_text(config.read_text().replace('[[relp]]\nname = "relay"', '[[relp]]\nname = "renamed"'))

@@ -26,7 +26,9 @@ def test_the_wheel_carries_packs_and_rules_and_works(tmp_path: Path) -> None:
     # the locked libraries are taken from this environment: what is tried is our wheel, not the network
     (libraries,) = {path for path in sys.path if path.endswith("site-packages")}
     (site / "libraries.pth").write_text("\n".join(str(path) for path in [libraries]) + "\n", "utf-8")
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # as an installed one it keeps its modules compiled
+    left_out = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     python = tmp_path / "venv/bin/python"
 
     def sentinel(*words: str, given: bytes = b"") -> bytes:
