@@ -21,7 +21,7 @@ from sentinel.core.ports import Form, Span, Store
 from sentinel.detect.matcher import Matcher
 from sentinel.detect.past import Past
 from sentinel.detect.runner import Runner
-from sentinel.parse.pipeline import Pipeline
+from sentinel.parse.pipeline import TOGETHER_MAX, Pipeline
 from sentinel.parse.prepare import Prepared, Preparer
 from sentinel.parse.record import Reader
 from sentinel.respond.language import read
@@ -232,8 +232,10 @@ class Scale:
     def measured(self, size: int) -> Cost:
         """Fill the store up to `size` events and measure there."""
         begun = perf_counter()
-        for formed, number in self._filling.batches(self._stored, size - self._stored):
-            self._stages.store.keep(formed)
+        coming = self._filling.batches(self._stored, size - self._stored)
+        while together := list(islice(coming, TOGETHER_MAX)):
+            self._stages.store.keep(*[formed for formed, _ in together])
+            number = sum(number for _, number in together)
             self._stored += number
             if self._stored % _SETTLED < number:
                 self._stages.meter.settle()
