@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ SWITCH_SECONDS = 0.001
 
 ESCAPE_MILLISECONDS = "25"
 """So long Esc may turn out to begin another key, unless the operator's ESCDELAY says otherwise (Textual's own: 100)."""
+
+_LATER = ("sentinel.scene", "sentinel.detect.choosing", "sentinel.detect.sigma", "sentinel.testing.packs")
+"""What an alert needs that is opened."""
 
 
 def opened(screen: str = "", subject: str = "", config: Path | None = None) -> None:
@@ -45,6 +49,10 @@ def _application(given: Path | None) -> "App":
     from sentinel.app import App
 
     made = App(load(given))
+    # while the list is still being read; imported with the first alert, all this would keep the next keys waiting
+    store = "embedded" if made.config.store.kind == "embedded" else "elastic"
+    for name in (*_LATER, f"sentinel.store.{store}"):
+        import_module(name)
     # what is loaded stays; the console looks through the rest while nobody presses a key
     gc.freeze()
     return made

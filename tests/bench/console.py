@@ -36,7 +36,7 @@ from sentinel.core.database import micros, writing
 SIZE = (36, 120)
 COLD = 5
 EVERY_SECONDS = 0.02
-ALONE_SECONDS = 15.0
+ALONE_SECONDS = 30.0
 """So long after the last key all is done that the console does while nobody is there."""
 QUESTION = b"user.name:anna and event.outcome:failure and host.name:web"
 TITLES = (

@@ -192,8 +192,8 @@ class Console(App[None]):
         self.page.ask("check", question, then, owner=self.screen_stack[0])
 
     def _learn(self) -> None:
-        """Have the rules read: at once for who speaks German, for all others when nobody presses a key."""
-        if self._learning or not (self._tidying.quiet or language() != "en"):
+        """Have the rules read: at once for who speaks German, for all others when nobody is there."""
+        if self._learning or not (self._tidying.left or language() != "en"):
             return
         self._learning = True
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from textual import events
 
 QUIET_SECONDS = 2.0
+LEFT_SECONDS = 20.0
 AWAY_SECONDS = 60.0
 OBJECTS_MIN = 20_000
 """Fewer new objects are not worth looking through."""
@@ -32,6 +33,11 @@ class Tidying:
     def quiet(self) -> bool:
         """Whether nobody has pressed a key for a while."""
         return self._clock() - self._pressed > QUIET_SECONDS
+
+    @property
+    def left(self) -> bool:
+        """Whether nobody has pressed a key for so long that there is time for what takes a second or two."""
+        return self._clock() - self._pressed > LEFT_SECONDS
 
     def tidy(self) -> bool:
         """Look for garbage if there is time: among what is new, and once nobody is there any more among all of it."""
