@@ -21,7 +21,7 @@ from tests.notify.servers import MailServer, WebServer
 # examples run beside other work on few cores: only what is wrong may fail, never what is slow
 _PATIENT = [HealthCheck.too_slow]
 settings.register_profile("dev", deadline=None, max_examples=100, suppress_health_check=_PATIENT)
-settings.register_profile("ci", deadline=None, max_examples=150, suppress_health_check=_PATIENT, print_blob=True)
+settings.register_profile("ci", deadline=None, max_examples=100, suppress_health_check=_PATIENT, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=20_000, suppress_health_check=_PATIENT, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 

@@ -60,8 +60,14 @@ def lose_power(trial: Trial, power: Forgetful, seed: int | None) -> None:
     started_again(power)
 
 
+def in_danger(power: Forgetful) -> bool:
+    """Say whether a cut has taken anything that was written."""
+    return any(lost for path, lost in power.lost["bytes"].items() if path.endswith(IN_DANGER))
+
+
 def lose_power_starting(trial: Trial, power: Forgetful, seconds: float, seed: int | None) -> None:
     """Cut the power so long after Sentinel was told to start, ready or not, then give it back."""
+    trial.running.prepare()  # the cut is to meet Sentinel, not what the tests get ready for it
     cut = threading.Timer(seconds, power.cut, kwargs={"seed": seed})
     cut.start()
     with suppress(AssertionError):  # it need not come to be ready; that it can start at all the judgement sees
@@ -139,7 +145,7 @@ def test_power_cut_at_random_moments_nothing_acknowledged_is_lost_and_nothing_do
 ) -> None:
     chance = random.Random(seed)  # noqa: S311  repeatable on purpose
     trial = trial_with(SMALL_SPOOL)
-    with trial.producing():
+    with trial.producing(pause=0.05):
         for turn in range(ROUNDS):
             rest = None if turn % 4 in {0, 3} else chance.randrange(1 << 30)
             if turn % 2:
@@ -148,13 +154,14 @@ def test_power_cut_at_random_moments_nothing_acknowledged_is_lost_and_nothing_do
                 lose_power(trial, power, rest)
             else:
                 lose_power_starting(trial, power, chance.uniform(0.3, 2.5), rest)
+        while not in_danger(power) and trial.faults["power cut"] < 4 * ROUNDS:
+            trial.start()
+            time.sleep(chance.uniform(0.1, 1.5))
+            lose_power(trial, power, None)
+    assert in_danger(power), "no record was in danger"
     verdict = trial.judged()
     assert verdict.complaints == []
-    assert verdict.faults == {"power cut": ROUNDS}
     assert verdict.acked > 20 * ROUNDS
-    assert sum(lost for path, lost in power.lost["bytes"].items() if path.endswith(IN_DANGER)), (
-        "no record was in danger"
-    )
     assert all(sound(power.mount / name) for name in DATABASES)
     assert not list(power.mount.rglob("*.damaged-*"))
 

@@ -374,7 +374,7 @@ def test_the_preview_says_why_as_soon_as_the_rules_have_been_read(desk_at: At, b
     async def play(hands: Hands) -> None:
         assert "How good this rule is" in hands.seen()
         assert "Why it fired" not in hands.seen()
-        hands.console._tidying = Tidying(iter(range(0, 1_000, 10)).__next__)
+        hands.console._tidying = Tidying(iter(range(0, 1_000, 30)).__next__)
         hands.console._beat()
         await hands.settled()
         assert read == [True]
