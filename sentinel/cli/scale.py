@@ -26,7 +26,7 @@ from sentinel.testing.bench_scale import GROWING, NODE, Cost, Scale, Stages, exp
 from sentinel.ui import tables
 
 RATES = (2_000, 20_000, 200_000)
-_HEAP = "2g"
+_HEAP = "4g"
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
