@@ -78,7 +78,7 @@ class Committer:
         self._orders: deque[_Order] = deque()
         self._changed = threading.Condition()
         self._full_since: float | None = None
-        self._closing = self._hurried = False
+        self._closing = self.hurried = False
         self._broken: SpoolError | None = None
         self._thread: threading.Thread | None = None
 
@@ -105,7 +105,7 @@ class Committer:
                 raise self._broken
             if self._closing:
                 raise SpoolError("the spool is closed: nothing more can be written")
-            if self.full and (self._hurried or not order.patient):
+            if self.full and (self.hurried or not order.patient):
                 raise SpoolFullError("the spool is full")
             self._orders.append(order)
             if self._thread is None:
@@ -117,7 +117,7 @@ class Committer:
     def hurry(self) -> None:
         """From now on let nobody wait for room: what a full spool does not take ends with SpoolFullError."""
         with self._changed:
-            self._hurried = True
+            self.hurried = True
             self._changed.notify()
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ class Committer:
             if self._full_since is None:
                 _log.warning("senders wait: %s", error)
                 self._full_since = monotonic()
-            hurried = self._closing or self._hurried
+            hurried = self._closing or self.hurried
             refused = [order for order in self._orders if hurried or not order.patient]
             for order in refused:
                 self._orders.remove(order)

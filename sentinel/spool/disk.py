@@ -60,7 +60,6 @@ class DiskSpool:
         self._quarantine = Quarantine(folder, disk, self._problems)
         self._news = threading.Condition()
         self._published = 0
-        self._hurried = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             refuse_newer(folder)
@@ -104,7 +103,6 @@ class DiskSpool:
 
     def hurry(self) -> None:
         """From now on let nobody wait: `write` and `put` raise SpoolFullError where they would, `wait` returns."""
-        self._hurried = True
         self._committer.hurry()
         self._announce()
 
@@ -124,7 +122,7 @@ class DiskSpool:
             if self._reader.beyond(after, self._tail.state()):
                 return True
             left = deadline - monotonic()
-            if left <= 0 or self._hurried:
+            if left <= 0 or self._committer.hurried:
                 return False
             with self._news:
                 if self._published == published:

@@ -144,9 +144,9 @@ def explained(error: ApiError | TransportError, url: str, timeout_seconds: float
         case AuthenticationException():
             what = "does not accept the API key"
         case AuthorizationException():
-            what = f"does not allow this with the API key given: {_said(error)}"
+            what = f"does not allow this with the API key given: {complaint(error)}"
         case ApiError():
-            what = f"answers with status {error.meta.status}: {_said(error)}"
+            what = f"answers with status {error.meta.status}: {complaint(error)}"
         case TlsError():
             what = f"cannot be trusted: {error.message}; is ca_cert the authority that signed its certificate?"
         case ConnectionTimeout():
@@ -184,6 +184,7 @@ def retry_after(error: ApiError | TransportError) -> str | None:
     return error.meta.headers.get("retry-after") if isinstance(error, ApiError) else None
 
 
-def _said(error: ApiError) -> str:
+def complaint(error: ApiError) -> str:
+    """Return what the server says is wrong, in our words where we have some."""
     body = error.body
     return (reason(body.get("error")) if isinstance(body, dict) else str(body)[:200]) or error.message

@@ -9,8 +9,9 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
 
 from sentinel.core.errors import StoreError
+from sentinel.store.es_client import complaint
 from sentinel.store.es_ground import Ask
-from sentinel.store.es_words import NO_MASTER, RED, reason
+from sentinel.store.es_words import NO_MASTER, RED
 
 _UNITS = {unit: 1 << 10 * power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb", "pb"))}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmgtp]?b)")
@@ -131,8 +132,7 @@ def awaited(client: Elasticsearch, prefix: str) -> str:
     try:
         lost = _red(client, prefix)
     except ApiError as error:
-        said = reason(error.body.get("error")) if isinstance(error.body, dict) else ""
-        return said if said == NO_MASTER else ""
+        return NO_MASTER if complaint(error) == NO_MASTER else ""
     except TransportError:
         return ""
     return RED.format(index=lost[0]) if lost else ""

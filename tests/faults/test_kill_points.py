@@ -18,7 +18,7 @@ import pytest
 from sentinel.core.event import Origin
 from tests.faults import payload
 from tests.faults.points import SENTINEL, points
-from tests.faults.trial import Trial
+from tests.faults.trial import PAUSE_SECONDS, Trial
 
 ELSEWHERE = {
     "notify.before_queued": "tests/notify/test_sender.py",
@@ -44,8 +44,6 @@ ELSEWHERE = {
 with who tests them."""
 ELASTIC = ("store.before_bulk", "store.after_bulk")
 LOAD_SECONDS = 20.0
-PAUSE_SECONDS = 0.05
-"""Enough to come by every point; what is sent beyond that has to be drained before it can be judged."""
 OLD_DAYS = 5
 SMALL_SPOOL = "[spool]\nballast_bytes = 0\nbytes_max = 4194304\n"
 """Segments of 1 MiB, so that rotation is frequent."""

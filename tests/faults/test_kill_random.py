@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.faults.trial import Trial
+from tests.faults.trial import PAUSE_SECONDS, Trial
 
 pytestmark = pytest.mark.kill
 ROUNDS = int(os.environ.get("SENTINEL_KILL_ROUNDS", "3"))
@@ -18,7 +18,7 @@ SEED = int(os.environ.get("SENTINEL_KILL_SEED", "7"))
 
 def test_killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_doubled(any_trial: Trial) -> None:
     trial, chance = any_trial, random.Random(SEED)  # noqa: S311  repeatable on purpose
-    with trial.producing(pause=0.05):  # what is sent beyond that has to be drained
+    with trial.producing(pause=PAUSE_SECONDS):
         for _ in range(ROUNDS):
             trial.start()
             time.sleep(chance.uniform(0.05, 1.2))

@@ -18,7 +18,7 @@ import pytest
 
 from tests.faults import judge
 from tests.faults.power import Forgetful
-from tests.faults.trial import ACKNOWLEDGED, Trial
+from tests.faults.trial import ACKNOWLEDGED, PAUSE_SECONDS, Trial
 
 pytestmark = [
     pytest.mark.kill,
@@ -145,7 +145,7 @@ def test_power_cut_at_random_moments_nothing_acknowledged_is_lost_and_nothing_do
 ) -> None:
     chance = random.Random(seed)  # noqa: S311  repeatable on purpose
     trial = trial_with(SMALL_SPOOL)
-    with trial.producing(pause=0.05):
+    with trial.producing(pause=PAUSE_SECONDS):
         for turn in range(ROUNDS):
             rest = None if turn % 4 in {0, 3} else chance.randrange(1 << 30)
             if turn % 2:
@@ -161,6 +161,7 @@ def test_power_cut_at_random_moments_nothing_acknowledged_is_lost_and_nothing_do
     assert in_danger(power), "no record was in danger"
     verdict = trial.judged()
     assert verdict.complaints == []
+    assert verdict.faults["power cut"] >= ROUNDS
     assert verdict.acked > 20 * ROUNDS
     assert all(sound(power.mount / name) for name in DATABASES)
     assert not list(power.mount.rglob("*.damaged-*"))

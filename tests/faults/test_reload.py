@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.faults.trial import Trial
+from tests.faults.trial import PAUSE_SECONDS, Trial
 from tests.running import eventually
 
 
@@ -18,7 +18,7 @@ def test_a_hangup_begins_anew_with_the_new_options_and_loses_nothing(trial: Tria
     trial.start()
     assert trial.running.process is not None
     pid = trial.running.process.pid
-    with trial.producing(pause=0.05):  # what is sent beyond that has to be drained
+    with trial.producing(pause=PAUSE_SECONDS):
         time.sleep(0.5)
         config = trial.running.config
         config.write_text(config.read_text().replace('[[relp]]\nname = "relay"', '[[relp]]\nname = "renamed"'))

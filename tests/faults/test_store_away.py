@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.door import Door
 from tests.faults.memory import MB, memory_max, resident
-from tests.faults.trial import ACKNOWLEDGED, Trial
+from tests.faults.trial import ACKNOWLEDGED, PAUSE_SECONDS, Trial
 from tests.running import eventually
 
 pytestmark = pytest.mark.elastic
@@ -25,7 +25,7 @@ def test_an_orderly_end_while_the_store_is_away_leaves_all_of_it_for_the_next_st
 ) -> None:
     trial = door_trial
     trial.start()
-    with trial.producing(pause=0.05):  # a file that is followed grows all the while
+    with trial.producing(pause=PAUSE_SECONDS):
         time.sleep(0.5)
         getattr(door, away)()
         trial.faults[away] += 1

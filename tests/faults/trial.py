@@ -19,6 +19,8 @@ READY_SECONDS_MAX = 45.0
 """Five seconds is what is promised on a quiet machine; this one may have other things to do."""
 HEAL_SECONDS = 180.0
 LATE_SECONDS = 60.0
+PAUSE_SECONDS = 0.05
+"""Between two batches, where much is not the point: what is sent has to be drained before it can be judged."""
 SPOOL = "[spool]\nballast_bytes = 0\n"
 
 
