@@ -58,14 +58,20 @@ def ingest(
     events: EventsOption = 200_000,
     seed: SeedOption = 1,
     elasticsearch: Annotated[
-        str, typer.Option(help="Into this Elasticsearch node instead of the embedded store.")
-    ] = "",
+        list[str] | None,
+        typer.Option(help="Into these Elasticsearch nodes of one cluster instead of the embedded store."),
+    ] = None,
     rules: Annotated[bool, typer.Option("--rules/--no-rules", help="Judge meanwhile, as in earnest.")] = True,
     json: JsonOption = False,
 ) -> None:
     """TCP socket, spool with fsync, parse, store: a whole `sentinel run` in a process of its own."""
-    node = measure.Node(elasticsearch or None, rules)
-    _told(*measure.ingest(events, seed, node, _progress), json=json)
+    node = measure.Node(tuple(elasticsearch or ()), rules)
+    if not node.urls:
+        _told(*measure.ingest(events, seed, node, _progress), json=json)
+        return
+    from sentinel.testing import bench_bulk
+
+    _told(*bench_bulk.beside(events, seed, node, _progress, App(Config()).reader.read), json=json)
 
 
 @verb.command()
@@ -225,8 +231,8 @@ def scale(  # noqa: PLR0913, PLR0917  an option each
     sizes = [*(events or ()), *(further or ())] or [100_000, 1_000_000, 10_000_000]
     paths = [_there(path) for path in rules or []]
     with nullcontext("") if store == "embedded" else shown.node(elasticsearch) as url:
-        costs = list(shown.measured(sizes, measure.Node(url or None), paths, more, seed, query_seconds))
-    shown.told(costs, json=json)
+        coming = shown.measured(sizes, measure.Node((url,) if url else ()), paths, more, seed, query_seconds)
+        shown.told(coming, json=json)
 
 
 def _scan(events: Sequence[Event], batch: Sequence[object]) -> None:

@@ -31,7 +31,6 @@ SCHEMA = 1
 """The version of the shape of every `--json` object; it rises when a field changes its meaning."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 ConfigOption = Annotated[
     Path | None,
@@ -168,12 +167,12 @@ def agreed(question: str, *, yes: bool) -> bool:
 
 def event_of(app: "App", event_id: str) -> "Event":
     """Return a stored event by its id; raises UsageError if there is none."""
-    from sentinel.core.ports import Span
+    from sentinel.core.ports import LATEST, Span
     from sentinel.core.where import Is
     from sentinel.respond.language import EARLIEST
 
     with app.reading() as store:
-        found = store.search(Is("event.id", event_id.strip().lower(), cased=True), Span(EARLIEST, _LATEST), 1)
+        found = store.search(Is("event.id", event_id.strip().lower(), cased=True), Span(EARLIEST, LATEST), 1)
     if not found:
         raise UsageError(f"no stored event has the id {event_id!r}; `sentinel query … --json` prints event.id")
     return found[0]

@@ -19,15 +19,15 @@ from sentinel.cli.common import SCHEMA, emit, show, talk
 from sentinel.config import load
 from sentinel.core.content import content
 from sentinel.core.errors import SentinelError, UsageError
+from sentinel.processes import settled
 from sentinel.testing import sizing
-from sentinel.testing.bench import PREFIX, Node
+from sentinel.testing.bench import NO_PROXY, PREFIX, Node, server_seconds
 from sentinel.testing.bench_detect import own_peak_rss
 from sentinel.testing.bench_scale import GROWING, NODE, Cost, Scale, Stages, exponent
 from sentinel.ui import tables
 
 RATES = (2_000, 20_000, 200_000)
 _HEAP = "4g"
-_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,12 @@ class Served:
 
     def _asked(self, path: str, method: str = "GET") -> Any:  # noqa: ANN401  what JSON gives
         request = urllib.request.Request(f"{self.url}/{path}", method=method)  # noqa: S310  the node given
-        with _NO_PROXY.open(request, timeout=600) as answer:
+        with NO_PROXY.open(request, timeout=600) as answer:
             return orjson.loads(answer.read())
-
-    def _sum(self, part: str, *names: str) -> int:
-        total = 0
-        for node in self._asked(f"_nodes/stats/{part}")["nodes"].values():
-            for name in (part, *names):
-                node = node[name]  # noqa: PLW2901  down to the number
-            total += int(node)
-        return total
 
     def cpu_seconds(self) -> float:
         """Return the processor seconds of all nodes."""
-        return self._sum("process", "cpu", "total_in_millis") / 1000
+        return server_seconds(self.url)
 
     def settle(self) -> None:
         """Flush the indices."""
@@ -87,7 +79,8 @@ class Served:
 
     def heap_bytes(self) -> int:
         """Return the heap in use, what could be collected included."""
-        return self._sum("jvm", "mem", "heap_used_in_bytes")
+        nodes = self._asked("_nodes/stats/jvm")["nodes"].values()
+        return sum(int(node["jvm"]["mem"]["heap_used_in_bytes"]) for node in nodes)
 
 
 @contextmanager
@@ -133,8 +126,9 @@ def measured(
             book=stack.enter_context(app.book()),
             past=stack.enter_context(app.past(store)),
             detections=app.rules_in(rules or [content("rules")]).detections,
-            meter=Served(where.url) if where.url else Beside(app.config.store_dir),
+            meter=Served(where.urls[0]) if where.urls else Beside(app.config.store_dir),
         )
+        settled()  # as the processes of `sentinel run`
         scale = Scale(stages, more, seed, query_seconds)
         for size in sorted(sizes):
             yield (cost := scale.measured(size))
@@ -144,12 +138,16 @@ def measured(
                  f"judge {cost.judge_us:.0f} and {cost.server_judge_us:.0f}; {cost.bytes_each:.0f} bytes")  # fmt: skip
 
 
-def told(costs: Sequence[Cost], *, json: bool) -> None:
-    """Show what was measured, how it grows, and what rates need if an event costs what it did at the largest size."""
+def told(coming: Iterator[Cost], *, json: bool) -> None:
+    """Show what is measured, how it grows, and what rates need if an event costs what it did at the largest size."""
+    costs = []
+    for one in coming:
+        costs.append(one)
+        if json:
+            emit({"schema": SCHEMA, **asdict(one), **_more(one)})
     grows = {name: exponent([(one.stored, take(one)) for one in costs]) for name, take in GROWING.items()}
     needs = [sizing.need(rate, costs[-1]) for rate in RATES if costs[-1].server_store_us]
     if json:
-        emit(*({"schema": SCHEMA, **asdict(one), **_more(one)} for one in costs))
         emit({"schema": SCHEMA, "exponents": grows})
         emit(*({"schema": SCHEMA, **asdict(one), "detectors": one.detectors} for one in needs))
         return

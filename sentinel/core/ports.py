@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol
 
 from sentinel.core.errors import UsageError
@@ -19,6 +19,9 @@ class Clock(Protocol):
 
 STRETCHES_MAX = 2_000
 """So many counts a question may have as its answer."""
+
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""The end of a span that has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import assert_never
 
 from sentinel.core.detection import EVIDENCE_MAX, NUMBERS, Correlation, Detection, Finding, Key, Kind, Part, Relation
 from sentinel.core.event import Event, Scalar
-from sentinel.core.ports import Span, Store
+from sentinel.core.ports import LATEST, Span, Store
 from sentinel.core.reached import Reached
 from sentinel.core.where import AllOf, AnyOf, Is, Where, holds, plain, values
 from sentinel.core.wildcard import fold
@@ -132,12 +132,15 @@ class Counting:
 
     def _promising(self, groups: dict[Name, list[Seen]]) -> list[tuple[Name, bool]]:
         # the groups that may have enough, and whether the store may hold something of them; with few groups all
-        if len(groups) <= DIRECT_MAX:
-            return [(name, True) for name in sorted(groups)]
-        least = _least(self.rule)
+        if not groups:
+            return []
         times = [event.timestamp for new in groups.values() for event in new]
         span = Span(_floor(min(times) - self.rule.reach), _floor(max(times) + self.rule.reach) + _TICK)
-        stored = self._stored(span)
+        held = self._held(span.start)
+        if len(groups) <= DIRECT_MAX:
+            return [(name, held) for name in sorted(groups)]
+        least = _least(self.rule)
+        stored = self._stored(span) if held else (Counter[Name](), defaultdict[Name, set[Brought]](set))
         if stored is None:
             return [(name, True) for name in sorted(groups)]
         counts, brought = stored
@@ -150,6 +153,17 @@ class Counting:
             if have >= least:
                 found.append((name, counts[name] > 0))
         return found
+
+    def _held(self, begin: datetime) -> bool:
+        # whether the store may hold something from `begin` on; what is before the memory changes no more, so that it is
+        # asked once when that ends
+        if not self.until.covers(self.recent.start):
+            return True
+        if self.recent.none_from is None:
+            span = Span(begin, LATEST)
+            newest = [one.timestamp for leaf in self.leaves for one in self.store.search(self._where(leaf), span, 1)]
+            self.recent.none_from = _floor(max(newest)) + _TICK if newest else begin
+        return begin < self.recent.none_from
 
     def _stored(self, span: Span) -> tuple[Counter[Name], defaultdict[Name, set[Brought]]] | None:
         # how many events and what of each group the store holds within `span`; None: too many groups to tell

@@ -45,10 +45,11 @@ class Seen(NamedTuple):
 
 
 class Recent:
-    """The events counted since `start`."""
+    """The events counted since `start`; of those before none happened at `none_from` or later, if that is known."""
 
     def __init__(self, start: Reached, events_max: int = EVENTS_MAX) -> None:
         self.start = start
+        self.none_from: datetime | None = None
         self._events_max = events_max
         self._groups: dict[Name, list[Seen]] = {}
         self._count = 0
@@ -80,6 +81,7 @@ class Recent:
             for one in group:
                 by_node[node_of(one.seq)].append(one.seq)
         self.start = self.start.to(*(sorted(seqs)[len(seqs) // 2] for seqs in by_node.values()))
+        self.none_from = None
         kept = {name: [one for one in group if not self.start.holds(one.seq)] for name, group in self._groups.items()}
         self._groups = {name: group for name, group in kept.items() if group}
         self._count = sum(map(len, self._groups.values()))

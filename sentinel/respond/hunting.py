@@ -7,13 +7,12 @@ from threading import Lock
 
 from sentinel.core.entity import Entity, concerns
 from sentinel.core.event import Event, Scalar
-from sentinel.core.ports import STRETCHES_MAX, Span, Store
+from sentinel.core.ports import LATEST, STRETCHES_MAX, Span, Store
 from sentinel.core.where import ALWAYS, AllOf, AnyOf, Is, Keyword, Like, Matches, Not, Where, plain
 from sentinel.core.wildcard import tokens
 from sentinel.respond.language import EARLIEST, Question
 from sentinel.respond.writing import as_value, written
 
-LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 PAGE = 200
 FOUND_MAX = 10_000
 """So many events of a question can be looked at one by one; whoever has more asks for less."""

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from sentinel.testing.city import RATE, City
 
 BATCH = 1000
 PREFIX = "sentinel-bench"
+NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 Look = Callable[[bool], tuple[int, int]]
 Progress = Callable[[Path], contextlib.AbstractContextManager[Look]]
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -114,30 +116,32 @@ def parse(count: int, seed: int, read: Callable[[Entry], list[Event]]) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where a benched Sentinel keeps its events: the embedded store, or an Elasticsearch node at `url`.
+    """Where a benched Sentinel keeps its events: the embedded store, or the Elasticsearch nodes at `urls`.
 
     Without `rules` nothing judges what has been stored while it is measured.
     """
 
-    url: str | None = None
+    urls: tuple[str, ...] = ()
     rules: bool = True
 
     def table(self) -> str:
         """Return the part of the configuration that is about the store and the rules."""
         judging = "" if self.rules else "[detect]\nevery_seconds = 3600\n"
-        if self.url is None:
+        if not self.urls:
             return '[store]\nkind = "embedded"\n' + judging
-        return f'[store]\nkind = "elasticsearch"\nurl = "{self.url}"\nprefix = "{PREFIX}"\n' + judging
+        first, *others = self.urls
+        where = f'url = "{first}"\nother_urls = {others}\nprefix = "{PREFIX}"\n'
+        return f'[store]\nkind = "elasticsearch"\n{where}' + judging
 
     @contextlib.contextmanager
     def emptied(self) -> Iterator[None]:
         """See to it that nothing of another run is in an Elasticsearch node, and nothing of this one afterwards."""
-        if self.url is None:
+        if not self.urls:
             yield
             return
         from sentinel.store.elastic import ElasticStore  # noqa: PLC0415  seconds, and only for this
 
-        store = ElasticStore(self.url, prefix=PREFIX)
+        store = ElasticStore(self.urls[0], other_urls=self.urls[1:], prefix=PREFIX)
         try:
             store.forget()
             yield
@@ -146,12 +150,25 @@ class Node:
             store.close()
 
 
+def server_seconds(url: str) -> float:
+    """Return the processor seconds that all Elasticsearch nodes have used, as the one at `url` tells them."""
+    with NO_PROXY.open(f"{url}/_nodes/stats/process", timeout=60) as answer:
+        nodes = orjson.loads(answer.read())["nodes"].values()
+    return sum(int(node["process"]["cpu"]["total_in_millis"]) for node in nodes) / 1000
+
+
+def served_each(seconds: float, number: int) -> str:
+    """Return in words what each of `number` documents took of the server."""
+    return f"{seconds / number * 1e6:.0f} µs of processor a document"
+
+
 def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figure, Figure]:
     """Measure a whole `sentinel run` in a process of its own: TCP socket to stored event.
 
     `progress(configuration)` opens a view that says (records spooled, records stored) so far; only if asked to be exact
     does it ask the store, which costs what is being measured (Elasticsearch refreshes). The reference receives the same
-    lines from a socket and writes them to a file, with an fdatasync for every 1000.
+    lines from a socket and writes them to a file, with an fdatasync for every 1000; where Elasticsearch is the store,
+    the same documents are sent to it by themselves (see `bench_bulk`).
     """
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
         lines = Path(folder) / "lines"
@@ -160,17 +177,21 @@ def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figur
         with node.emptied(), _running(Path(folder), node) as (process, port):
             sender = multiprocessing.get_context("spawn").Process(target=_send, args=(str(lines), port))
             with progress(Path(folder) / "sentinel.toml") as look:
+                served = server_seconds(node.urls[0]) if node.urls else 0.0
                 begin = time.perf_counter()
                 sender.start()
                 seen = _watched(look, count, process)
             seconds = seen[-1][0] - begin
             sender.join()
             cpu, each = _usage(process.pid)
+            spent = server_seconds(node.urls[0]) - served if node.urls else 0.0
         laps = tuple(_lags(seen))
         notes = {
             "a lap": "spooled until stored",
             "rss_mb": f"the largest process; all: {' + '.join(f'{rss / 1e6:.0f}' for rss in each)}",
         }
+        if node.urls:
+            notes["server"] = served_each(spent, count)
         return Figure("ingest", count, seconds, laps, cpu, max(each), notes), reference
 
 
@@ -179,8 +200,11 @@ def _running(folder: Path, node: Node) -> Iterator[tuple["subprocess.Popen[str]"
     config = folder / "sentinel.toml"
     entrance = '[[syslog]]\nport = 0\ntransports = ["tcp"]\n[spool]\nballast_bytes = 0\n'
     config.write_text(f'data = "{folder}/data"\n{entrance}{node.table()}', "utf-8")
-    command = [sys.executable, "-m", "sentinel", "run", "--config", str(config)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603  our own command
+    sentinel, only = [sys.executable, "-m", "sentinel"], ["--role", "collect"] if node.urls and not node.rules else []
+    if not only:  # one that has been at work for a day has its rules proven
+        subprocess.run([*sentinel, "rules", "prove", "--config", config], capture_output=True, check=False)  # noqa: S603  our own command
+    command = [*sentinel, "run", *only, "--config", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603  as above
     try:
         yield process, _port(process)
     finally:
@@ -236,10 +260,16 @@ def _lags(seen: Sequence[tuple[float, int, int]]) -> Iterator[float]:
 
 
 def _usage(pid: int) -> tuple[float, list[int]]:
-    # CPU seconds of the process and of those it began, added up; the largest resident set of each
-    begun = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    each = [_own_usage(one) for one in (pid, *map(int, begun))]
+    # CPU seconds of the process and of all that came from it, added up; the largest resident set of each
+    each = [_own_usage(one) for one in _family(pid)]
     return sum(cpu for cpu, _ in each), [rss for _, rss in each]
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
 
 
 def cpu_seconds(pid: int) -> float:

@@ -13,12 +13,9 @@ import argparse
 import json
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from itertools import cycle
 from os import getpid
 from statistics import median
 from uuid import uuid4
@@ -27,16 +24,13 @@ from sentinel.core.clock import iso
 from sentinel.core.event import Event, Fields
 from sentinel.parse.pipeline import TOGETHER_MAX
 from sentinel.store.elastic import ElasticStore
-from sentinel.store.es_bulk import Former, Lines, requests
+from sentinel.store.es_bulk import Former, Lines
+from sentinel.testing import bench_bulk
 from sentinel.testing.bench import cpu_seconds
+from sentinel.testing.bench_bulk import sent
 
 BATCH = 1_000
-REQUEST_BYTES = 1 << 20
-SENDERS = 2
-CHECKED_MAX = 100_000
-"""So many are counted one by one; of more only the last is looked for."""
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
-_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def events(number: int) -> Iterator[Event]:
@@ -62,22 +56,6 @@ def batches(prefix: str, number: int) -> list[Lines]:
     return [former(there[begin : begin + BATCH]) for begin in range(0, number, BATCH)]
 
 
-def raw(urls: Sequence[str], formed: Sequence[Lines]) -> None:
-    """Send the same lines in requests of one size, to one node after the other."""
-    nodes = cycle(urls)
-
-    def post(data: bytes) -> None:
-        request = urllib.request.Request(  # noqa: S310  the node given
-            f"{next(nodes)}/_bulk?filter_path=errors", data, {"Content-Type": "application/x-ndjson"}
-        )
-        with _NO_PROXY.open(request, timeout=60) as answer:
-            answer.read()
-
-    with ThreadPoolExecutor(SENDERS) as pool:
-        lines = (line for one in formed for line in one.lines)
-        list(pool.map(post, [b"".join(line.data for line in batch) for batch in requests(lines, REQUEST_BYTES)]))
-
-
 def measured(work: Callable[[], None], number: int, pid: int) -> tuple[float, float, float]:
     """Return documents a second, and processor seconds a million documents here and of the node."""
     wall, used, served = time.perf_counter(), time.process_time(), cpu_seconds(pid or getpid())
@@ -97,8 +75,11 @@ def once(urls: Sequence[str], number: int, kind: str, pid: int) -> tuple[float, 
         for at in range(0, len(formed), TOGETHER_MAX):
             store.keep(*formed[at : at + TOGETHER_MAX])
 
-    told = measured(keep if kind == "store" else lambda: raw(urls, formed), number, pid)
-    stored = len(store.since(0, number, number)) if number <= CHECKED_MAX else store.newest()
+    def raw() -> None:
+        sent(urls, (line for one in formed for line in one.lines))
+
+    told = measured(keep if kind == "store" else raw, number, pid)
+    stored = bench_bulk.number(urls[0], prefix)
     store.forget()
     store.close()
     if stored != number:

@@ -7,13 +7,15 @@ Every fault happens to real nodes while a real `sentinel run` with all its entra
 sent, acknowledged, found in the store afterwards, found twice; events that a rule asks for and how many of them its
 alerts count; seconds from the fault, or from its end where nothing heals it but its end, until what arrives is stored
 and judged within ten seconds again (0: always); and what `sentinel health` said meanwhile. A disk that fills up
-wants root (a small tmpfs). `speed`: documents a second of the store into one node and into three, each as a share of
-raw bulk of the same bytes to the same nodes in the same run (see `bulk.py`).
+wants root (a small tmpfs). `speed`: documents a second into one node and into three, each as a share of raw bulk of the
+same bytes to the same nodes in the same run: of the store (see `bulk.py`), and of a whole Sentinel, from its socket on.
 """
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -298,6 +300,17 @@ def speeds(urls: Sequence[str]) -> dict[str, float]:
     return {kind: median(rows) for kind, rows in found.items()}
 
 
+def end_to_end(urls: Sequence[str]) -> str:
+    """Return what `sentinel bench ingest` says of a whole Sentinel into these nodes, without rules."""
+    words = [sys.executable, "-m", "sentinel", "bench", "ingest", "-n", str(SPEED_DOCUMENTS), "--no-rules", "--json"]
+    for url in urls:
+        words += ["--elasticsearch", url]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE)
+    whole, raw = map(json.loads, done.stdout.splitlines())
+    spent = ", ".join(f"{one['cpu_us_each']:.0f} µs here and {one['notes']['server']}" for one in (whole, raw))
+    return f"{whole['per_second']:,.0f} events/s, raw {raw['per_second']:,.0f}: {whole['ratio_to_reference']}; {spent}"
+
+
 def say(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
@@ -339,10 +352,12 @@ def main(wanted: Sequence[str]) -> int:
                 say(told(row))
         if not wanted or "speed" in wanted:
             urls = [node.url for node in cluster.nodes]
-            for nodes, into in ((3, urls), (1, None)):
-                found = speeds(into or [stack.enter_context(one_node())])
+            for nodes in (3, 1):
+                into = urls if nodes == 3 else [stack.enter_context(one_node())]
+                found = speeds(into)
                 ratio = found["store"] / found["raw"]
-                say(f"nodes: {nodes}; {found['store']:,.0f} documents/s, raw {found['raw']:,.0f}: {ratio:.2f}")
+                say(f"nodes: {nodes}; the store {found['store']:,.0f} a second, raw {found['raw']:,.0f}: {ratio:.2f}")
+                say(f"nodes: {nodes}; from the socket on {end_to_end(into)}")
     return failed
 
 

@@ -591,3 +591,32 @@ def test_a_correlation_about_a_correlation_that_makes_no_sense_is_refused(
     assert len(refused) == len(reasons)
     for reason in reasons:
         assert any(reason in one.reason for one in refused), refused
+
+
+def test_the_store_is_asked_only_while_it_may_hold_what_is_in_a_window(
+    book: Book, make: Make, new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = new_store()
+    asked: list[str] = []
+    for name in ("search", "tally"):
+        real = getattr(store, name)
+        monkeypatch.setattr(store, name, lambda *args, name=name, real=real: asked.append(name) or real(*args))
+    detection = rule("event_count", 5, count=3)
+    store.append([make(1, fields("192.0.2.1", 0), at=0 * UNIT)])
+    Runner(store, book, [detection], CLOCK, store.newest).run()
+    runner = Runner(store, book, [detection], CLOCK, store.newest)  # as after a restart
+
+    def judged(number: int, at: int) -> list[str]:
+        asked.clear()
+        store.append([make(number, fields("192.0.2.1", 0), at=at * UNIT)])
+        runner.run()
+        return list(asked)
+
+    assert judged(2, 1), "the one before may be in its window"
+    assert judged(3, 2)
+    (alert,) = book.alerts()
+    assert alert.count == 3
+    for number, at in enumerate(range(20, 30), start=4):
+        assert judged(number, at) == [], "what was judged before this process began is long past"
+    assert judged(14, 3), "a late one"
+    assert sum(one.count for one in book.alerts()) == 14

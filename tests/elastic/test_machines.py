@@ -1,6 +1,8 @@
 """Machines that each do a part: two receive, one judges what both have stored, and one that is killed comes back."""
 
+import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -28,18 +30,20 @@ class Machines:
     """Two that collect and one that detects, each with a folder of its own."""
 
     def __init__(self, folder: Path, url: str, prefix: str) -> None:
-        store = f'kind = "elasticsearch"\nurl = "{url}"\nprefix = "{prefix}"\n'
+        self.folder = folder
+        self._store = f'[store]\nkind = "elasticsearch"\nurl = "{url}"\nprefix = "{prefix}"\n'
         self.one, self.two, self.judge = self.all = [
-            self._made(folder / name, f"node = {node}\n", role, store)
+            self.made(name, node, role)
             for node, (name, role) in enumerate((("one", "collect"), ("two", "collect"), ("judge", "detect")))
         ]
 
-    def _made(self, folder: Path, node: str, role: str, store: str) -> Running:
+    def made(self, name: str, node: int, role: str, more: str = "") -> Running:
+        folder = self.folder / name
         folder.mkdir()
         config = folder / "sentinel.toml"
         config.write_text(
-            f'data = "{folder}/data"\n{node}[[syslog]]\nname = "city"\nport = 0\n[metrics]\nport = 0\n'
-            f"[spool]\nballast_bytes = 0\n[detect]\nevery_seconds = 0.5\n[store]\n{store}"
+            f'data = "{folder}/data"\nnode = {node}\n[[syslog]]\nname = "city"\nport = 0\n[metrics]\nport = 0\n'
+            f"[spool]\nballast_bytes = 0\n[detect]\nevery_seconds = 0.5\n{self._store}{more}"
         )
         return Running(folder, config, roles=(role,))
 
@@ -118,6 +122,31 @@ def test_what_two_machines_receive_is_judged_by_a_third_and_nothing_is_lost_when
         assert len({event.id for event in mine}) == len(mine) == accepted, "none lost, none doubled"
     for machine in machines.all:
         assert machine.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen to an interface")
+def test_a_port_scan_that_a_sensor_sees_is_an_alert_where_it_is_judged(machines: Machines) -> None:
+    ports = range(20_000, 20_060)
+    heard = f'[sense]\ninterfaces = ["lo"]\nfilter = "tcp portrange {ports[0]}-{ports[-1]}"\n'
+    ear, judge = machines.made("ear", 3, "sensor", heard), machines.judge
+    with ExitStack() as stack:
+        stack.callback(ear.stop, signal.SIGKILL)
+        ear.start()
+        judge.start()
+        assert not ear.ports, "who only listens opens no entrance"
+        assert status(ear)["role"] == "sensor"
+
+        def alert() -> dict[str, Any] | None:
+            for port in ports:
+                with socket.socket() as probe:
+                    probe.connect_ex(("127.0.0.1", port))
+            return next((one for titled in machines.alerts().values() for one in titled), None)
+
+        found = eventually(alert, PATIENCE_SECONDS)
+        assert found is not None
+        assert found["key"]["source.ip"] == "127.0.0.1"
+        assert {node_of(event.seq) for event in machines.stored()} == {3}
+        assert ear.stop() == judge.stop() == 0
 
 
 def test_the_embedded_store_knows_no_roles(tmp_path: Path) -> None:

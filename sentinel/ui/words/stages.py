@@ -98,11 +98,31 @@ SENTENCES = (
     # where events are kept
     N_("Elasticsearch takes no events after {times} attempts: {why}"),
     N_("Elasticsearch refuses to store events (status {status}): {why}"),
+    N_("Elasticsearch at {url} cannot read {index} at present: {why}"),
     N_("Elasticsearch at {url} {told}"),
     N_("does not answer within {seconds} seconds"),
     N_("cannot be reached ({error}): is it running, and is http or https right?"),
     N_("answers with status {status}: {why}"),
     N_("does not accept the API key"),
+    N_("does not allow this with the API key given: {why}"),
+    N_("cannot be trusted: {why}; is ca_cert the authority that signed its certificate?"),
+    N_("answers with more than {many} bytes"),
+    N_("answers with something that is not its JSON"),
+    N_("is not Elasticsearch 8 or 9 (OpenSearch and other relatives will not do)"),
+    N_("Elasticsearch could search only a part of the events: {why}"),
+    N_("it ran out of time"),
+    N_("{said}. Whether this was written shows when it answers again"),
+    N_("{path}: another machine wrote at the same moment; nothing was changed, try again"),
+    N_("{path}: what machines share changes faster than it can be read; try again"),
+    N_("{path}: another process has been writing for {seconds} s; try again"),
+    N_(
+        "{path}: {many} bytes are too much for one change of what machines share (at most {most}); do it in smaller"
+        " parts"
+    ),
+    N_(
+        "there is no index {index} for what machines share, and this key may not make it: let an administrator run "
+        "`sentinel store setup`"
+    ),
     N_(
         "the cluster has no elected master: more than half of its nodes that may be master must run and reach"
         " each other, so start those that are missing"
@@ -156,12 +176,15 @@ def retold(text: str, depth: int = 0) -> str:
     for sentence in SENTENCES:
         found = _read(sentence, text)
         if found is not None:
-            told = {
-                name: "; ".join(retold(one, depth + 1) for one in value.split("; ")) if name in _SAID else value
-                for name, value in found.items()
-            }
+            told = {name: _part(value, depth + 1) if name in _SAID else value for name, value in found.items()}
             return _(sentence).format(**told)
     return text
+
+
+def _part(text: str, depth: int) -> str:
+    # one sentence, or several
+    whole = retold(text, depth)
+    return whole if whole != text else "; ".join(retold(one, depth) for one in text.split("; "))
 
 
 @cache
