@@ -59,6 +59,8 @@ class Console(App[None]):
         self.waiting_seconds = 0.0
         self._looking = False
         self.undoable: list[str] = []
+        self._reading = Reading()
+        self.install_screen(self._reading, "reading")
         self._session_file = services.state_folder / "console.json"
         self.remembered, self._damaged = session.load(self._session_file)
         self._kept = deepcopy(self.remembered)
@@ -79,7 +81,6 @@ class Console(App[None]):
         asked = str(self.remembered.console.get("language") or services.language)
         speak(next((one for one in LANGUAGES if one == asked), "en"))
         self.look: Look = LOOKS.get(str(self.remembered.console.get("look")), next(iter(LOOKS.values())))
-
         # before anything is drawn: a theme that comes later has all of it styled anew
         for look in LOOKS.values():
             self.register_theme(theme(look))
@@ -339,9 +340,15 @@ class Console(App[None]):
 
         self.push_screen(Menu(title, choices, typed=typed), chosen)
 
+    def read(self, title: str, lines: Callable[[], Sequence[Line]]) -> None:
+        """Show a text to read."""
+        if self._reading not in self.screen_stack:
+            self.push_screen(self._reading)
+        self._reading.read(title, lines)
+
     def show_help(self, page: Page) -> None:
         """Show every key that does something on a screen, those that do nothing now with the reason."""
-        self.push_screen(Reading(_("Keys"), lambda: keys_of(page, self.keymap)))
+        self.read(_("Keys"), lambda: keys_of(page, self.keymap))
 
     # -- how it speaks and looks
 

@@ -21,7 +21,7 @@ from sentinel.core.case import (
 )
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, Tone, facts, line
-from sentinel.ui.console.modals import Choice, Field, Form, Reading, said
+from sentinel.ui.console.modals import Choice, Field, Form, said
 from sentinel.ui.console.page import Page
 from sentinel.ui.words import N_, _, ngettext, number, titled
 from sentinel.ui.words.stages import retold
@@ -154,7 +154,7 @@ class Casing(Page):
             return made
 
         self.say(_("exported to {path}").format(path=done.to))
-        self.console.push_screen(Reading(_("Export"), lines))
+        self.console.read(_("Export"), lines)
 
     def form(self, title: str, fields: Sequence[Field], then: Callable[[Mapping[str, str], Case], object]) -> None:
         """Ask; `then` gets what was said and the case as it was seen when the form was opened."""

@@ -279,20 +279,29 @@ class Form(_Modal):
 
 
 class Reading(_Modal):
-    """A text to read; Esc, q or ? close it."""
+    """A text to read; Esc, q or ? close it. It may be opened again with another one: making it takes longer."""
 
-    def __init__(self, title: str, lines: Callable[[], Sequence[Line]]) -> None:
-        super().__init__(title)
-        self._tell = lines
+    def __init__(self) -> None:
+        super().__init__("")
+        self._tell: Callable[[], Sequence[Line]] = tuple
 
     def compose(self) -> ComposeResult:
         """Yield the text."""
         with Vertical():
             yield Said(self._heading, ground="panel")
-            yield Pane(self._tell, ground="panel")
+            yield Pane(ground="panel")
 
-    def on_mount(self) -> None:
-        """Begin in the text."""
+    def read(self, title: str, lines: Callable[[], Sequence[Line]]) -> None:
+        """Show this from the top, now or when it is opened."""
+        self._title, self._tell = title, lines
+        if self.is_mounted:
+            self.on_screen_resume()
+
+    def on_screen_resume(self) -> None:
+        """Begin in the text, over the screen that lies below now."""
+        self._below_size = Size(0, 0)
+        self.query_one(Said).refresh()
+        self.query_one(Pane).show(self._tell())
         self.query_one(Pane).focus()
 
     def on_key(self, event: events.Key) -> None:

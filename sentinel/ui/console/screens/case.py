@@ -16,7 +16,6 @@ from sentinel.ui.console import casing
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.casing import Casing, bar, left
 from sentinel.ui.console.draw import Line, Piece, facts, heading, level, line
-from sentinel.ui.console.modals import Reading
 from sentinel.ui.console.panes import Pane
 from sentinel.ui.console.services import Services
 from sentinel.ui.words import N_, _, moment, number, titled
@@ -118,7 +117,7 @@ class CasePage(Casing):
             self.do("toggle")
         elif go is not None and go[0] == "kept" and self._held is not None:
             kept = next(one for one in self._held.evidence if one.event == go[1])
-            self.console.push_screen(Reading(_("Evidence as it was kept"), lambda: _whole(kept)))
+            self.console.read(_("Evidence as it was kept"), lambda: _whole(kept))
         else:
             super().on_pane_chosen(message)
 

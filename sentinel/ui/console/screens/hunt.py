@@ -20,7 +20,7 @@ from sentinel.respond.saved import Saved
 from sentinel.ui.console.actions import Action
 from sentinel.ui.console.draw import Line, Piece, heading, histogram, line, sign, slip_lines
 from sentinel.ui.console.eventlines import COLUMNS, cells, field_lines, stretched
-from sentinel.ui.console.modals import Choice, Field, Form, Reading, said
+from sentinel.ui.console.modals import Choice, Field, Form, said
 from sentinel.ui.console.page import Page, Remembered, stepped
 from sentinel.ui.console.panes import Pane, Said
 from sentinel.ui.console.question import QuestionInput
@@ -356,7 +356,7 @@ class Hunt(Page):
             made += [line(f"${name} = {value}", "muted") for name, value in plan.bound]
             return made if slip is None else [*made, Line(), *slip_lines(slip)]
 
-        self.console.push_screen(Reading(_("The question"), lines))
+        self.console.read(_("The question"), lines)
 
     def do_draft(self) -> None:
         """Make the draft of a rule."""
