@@ -342,9 +342,9 @@ class Console(App[None]):
 
     def read(self, title: str, lines: Callable[[], Sequence[Line]]) -> None:
         """Show a text to read."""
+        self._reading.read(title, lines)
         if self._reading not in self.screen_stack:
             self.push_screen(self._reading)
-        self._reading.read(title, lines)
 
     def show_help(self, page: Page) -> None:
         """Show every key that does something on a screen, those that do nothing now with the reason."""

@@ -294,7 +294,7 @@ class Reading(_Modal):
     def read(self, title: str, lines: Callable[[], Sequence[Line]]) -> None:
         """Show this from the top, now or when it is opened."""
         self._title, self._tell = title, lines
-        if self.is_mounted:
+        if self.is_current:
             self.on_screen_resume()
 
     def on_screen_resume(self) -> None:
