@@ -16,8 +16,8 @@ from sentinel.alert.book import Book
 from sentinel.core.clock import ManualClock
 from sentinel.core.detection import Correlation, Detection, Part, Relation
 from sentinel.core.event import Event, Value
-from sentinel.core.ports import Store
-from sentinel.core.where import AllOf, AnyOf, Exists, Is, Not
+from sentinel.core.ports import Span, Store
+from sentinel.core.where import AllOf, AnyOf, Exists, Is, Not, Where
 from sentinel.detect.runner import Runner, RunReport
 from sentinel.detect.sigma import load
 from sentinel.store.embedded import EmbeddedStore
@@ -597,16 +597,20 @@ def test_the_store_is_asked_only_while_it_may_hold_what_is_in_a_window(
     book: Book, make: Make, new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = new_store()
-    asked: list[str] = []
-    for name in ("search", "tally"):
-        real = getattr(store, name)
-        monkeypatch.setattr(store, name, lambda *args, name=name, real=real: asked.append(name) or real(*args))
+    asked: list[int] = []
+    search = store.search
+
+    def counted(where: Where, span: Span, limit: int) -> list[Event]:
+        asked.append(limit)
+        return search(where, span, limit)
+
+    monkeypatch.setattr(store, "search", counted)  # of few groups each is looked for
     detection = rule("event_count", 5, count=3)
     store.append([make(1, fields("192.0.2.1", 0), at=0 * UNIT)])
     Runner(store, book, [detection], CLOCK, store.newest).run()
     runner = Runner(store, book, [detection], CLOCK, store.newest)  # as after a restart
 
-    def judged(number: int, at: int) -> list[str]:
+    def judged(number: int, at: int) -> list[int]:
         asked.clear()
         store.append([make(number, fields("192.0.2.1", 0), at=at * UNIT)])
         runner.run()
