@@ -30,8 +30,9 @@ def connected(trial: Trial, kind: str = "tcp") -> socket.socket:
 
 
 def asked(trial: Trial, question: str, count: int) -> list[dict[str, Any]]:
-    """Return what a query finds as soon as it is so many events."""
-    return eventually(lambda: found if len(found := trial.running.json("query", question)) == count else [])
+    """Return what a query finds as soon as it is so many events, however long ago they say they happened."""
+    ever = f"{question} last 3650d"
+    return eventually(lambda: found if len(found := trial.running.json("query", ever)) == count else [])
 
 
 def ended(connection: socket.socket) -> bool:
@@ -99,7 +100,7 @@ def test_framings_are_not_mixed_up_and_no_message_smuggles_another(trial: Trial)
         *[smuggling.decode()] * 2,
         "<13>Nov 27 09:00:00 pc1 load: x",
     ]
-    assert not trial.running.json("query", "host.name:victim")
+    assert not trial.running.json("query", "host.name:victim last 3650d")
 
 
 def test_any_bytes_are_kept_and_given_back(trial: Trial) -> None:
@@ -178,5 +179,5 @@ def test_who_speaks_no_tls_or_an_old_one_is_refused_and_it_becomes_an_event(
     with good.wrap_socket(connected(trial, "tls"), server_hostname="localhost") as sender:
         sender.sendall(b"<13>Nov 27 09:00:00 pc1 load: by TLS\n")
     assert [one["message"] for one in asked(trial, "process.name:load", 1)] == ["by TLS"]
-    told = eventually(lambda: found if len(found := trial.running.json("query", "event.outcome:failure")) == 2 else [])
+    told = asked(trial, "event.outcome:failure", 2)
     assert {one["event.reason"] for one in told} == {"no_tls", "unsupported_protocol"}

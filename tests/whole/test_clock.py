@@ -136,6 +136,6 @@ def test_a_clock_that_is_set_and_summer_time_that_ends_and_begins(city: "Running
     events = found(city, "load")
     assert sorted(int(str(one.fields["message"]).split("=")[1]) for one in events) == list(range(device.sent))
     late = [one for one in events if abs(one.ingested - one.timestamp) > timedelta(seconds=30)]
-    assert len(late) <= 3, "but what was on its way while the clock was set"
+    assert len(late) <= 2 * 3, "but what was on its way each time the clock was set"
     assert len(found(city, "sshd")) == logins == 5
     assert not unbalanced(city)
