@@ -66,12 +66,13 @@ def ingest(
 ) -> None:
     """TCP socket, spool with fsync, parse, store: a whole `sentinel run` in a process of its own."""
     node = measure.Node(tuple(elasticsearch or ()), rules)
+    lines = measure.city_lines(events, seed)
     if not node.urls:
-        _told(*measure.ingest(events, seed, node, _progress), json=json)
+        _told(measure.ingest(lines, node, _progress), measure.received(lines), json=json)
         return
     from sentinel.testing import bench_bulk
 
-    _told(*bench_bulk.beside(events, seed, node, _progress, App(Config()).reader.read), json=json)
+    _told(*bench_bulk.beside(lines, node, _progress, App(Config()).reader.read), json=json)
 
 
 @verb.command()

@@ -21,7 +21,7 @@ from sentinel.core.content import content
 from sentinel.core.errors import SentinelError, UsageError
 from sentinel.processes import settled
 from sentinel.testing import sizing
-from sentinel.testing.bench import NO_PROXY, PREFIX, Node, server_seconds
+from sentinel.testing.bench import NO_PROXY, PREFIX, Node
 from sentinel.testing.bench_detect import own_peak_rss
 from sentinel.testing.bench_scale import GROWING, NODE, Cost, Scale, Stages, exponent
 from sentinel.ui import tables
@@ -65,7 +65,7 @@ class Served:
 
     def cpu_seconds(self) -> float:
         """Return the processor seconds of all nodes."""
-        return server_seconds(self.url)
+        return Node((self.url,)).server_seconds()
 
     def settle(self) -> None:
         """Flush the indices."""

@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from statistics import quantiles
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -28,6 +29,9 @@ from sentinel.core.clock import SystemClock
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Entry, Event, Origin, Raw
 from sentinel.testing.city import RATE, City
+
+if TYPE_CHECKING:
+    from sentinel.store.elastic import ElasticStore
 
 BATCH = 1000
 PREFIX = "sentinel-bench"
@@ -70,9 +74,14 @@ def city_lines(count: int, seed: int) -> list[bytes]:
 
 def city_entries(count: int, seed: int) -> list[Entry]:
     """Return `count` lines of the model city as spool entries."""
+    return entries(city_lines(count, seed))
+
+
+def entries(lines: Sequence[bytes]) -> list[Entry]:
+    """Return lines as the spool's entries."""
     return [
         Entry(seq, START, Raw(line, "bench", START, Origin("syslog-tcp", "192.0.2.1:514")))
-        for seq, line in enumerate(city_lines(count, seed), start=1)
+        for seq, line in enumerate(lines, start=1)
     ]
 
 
@@ -134,27 +143,28 @@ class Node:
         return f'[store]\nkind = "elasticsearch"\n{where}' + judging
 
     @contextlib.contextmanager
-    def emptied(self) -> Iterator[None]:
-        """See to it that nothing of another run is in an Elasticsearch node, and nothing of this one afterwards."""
+    def emptied(self, prefix: str = PREFIX) -> Iterator["ElasticStore | None"]:
+        """Give the store under `prefix`, empty, and leave nothing of it; the embedded one (None) is always new."""
         if not self.urls:
-            yield
+            yield None
             return
         from sentinel.store.elastic import ElasticStore  # noqa: PLC0415  seconds, and only for this
 
-        store = ElasticStore(self.urls[0], other_urls=self.urls[1:], prefix=PREFIX)
+        store = ElasticStore(self.urls[0], other_urls=self.urls[1:], prefix=prefix)
         try:
             store.forget()
-            yield
+            yield store
             store.forget()
         finally:
             store.close()
 
-
-def server_seconds(url: str) -> float:
-    """Return the processor seconds that all Elasticsearch nodes have used, as the one at `url` tells them."""
-    with NO_PROXY.open(f"{url}/_nodes/stats/process", timeout=60) as answer:
-        nodes = orjson.loads(answer.read())["nodes"].values()
-    return sum(int(node["process"]["cpu"]["total_in_millis"]) for node in nodes) / 1000
+    def server_seconds(self) -> float:
+        """Return the processor seconds that all Elasticsearch nodes have used; 0 for the embedded store."""
+        if not self.urls:
+            return 0.0
+        with NO_PROXY.open(f"{self.urls[0]}/_nodes/stats/process", timeout=60) as answer:
+            nodes = orjson.loads(answer.read())["nodes"].values()
+        return sum(int(node["process"]["cpu"]["total_in_millis"]) for node in nodes) / 1000
 
 
 def served_each(seconds: float, number: int) -> str:
@@ -162,37 +172,39 @@ def served_each(seconds: float, number: int) -> str:
     return f"{seconds / number * 1e6:.0f} µs of processor a document"
 
 
-def ingest(count: int, seed: int, node: Node, progress: Progress) -> tuple[Figure, Figure]:
+def ingest(lines: Sequence[bytes], node: Node, progress: Progress) -> Figure:
     """Measure a whole `sentinel run` in a process of its own: TCP socket to stored event.
 
     `progress(configuration)` opens a view that says (records spooled, records stored) so far; only if asked to be exact
-    does it ask the store, which costs what is being measured (Elasticsearch refreshes). The reference receives the same
-    lines from a socket and writes them to a file, with an fdatasync for every 1000; where Elasticsearch is the store,
-    the same documents are sent to it by themselves (see `bench_bulk`).
+    does it ask the store, which costs what is being measured (Elasticsearch refreshes).
     """
+    count = len(lines)
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
-        lines = Path(folder) / "lines"
-        lines.write_bytes(b"".join(line + b"\n" for line in city_lines(count, seed)))
-        reference = _reference(lines, count, Path(folder) / "reference")
+        path = _written(lines, Path(folder))
         with node.emptied(), _running(Path(folder), node) as (process, port):
-            sender = multiprocessing.get_context("spawn").Process(target=_send, args=(str(lines), port))
+            sender = multiprocessing.get_context("spawn").Process(target=_send, args=(str(path), port))
             with progress(Path(folder) / "sentinel.toml") as look:
-                served = server_seconds(node.urls[0]) if node.urls else 0.0
-                begin = time.perf_counter()
+                served, begin = node.server_seconds(), time.perf_counter()
                 sender.start()
                 seen = _watched(look, count, process)
             seconds = seen[-1][0] - begin
             sender.join()
             cpu, each = _usage(process.pid)
-            spent = server_seconds(node.urls[0]) - served if node.urls else 0.0
+            served = node.server_seconds() - served
         laps = tuple(_lags(seen))
         notes = {
             "a lap": "spooled until stored",
             "rss_mb": f"the largest process; all: {' + '.join(f'{rss / 1e6:.0f}' for rss in each)}",
         }
         if node.urls:
-            notes["server"] = served_each(spent, count)
-        return Figure("ingest", count, seconds, laps, cpu, max(each), notes), reference
+            notes["server"] = served_each(served, count)
+        return Figure("ingest", count, seconds, laps, cpu, max(each), notes)
+
+
+def _written(lines: Sequence[bytes], folder: Path) -> Path:
+    path = folder / "lines"
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
 
 
 @contextlib.contextmanager
@@ -284,16 +296,20 @@ def _own_usage(pid: int) -> tuple[float, int]:
     return cpu_seconds(pid), peak * 1024
 
 
-def _reference(lines: Path, count: int, target: Path) -> Figure:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def received(lines: Sequence[bytes]) -> Figure:
+    """Measure the reference of `ingest`: lines from a socket into a file, with an fdatasync for every 1000."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
         port = server.getsockname()[1]
-        sender = threading.Thread(target=_send, args=(str(lines), port))
+        sender = threading.Thread(target=_send, args=(str(_written(lines, Path(folder))), port))
         begin = time.perf_counter()
         sender.start()
         connection, _ = server.accept()
         pending: list[bytes] = []
-        with connection, connection.makefile("rb") as received, target.open("wb", buffering=0) as out:
-            for line in received:
+        with connection, connection.makefile("rb") as coming, (Path(folder) / "copy").open("wb", buffering=0) as out:
+            for line in coming:
                 pending.append(line)
                 if len(pending) >= BATCH:
                     out.write(b"".join(pending))
@@ -302,7 +318,7 @@ def _reference(lines: Path, count: int, target: Path) -> Figure:
             out.write(b"".join(pending))
             os.fdatasync(out.fileno())
         sender.join()
-    return Figure("socket to file, fdatasync every 1000", count, time.perf_counter() - begin)
+    return Figure("socket to file, fdatasync every 1000", len(lines), time.perf_counter() - begin)
 
 
 def events(count: int, seed: int, read: Callable[[Entry], list[Event]]) -> list[Event]:

@@ -10,20 +10,8 @@ import orjson
 
 from sentinel.core.errors import SentinelError
 from sentinel.core.event import Entry, Event
-from sentinel.store.elastic import ElasticStore
 from sentinel.store.es_bulk import Former, Line, requests
-from sentinel.testing.bench import (
-    BATCH,
-    NO_PROXY,
-    PREFIX,
-    Figure,
-    Node,
-    Progress,
-    city_entries,
-    ingest,
-    served_each,
-    server_seconds,
-)
+from sentinel.testing.bench import BATCH, NO_PROXY, PREFIX, Figure, Node, Progress, entries, ingest, served_each
 
 REQUEST_BYTES = 1 << 20
 SENDERS = 2
@@ -55,26 +43,24 @@ def number(url: str, prefix: str) -> int:
 
 
 class Bulk:
-    """The documents of so many lines of the model city, to be sent to the nodes at `urls`."""
+    """The documents that lines become, to be sent to `node` by themselves."""
 
-    def __init__(self, urls: Sequence[str], count: int, seed: int, read: Callable[[Entry], list[Event]]) -> None:
-        self._urls = urls
+    def __init__(self, lines: Sequence[bytes], node: Node, read: Callable[[Entry], list[Event]]) -> None:
+        self._node = node
         former = Former(_RAW)
-        events = [event for entry in city_entries(count, seed) for event in read(entry)]
+        events = [event for entry in entries(lines) for event in read(entry)]
         self._lines = [line for at in range(0, len(events), BATCH) for line in former(events[at : at + BATCH]).lines]
 
     def measured(self) -> Figure:
         """Send all of them to indices of their own; raises SentinelError if they are not all there afterwards."""
-        store = ElasticStore(self._urls[0], other_urls=self._urls[1:], prefix=_RAW)
-        store.forget()  # what a run that was broken off has left
-        store.setup()
-        served, used, begin = server_seconds(self._urls[0]), time.process_time(), time.perf_counter()
-        sent(self._urls, self._lines)
-        seconds, used = time.perf_counter() - begin, time.process_time() - used
-        served = server_seconds(self._urls[0]) - served
-        there = number(self._urls[0], _RAW)
-        store.forget()
-        store.close()
+        with self._node.emptied(_RAW) as store:
+            assert store is not None  # noqa: S101  it is Elasticsearch
+            store.setup()
+            served, used, begin = self._node.server_seconds(), time.process_time(), time.perf_counter()
+            sent(self._node.urls, self._lines)
+            seconds, used = time.perf_counter() - begin, time.process_time() - used
+            served = self._node.server_seconds() - served
+            there = number(self._node.urls[0], _RAW)
         if there != len(self._lines):
             raise SentinelError(f"raw bulk: {there:,} of {len(self._lines):,} documents are there")
         notes = {"server": served_each(served, there)}
@@ -82,13 +68,13 @@ class Bulk:
 
 
 def beside(
-    count: int, seed: int, node: Node, progress: Progress, read: Callable[[Entry], list[Event]]
+    lines: Sequence[bytes], node: Node, progress: Progress, read: Callable[[Entry], list[Event]]
 ) -> tuple[Figure, Figure]:
     """Measure a whole `sentinel run` into Elasticsearch, and the same documents sent by themselves before and after.
 
     The faster of the two is the reference. A server has to have been at work for a while before it is as fast as it is.
     """
-    bulk = Bulk(node.urls, count, seed, read)
+    bulk = Bulk(lines, node, read)
     before = bulk.measured()
-    whole, _ = ingest(count, seed, node, progress)
+    whole = ingest(lines, node, progress)
     return whole, max(before, bulk.measured(), key=lambda one: one.rate)

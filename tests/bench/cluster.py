@@ -329,8 +329,8 @@ def told(row: Row) -> str:
 def main(wanted: Sequence[str]) -> int:
     """Measure and print; returns 1 if anything was lost, doubled, missed, or never normal again."""
     names = [name for name in FAULTS if name in wanted or not wanted]
-    failed = 0
-    if not wanted or "speed" in wanted:  # nodes as they are in earnest, not as small and as quick to begin as can be
+    failed, speed = 0, not wanted or "speed" in wanted
+    if speed:  # nodes as they are in earnest, not as small and as quick to begin as can be
         os.environ |= {"SENTINEL_ELASTICSEARCH_HEAP": "2g", "SENTINEL_ELASTICSEARCH_STEADY": "1"} | os.environ
     with ExitStack() as stack:
         cluster = stack.enter_context(three_nodes(small_disk="disk full" in names))
@@ -352,7 +352,7 @@ def main(wanted: Sequence[str]) -> int:
             else:
                 failed |= bool(row.wrong)
                 say(told(row))
-        if not wanted or "speed" in wanted:
+        if speed:
             urls = [node.url for node in cluster.nodes]
             for nodes in (3, 1):
                 into = urls if nodes == 3 else [stack.enter_context(one_node())]

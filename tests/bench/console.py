@@ -206,9 +206,7 @@ def away(folder: Path, environment: dict[str, str], url: str) -> list[tuple[floa
     console.quiet(0.3)
     os.write(console.fd, b"/")
     console.quiet(0.3)
-    found += answering(
-        console, [bytes([char]) for char in b"user.name:anna and event.outcome:failure and host.name:web"]
-    )
+    found += answering(console, [bytes([char]) for char in QUESTION])
     os.write(console.fd, b"\r")
     found += answering(console, [b"?", b"\x1b"] * 20)
     console.end()
@@ -228,14 +226,14 @@ def echo() -> float:
     return statistics.median(found)
 
 
-def counting(cpu: float) -> float:
-    """Return the milliseconds that counting, which takes about `cpu` of them, takes at its longest of 198 times."""
+def counting(cpu: float, times: int) -> float:
+    """Return the milliseconds that counting, which takes about `cpu` of them, takes at its longest of so many times."""
     steps, took = 1_000, 0.0
     while took < cpu:
         steps = int(steps * 1.2)
         took = min(_counted(steps) for _ in range(5))
     found = []
-    for _ in range(198):
+    for _ in range(times):
         time.sleep(EVERY_SECONDS)
         found.append(_counted(steps))
     return max(found)
@@ -298,9 +296,8 @@ def measure(folder: Path, environment: dict[str, str], idle_seconds: float) -> N
         told("  median", statistics.median(took), 16, "ms")
         waited = [one - own for one, own in zip(took, cpu, strict=True)]
         told("  waited longest for anything but drawing", max(waited), 50, "ms")
-        sys.stdout.write(
-            f"  reference: a loop as long as the median {counting(statistics.median(cpu)):.0f} ms at its longest\n"
-        )
+        loop = counting(statistics.median(cpu), len(cpu))
+        sys.stdout.write(f"  reference: a loop as long as the median {loop:.0f} ms at its longest\n")
 
 
 def main() -> None:
